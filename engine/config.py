@@ -1,0 +1,106 @@
+"""The settings of a run (TOML): every key of the contract, its default and its check. Unknown keys are an error."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import BadInput, UsageError
+
+# section -> key -> default; the type of the default is the type of the key. All keys are valid from the first
+# version on, also those of products that are not built yet.
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "time": {"bound_ms": 5000, "tick_ms": 1000},
+    "flow": {"k": 5, "guard": 1},
+    "headings": {"k": 5, "guard": 1},
+    "zones": {"k": 5, "beside_gates": False},
+    "touches": {"k": 5, "guard": 1},
+    "screens": {"k": 5, "guard": 1},
+    "profiles": {"k": 10, "guard": 1, "providers": 3, "tables": [], "key_file": ""},
+    "trips": {"k": 10, "guard": 1},
+    "points": {"track_ms": 2000},
+    "beams": {"pair_ms": 1500},
+    "topics": {"people": "auto", "signage": "auto", "profiles": "auto"},
+    "status": {"exact": False},
+    "privacy": {"phase": "city_only"},
+}
+_LEAST = {"k": 1, "guard": 0, "bound_ms": 0, "tick_ms": 1, "providers": 1, "track_ms": 1, "pair_ms": 1}
+_WORDS = {
+    ("privacy", "phase"): ("city_only", "self_sustaining"),
+    ("topics", "people"): ("auto", "json", "arrow"),
+    ("topics", "signage"): ("auto", "json", "arrow"),
+    ("topics", "profiles"): ("auto", "json", "arrow"),
+}
+
+
+class Config:
+    """Checked settings; ``config["flow", "k"]`` reads one.
+
+    Raises UsageError for an unknown section or key, BadInput for a value of the wrong type or out of range.
+    """
+
+    def __init__(self, given: Mapping[str, Any] | None = None) -> None:
+        self._values = {section: dict(keys) for section, keys in DEFAULTS.items()}
+        for section, keys in (given or {}).items():
+            if section not in DEFAULTS or not isinstance(keys, Mapping):
+                raise UsageError(f"config: unknown section [{section}]")
+            for key, value in keys.items():
+                if key not in DEFAULTS[section]:
+                    raise UsageError(f"config: unknown key {key} in [{section}]")
+                self._values[section][key] = _checked(section, key, value)
+
+    @classmethod
+    def load(cls, path: str | Path | None) -> Config:
+        """Read a TOML file (None: the defaults). Raises BadInput when it cannot be read or parsed."""
+        if path is None:
+            return cls()
+        try:
+            given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise BadInput(f"config {path}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+            raise BadInput(f"config {path}: not a TOML file") from None
+        return cls(given)
+
+    def __getitem__(self, place: tuple[str, str]) -> Any:
+        section, key = place
+        return self._values[section][key]
+
+    @property
+    def threshold(self) -> int:
+        """K = k + guard of the product flow."""
+        return int(self["flow", "k"]) + int(self["flow", "guard"])
+
+    def as_json(self) -> str:
+        """Canonical JSON of all settings (sorted keys)."""
+        return json.dumps(self._values, sort_keys=True, separators=(",", ":"))
+
+    def hash(self) -> str:
+        """SHA-256 over the settings that decide figures (not [status], which only changes live counters)."""
+        deciding = {s: v for s, v in self._values.items() if s not in ("status", "topics")}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+    def as_toml(self) -> str:
+        """All settings as TOML text, ready to be saved and edited."""
+        lines = []
+        for section, keys in self._values.items():
+            lines.append(f"[{section}]")
+            lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+            lines.append("")
+        return "\n".join(lines)
+
+
+def _checked(section: str, key: str, value: Any) -> Any:
+    default = DEFAULTS[section][key]
+    if type(value) is not type(default):
+        raise BadInput(f"config: {key} in [{section}] must be {type(default).__name__}")
+    if key in _LEAST and value < _LEAST[key]:
+        raise BadInput(f"config: {key} in [{section}] must be at least {_LEAST[key]}")
+    words = _WORDS.get((section, key))
+    if words and value not in words:
+        raise BadInput(f"config: {key} in [{section}] must be one of {', '.join(words)}")
+    return value

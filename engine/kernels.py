@@ -1,0 +1,64 @@
+"""The one dispatcher between the compiled kernels and their readable twins.
+
+Compiled by default; the reference only when asked for, by ``ENGINE_KERNELS=reference`` or ``use("reference")``.
+There is no fallback: without the compiled modules the import fails and says how to build them.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from engine.errors import HitonamiError, UsageError
+
+MODES = ("compiled", "reference")
+
+
+class Kernels(NamedTuple):
+    """One implementation of every kernel; both have the same names and arguments."""
+
+    mode: str
+    Ids: Any  # table of sensor ids: Ids(list[bytes])
+    decode: Any  # messages -> event columns
+    admit: Any  # event columns -> reason, pane, close time, mark
+    PaneTable: Any  # watermark, late, dedupe and counts of one partition
+    carry: Any  # closed panes -> released runs
+
+
+def load(mode: str) -> Kernels:
+    """The kernels of ``mode``. Raises UsageError for another word, HitonamiError where they are not built."""
+    if mode not in MODES:
+        raise UsageError(f"ENGINE_KERNELS must be one of {', '.join(MODES)}")
+    modules = _reference() if mode == "reference" else _compiled()
+    decode, admit, window, release = modules
+    return Kernels(mode, decode.Ids, decode.decode, admit.admit, window.PaneTable, release.carry)
+
+
+def use(mode: str) -> Kernels:
+    """Make ``mode`` the active one for this process and return it."""
+    global _active
+    _active = load(mode)
+    return _active
+
+
+def active() -> Kernels:
+    """The kernels in use."""
+    return _active if _active is not None else use(os.environ.get("ENGINE_KERNELS", "compiled"))
+
+
+_active: Kernels | None = None
+
+
+def _reference() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
+    from engine import admit, decode, release, window
+
+    return decode, admit, window, release
+
+
+def _compiled() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
+    try:
+        from engine.fast import _admit, _decode, _release, _window
+    except ImportError:
+        raise HitonamiError("the compiled kernels are not built: run `make build`") from None
+    return _decode, _admit, _window, _release

@@ -1,0 +1,123 @@
+"""Edges of windows: fixed lengths by the epoch, 1h and 1d by the clock of the registry's time zone.
+
+1h edges: every instant whose local minute is 0, and every change of the zone's offset.
+1d edges: the first instant of each local date. So a day has 23, 24 or 25 hours where the clocks change, a repeated
+hour is two windows, and a date that a zone skipped has none.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cache, lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from engine.errors import BadInput
+from engine.model import DAY, HOUR, I64, LENGTH_MS, TS_MAX, TS_MIN
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STEP_MS = 86_400_000  # no zone has changed its offset twice within a day
+_H, _D = LENGTH_MS[HOUR], LENGTH_MS[DAY]
+
+
+class TimeZone:
+    """Changes of offset of one zone, and the window edges that follow from them.
+
+    ``changes`` (m,): instants (ms) from which ``offsets[i]`` (ms east of UTC) holds; changes[0] lies before all
+    event times. Raises BadInput for a name that the tz database does not know.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        changes, offsets = _offset_changes(name)
+        self.changes = np.array(changes, np.int64)
+        self.offsets = np.array(offsets, np.int64)
+
+    def floor(self, times: I64, code: int) -> I64:
+        """Start of the window of length WINDOWS[code] that holds each time (ms); same shape as ``times``."""
+        if code < HOUR:
+            length = LENGTH_MS[code]
+            return times - times % length
+        if code == HOUR:
+            piece = np.searchsorted(self.changes, times, side="right") - 1
+            offset = self.offsets[piece]
+            return np.maximum(self.changes[piece], (times + offset) // _H * _H - offset)
+        return self._by_day(times, 0)
+
+    def next(self, starts: I64, code: int) -> I64:
+        """End of the window of length WINDOWS[code] that holds each time (ms); same shape as ``starts``."""
+        if code < HOUR:
+            length = LENGTH_MS[code]
+            return starts - starts % length + length
+        if code == HOUR:
+            piece = np.searchsorted(self.changes, starts, side="right") - 1
+            offset = self.offsets[piece]
+            ends = (starts + offset) // _H * _H - offset + _H
+            later = np.append(self.changes[1:], np.int64(2**62))[piece]
+            return np.minimum(ends, later)
+        return self._by_day(starts, 1)
+
+    def edges(self, start_ms: int, end_ms: int, code: int) -> I64:
+        """Window edges from the window holding ``start_ms`` to the first edge ≥ ``end_ms``, ascending."""
+        if code < HOUR:
+            length = LENGTH_MS[code]
+            first = start_ms - start_ms % length
+            return np.arange(first, end_ms + length, length, dtype=np.int64)[: -(-(end_ms - first) // length) + 1]
+        edge = int(self.floor(np.array([start_ms], np.int64), code)[0])
+        out = [edge]
+        while edge < end_ms:
+            edge = int(self.next(np.array([edge], np.int64), code)[0])
+            out.append(edge)
+        return np.array(out, np.int64)
+
+    def _by_day(self, times: I64, which: int) -> I64:
+        piece = np.searchsorted(self.changes, times, side="right") - 1
+        dates, place = np.unique((times + self.offsets[piece]) // _D, return_inverse=True)
+        out = np.empty(len(times), np.int64)
+        for number, date in enumerate(dates.tolist()):
+            mine = np.flatnonzero(place == number)
+            # where a zone went back over midnight, the end of a date repeats after the next date has begun
+            edges = np.array([e for e in (_date_edge(self.name, date + d) for d in range(-2, 4)) if e is not None])
+            holding = np.searchsorted(edges, times[mine], side="right") - 1
+            out[mine] = edges[holding + which]
+        return out
+
+
+@lru_cache(maxsize=4096)
+def _date_edge(name: str, date: int) -> int | None:
+    """First instant (ms) whose local date is ``date`` (days since 1970-01-01), None for a date that was skipped."""
+    changes, offsets = _offset_changes(name)
+    for i, offset in enumerate(offsets):
+        until = changes[i + 1] if i + 1 < len(changes) else 2**62
+        at = max(changes[i], date * _D - offset)
+        if at < until and (at + offset) // _D == date:
+            return at
+    return None
+
+
+@cache
+def _offset_changes(name: str) -> tuple[list[int], list[int]]:
+    try:
+        zone = ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadInput("registry: unknown timezone") from None
+
+    def offset_at(ms: int) -> int:
+        delta = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone).utcoffset()
+        assert delta is not None
+        return round(delta.total_seconds() * 1000)
+
+    first = TS_MIN - 400 * _D
+    changes, offsets = [first], [offset_at(first)]
+    for low in range(first, TS_MAX + 400 * _D, _STEP_MS):
+        high = low + _STEP_MS
+        if (after := offset_at(high)) == offsets[-1]:
+            continue
+        lo, hi = low // 1000, high // 1000  # offsets change at whole seconds
+        while hi - lo > 1:
+            middle = (lo + hi) // 2
+            lo, hi = (middle, hi) if offset_at(middle * 1000) == offsets[-1] else (lo, middle)
+        changes.append(hi * 1000)
+        offsets.append(after)
+    return changes, offsets
