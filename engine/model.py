@@ -206,4 +206,5 @@ class Progress:
 
     @property
     def read(self) -> int:
+        """Events shown as read."""
         return self.accepted + sum(self.rejected.values())

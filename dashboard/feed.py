@@ -1,0 +1,249 @@
+"""The streams: one channel per run and window, read while somebody listens, told at most once a second.
+
+A snapshot is ``{"now", "problem", "closed", "status", "layout", "flow": columns, "zones": columns}``, a delta
+``{"now", "problem", "closed"[, "status"][, "flow": {"i": rows, …columns}][, "zones": …]}`` with the changed rows
+only. ``now`` is this server's clock: all ages on the page count from it, so the browser's clock does not matter.
+``problem`` is null, "no_run" or "store".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import orjson
+
+from dashboard.hub import Broadcast
+from dashboard.snapshot import FLOW_COLUMNS, ZONE_COLUMNS, Columns, View, Views, choose, closed_ms, status_of
+
+if TYPE_CHECKING:
+    from sinks.clickhouse.store import Store
+
+TICK_S = 1.0  # least time between two ticks of a channel; the page says it is cut off after 3 s without one
+FRESH_S = 2.0  # a channel that has told nothing for this long is read before it serves a new client
+LAG = 10  # ticks a client may be behind before it gets the newest state instead
+CHANNELS = 64  # most streams kept; the idle one used longest ago goes first
+
+log = logging.getLogger("hitonami.dashboard")
+T = TypeVar("T")
+
+
+class TooManyStreams(Exception):
+    """Every channel is in use."""
+
+
+class Reader:
+    """One daemon thread that talks to the store, so that a store that hangs holds up neither the loop nor the exit."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._closed = False
+        threading.Thread(target=self._run, name="dashboard-reader", daemon=True).start()
+
+    async def call(self, function: Callable[[], T]) -> T:
+        """Run ``function`` in the thread; its exceptions come out here. Raises RuntimeError once closed."""
+        if self._closed:
+            raise RuntimeError("the page is being stopped")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._work.put((future, function))
+        return await future
+
+    def close(self) -> None:
+        """Take no more calls; the thread ends behind those it has."""
+        self._closed = True
+        self._work.put(None)
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None:
+            future, function = item
+            result, error = None, None
+            try:
+                result = function()
+            except Exception as caught:  # handed to the one who asked
+                error = caught
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                future.get_loop().call_soon_threadsafe(_settle, future, result, error)
+
+
+def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
+
+
+class Channel:
+    """The stream of one run (None: whichever is newest) and window (None: the run's finest)."""
+
+    def __init__(self, run_id: str | None, window: str | None) -> None:
+        self.run_id, self.window = run_id, window
+        self.hub = Broadcast()
+        self.listeners = 0
+        self.used = time.monotonic()
+        self.lock = asyncio.Lock()
+        self._view: View | None = None
+        self._problem: str | None = "no_run"
+        self._told = float("-inf")
+
+    def fresh(self) -> bool:
+        """Whether what it told last is good enough for a new client."""
+        return time.monotonic() - self._told < FRESH_S
+
+    def tell(self, view: View | None, problem: str | None, now_ms: int) -> None:
+        """Publish what has changed, be it nothing but the time; does nothing within a second of the last tick.
+
+        With a problem of the store ``view`` does not count and the last figures stay, their ages growing.
+        """
+        if time.monotonic() - self._told < TICK_S:
+            return
+        old = self._view
+        if problem == "store":
+            view = old
+        self._view, self._problem, self._told = view, problem, time.monotonic()
+        head = self._head(now_ms)
+        if view is None or old is None or view.layout != old.layout:
+            self.hub.publish("snapshot", orjson.dumps({**head, **self._body()}))
+            return
+        if view.status != old.status:
+            head["status"] = view.status
+        for name, columns in (("flow", FLOW_COLUMNS), ("zones", ZONE_COLUMNS)):
+            changed = _changed(getattr(old, name), getattr(view, name), columns)
+            if changed is not None:
+                head[name] = changed
+        self.hub.publish("delta", orjson.dumps(head))
+
+    def snapshot(self, now_ms: int) -> bytes:
+        """The newest state as a frame under the present number."""
+        return self.hub.frame("snapshot", orjson.dumps({**self._head(now_ms), **self._body()}))
+
+    def _head(self, now_ms: int) -> dict[str, Any]:
+        return {
+            "now": now_ms,
+            "problem": self._problem,
+            "closed": None if self._view is None else self._view.closed_ms,
+        }
+
+    def _body(self) -> dict[str, Any]:
+        view = self._view
+        if view is None:
+            return {"status": status_of(None), "layout": None, "flow": None, "zones": None}
+        return {"status": view.status, "layout": view.layout, "flow": view.flow, "zones": view.zones}
+
+
+def _changed(old: Columns, new: Columns, names: tuple[str, ...]) -> Columns | None:
+    rows = [
+        row
+        for row, (before, after) in enumerate(
+            zip(zip(*(old[n] for n in names), strict=True), zip(*(new[n] for n in names), strict=True), strict=True)
+        )
+        if before != after
+    ]
+    return {"i": rows, **{name: [new[name][row] for row in rows] for name in names}} if rows else None
+
+
+class Feed:
+    """All channels over one store, and the task that keeps them going. Lives on one event loop."""
+
+    def __init__(self, store: Store, run_id: str | None, clock: Callable[[], float], poll_s: float) -> None:
+        self._store, self._run_id, self._clock, self._poll_s = store, run_id, clock, poll_s
+        self._views = Views(store)
+        self._reader = Reader()
+        self._channels: dict[tuple[str | None, str | None], Channel] = {}
+        self._broken = False
+        self.closed = False
+
+    def now_ms(self) -> int:
+        """The server's clock in ms."""
+        return round(self._clock() * 1000)
+
+    async def status(self) -> dict[str, Any]:
+        """The body of /api/status, read now. Raises what the store raises."""
+        run = await self._reader.call(lambda: choose(self._store, self._run_id))
+        closed = closed_ms(run)
+        return {**status_of(run), "watermark_age_ms": None if closed is None else max(0, self.now_ms() - closed)}
+
+    async def runs(self) -> list[dict[str, Any]]:
+        """The body of /api/runs, newest first."""
+        runs = sorted(await self._reader.call(self._store.runs), key=lambda r: (r.started_ms, r.run_id), reverse=True)
+        return [
+            {
+                "run_id": run.run_id,
+                "kind": run.kind,
+                "state": run.state,
+                "first_ms": run.first_ms,
+                "last_ms": run.last_ms,
+                "started_ms": run.started_ms,
+            }
+            for run in runs
+        ]
+
+    def channel(self, run_id: str | None, window: str | None) -> Channel:
+        """The channel of a run and window, made where it is missing. Raises TooManyStreams."""
+        key = (run_id if run_id is not None else self._run_id, window)
+        if key not in self._channels:
+            if len(self._channels) >= CHANNELS:
+                idle = [k for k, c in self._channels.items() if not c.listeners]
+                if not idle:
+                    raise TooManyStreams
+                del self._channels[min(idle, key=lambda k: self._channels[k].used)]
+            self._channels[key] = Channel(*key)
+        return self._channels[key]
+
+    async def listen(self, channel: Channel, last_id: str | None) -> AsyncIterator[bytes]:
+        """Frames for one client: what it misses, or a snapshot, then every tick until the end."""
+        channel.listeners += 1
+        try:
+            if not channel.fresh():
+                await self.refresh(channel)
+            hub = channel.hub
+            at = hub.since(last_id)
+            yield b"retry: 1000\n\n"
+            while not (hub.closed or self.closed):
+                frames = None if at is None else hub.after(at)
+                # what a client asked for when it came back is sent whole; one that reads too slowly gets the newest
+                if frames is None or (last_id is None and len(frames) > LAG):
+                    frames = [channel.snapshot(self.now_ms())]
+                at, last_id = hub.seq, None
+                if frames:
+                    yield b"".join(frames)
+                if at == hub.seq:
+                    await hub.changed()
+        finally:
+            channel.listeners -= 1
+            channel.used = time.monotonic()
+
+    async def refresh(self, channel: Channel) -> None:
+        """Read the store and tell the channel; a store that fails is a state of the page, not an end of it."""
+        async with channel.lock:
+            try:
+                view = await self._reader.call(lambda: self._views.read(channel.run_id, channel.window))
+                problem = "no_run" if view is None else None
+            except Exception as error:  # whatever it is, the page has to say that it knows nothing newer
+                if not self._broken:
+                    log.warning("the store does not answer (%s); the page shows ages growing", type(error).__name__)
+                view, problem = None, "store"
+            self._broken = problem == "store"
+            channel.tell(view, problem, self.now_ms())
+
+    async def run(self) -> None:
+        """Keep every channel that has listeners up to date, until cancelled."""
+        while True:
+            began = time.monotonic()
+            for channel in [c for c in self._channels.values() if c.listeners]:
+                await self.refresh(channel)
+            await asyncio.sleep(max(0.05, self._poll_s - (time.monotonic() - began)))
+
+    def close(self) -> None:
+        """End all streams."""
+        self.closed = True
+        for channel in self._channels.values():
+            channel.hub.close()
+        self._reader.close()

@@ -1,0 +1,211 @@
+"""What the page shows at one moment, read from the store: one View per run and window.
+
+A View holds rows of the products ``flow`` and ``zones`` and the run's own row, and nothing else: the counters are
+those of the run's row (PRIVACY.md R6), never the engine's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.model import DIRECTIONS, END, LENGTH_MS, NO_TIME, REASONS, STATUS, WINDOWS
+
+if TYPE_CHECKING:
+    from sinks.clickhouse.store import Run, Store
+
+GRACE_MS = 10_000  # what a row may be late beyond window, delay and bound before it counts as unknown
+FLOW_COLUMNS = ("t", "n", "lo", "hi", "s", "c")
+ZONE_COLUMNS = ("t", "in", "in_lo", "in_hi", "out", "out_lo", "out_hi", "s", "c")
+_FLOW_SOURCE = {"n": "n", "lo": "n_low", "hi": "n_high"}
+_ZONE_SOURCE = {
+    "in": "inflow",
+    "in_lo": "inflow_low",
+    "in_hi": "inflow_high",
+    "out": "outflow",
+    "out_lo": "outflow_low",
+    "out_hi": "outflow_high",
+}
+
+Columns = dict[str, list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One moment of one run. ``layout`` is all that stays while only figures change; rows follow its order.
+
+    ``flow`` has 3 rows per gate (DIRECTIONS), ``zones`` one per zone; a row without figures holds None everywhere.
+    """
+
+    layout: Mapping[str, Any]
+    status: Mapping[str, Any]
+    closed_ms: int | None
+    flow: Columns
+    zones: Columns
+
+
+def choose(store: Store, run_id: str | None) -> Run | None:
+    """The run to show: the one asked for, else the newest live one, else the newest replay; None where there is none.
+
+    A workbench run is another release of the same people: it is shown only when asked for by name.
+    """
+    if run_id is not None:
+        return store.run(run_id)
+    rank = {"live": 1, "replay": 0}
+    known = [run for run in store.runs() if run.kind in rank]
+    return max(known, key=lambda run: (rank[run.kind], run.started_ms, run.run_id), default=None)
+
+
+def status_of(run: Run | None) -> dict[str, Any]:
+    """The counters of the run's row; reasons in the order of the checks, zeros left out."""
+    if run is None:
+        return {"read": 0, "accepted": 0, "rejected": {}, "run_id": None, "kind": None, "state": None}
+    order = {reason: place for place, reason in enumerate(REASONS)}
+    rejected = sorted(run.rejected.items(), key=lambda item: (order.get(item[0], len(order)), item[0]))
+    return {
+        "read": run.read,
+        "accepted": run.accepted,
+        "rejected": {reason: n for reason, n in rejected if n},
+        "run_id": run.run_id,
+        "kind": run.kind,
+        "state": run.state,
+    }
+
+
+def closed_ms(run: Run | None) -> int | None:
+    """Up to where a live run has closed; None for other runs, and where nothing is closed or all is."""
+    if run is None or run.kind != "live" or run.closed_ms == NO_TIME or run.closed_ms >= END:
+        return None
+    return run.closed_ms
+
+
+class Views:
+    """Makes Views from a store; keeps what it has read of registries (they never change under their hash)."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._registries: dict[str, Mapping[str, Any]] = {}
+
+    def read(self, run_id: str | None, window: str | None) -> View | None:
+        """The present View; None where no such run exists. ``window`` None = the finest leaf of the run's gates."""
+        run = choose(self._store, run_id)
+        if run is None:
+            return None
+        if window is None:
+            window = min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
+        flow = _rows(self._store.latest(run.run_id, window), ("gate", "direction"))
+        zones = _rows(self._store.latest_zones(run.run_id, window), ("zone",))
+        layout = _layout(run, window, self._registry(run.registry_hash), [key[0] for key in flow], zones)
+        flow_keys = [(gate["id"], direction) for gate in layout["gates"] for direction in DIRECTIONS]
+        zone_keys = [(zone["id"],) for zone in layout["zones"]]
+        return View(
+            layout,
+            status_of(run),
+            closed_ms(run),
+            _columns(flow_keys, flow, _FLOW_SOURCE, FLOW_COLUMNS),
+            _columns(zone_keys, zones, _ZONE_SOURCE, ZONE_COLUMNS),
+        )
+
+    def _registry(self, digest: str) -> Mapping[str, Any]:
+        if digest not in self._registries:
+            text = self._store.registry(digest)
+            if text is None:
+                return {}
+            document = json.loads(text)
+            self._registries[digest] = document if isinstance(document, dict) else {}
+        return self._registries[digest]
+
+
+def _rows(table: Any, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
+    at = table.schema.get_field_index("window_start")
+    plain = table.set_column(at, "window_start", table.column("window_start").cast("int64"))
+    return {tuple(row[name] for name in key): row for row in plain.to_pylist()}
+
+
+def _columns(
+    keys: Sequence[tuple[str, ...]],
+    rows: Mapping[tuple[str, ...], Mapping[str, Any]],
+    source: Mapping[str, str],
+    names: Sequence[str],
+) -> Columns:
+    def value(row: Mapping[str, Any] | None, name: str) -> Any:
+        if row is None:
+            return None
+        if name == "t":
+            return row["window_start"]
+        if name == "s":
+            return STATUS.index(row["status"])
+        if name == "c":
+            return None if row["coverage"] is None else round(row["coverage"], 4)
+        return row[source[name]]
+
+    found = [rows.get(key) for key in keys]
+    return {name: [value(row, name) for row in found] for name in names}
+
+
+def _named(document: Mapping[str, Any], part: str) -> dict[str, Mapping[str, Any]]:
+    rows = document.get(part)
+    return {row["id"]: row for row in rows if isinstance(row, dict) and "id" in row} if isinstance(rows, list) else {}
+
+
+def _name(row: Mapping[str, Any], otherwise: str) -> dict[str, str]:
+    name = row.get("name")
+    told = {k: v for k, v in name.items() if isinstance(v, str) and v} if isinstance(name, dict) else {}
+    first = next(iter(told.values()), otherwise)
+    return {language: told.get(language, first) for language in ("ja", "en")}
+
+
+def _layout(
+    run: Run, window: str, registry: Mapping[str, Any], seen_gates: Sequence[str], seen_zones: Any
+) -> dict[str, Any]:
+    config = json.loads(run.config) if run.config else {}
+    flow, time = config.get("flow", {}), config.get("time", {})
+    length = LENGTH_MS[WINDOWS.index(window)]
+    slack = length + int(time.get("bound_ms", 5000)) + GRACE_MS
+    zones, gates = _named(registry, "zones"), _named(registry, "gates")
+    gate_ids = list(dict.fromkeys([*gates, *sorted(run.leaves), *sorted(seen_gates)]))
+    zone_ids = list(dict.fromkeys([*zones, *sorted(key[0] for key in seen_zones)]))
+
+    def delay(gate: str) -> int:
+        return round(float(gates[gate].get("delay_s") or 0) * 1000) if gate in gates else run.gate_delay_ms
+
+    def side(gate: str, which: str) -> dict[str, str] | None:
+        zone = gates.get(gate, {}).get(which)
+        return None if zone is None else _name(zones.get(zone, {}), zone)
+
+    def touching(zone: str) -> list[str]:
+        return [gate for gate, row in gates.items() if zone in (row.get("a"), row.get("b"))]
+
+    def coarsest(zone: str) -> str:
+        leaves = [run.leaves.get(gate, gates[gate].get("leaf", WINDOWS[0])) for gate in touching(zone)]
+        return max(leaves, key=WINDOWS.index, default=WINDOWS[0])
+
+    return {
+        "run": {"id": run.run_id, "kind": run.kind, "timezone": run.timezone},
+        "window": window,
+        "length_ms": length,
+        "k": int(flow.get("k", 5)) + int(flow.get("guard", 1)),
+        "gates": [
+            {
+                "id": gate,
+                "name": _name(gates.get(gate, {}), gate),
+                "a": side(gate, "a"),
+                "b": side(gate, "b"),
+                "leaf": run.leaves.get(gate) or gates.get(gate, {}).get("leaf"),
+                "limit_ms": slack + delay(gate),
+            }
+            for gate in gate_ids
+        ],
+        "zones": [
+            {
+                "id": zone,
+                "name": _name(zones.get(zone, {}), zone),
+                "leaf": coarsest(zone),
+                "limit_ms": slack
+                + max((delay(gate) for gate in touching(zone)), default=0 if gates else run.gate_delay_ms),
+            }
+            for zone in zone_ids
+        ],
+    }

@@ -1,0 +1,65 @@
+/** From numbers to words: what a figure may say, and nothing it may not. No DOM here. */
+import {lang, t} from './i18n.js';
+
+export const UNKNOWN = 0, RELEASED = 1, SUPPRESSED = 2, RANGE = 3;
+
+/**
+ * One figure: `kind` for its look, `text` to read, `note` below it. A missing value is unknown, never 0.
+ * `status` null = decide by the bounds (zones: one status stands for two figures).
+ * @param {number | null} status @param {number | null} n @param {number | null} lo @param {number | null} hi
+ * @param {number} k people a released figure stands for at least
+ */
+export function figure(status, n, lo, hi, k) {
+  if (status === UNKNOWN || lo == null || hi == null) return unknown('notObserved');
+  if (status === SUPPRESSED || (status == null && hi < k && lo !== hi)) return {kind: 'few', text: `<${k}`, note: t('few')};
+  if (lo === hi) return {kind: 'exact', text: whole(lo), note: t('exact')};
+  return {kind: 'range', text: `${whole(lo)}–${whole(hi)}`, note: t('about', {n: whole(n ?? Math.floor((lo + hi) / 2))})};
+}
+
+/** @param {string} why a key of the words @param {Record<string, string>} [put] */
+export function unknown(why, put) {
+  return {kind: 'unknown', text: t('unknown'), note: t(why, put)};
+}
+
+/** @param {number} n */
+export function whole(n) {
+  return n.toLocaleString(lang);
+}
+
+/** A length of time in one unit: 12 s, 5 min, 3 h, 2 d. @param {number} ms */
+export function ago(ms) {
+  const s = Math.max(0, Math.floor(ms / 1000));
+  if (s < 120) return t('s', {n: s});
+  if (s < 7200) return t('min', {n: Math.floor(s / 60)});
+  return s < 172_800 ? t('h', {n: Math.floor(s / 3600)}) : t('d', {n: whole(Math.floor(s / 86_400))});
+}
+
+/** @param {number | null} share */
+export function percent(share) {
+  return share == null ? '—' : `${Math.floor(share * 100)} %`;
+}
+
+/** @type {Map<string, Intl.DateTimeFormat>} */
+const formats = new Map();
+
+/**
+ * Time of day (`long`: with date and zone) in the run's time zone.
+ * @param {number} ms @param {string} timeZone @param {boolean} [long]
+ */
+export function clock(ms, timeZone, long = false) {
+  const key = `${lang} ${timeZone} ${long}`;
+  let format = formats.get(key);
+  if (!format) {
+    /** @type {Intl.DateTimeFormatOptions} */
+    const base = {hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'};
+    const options = long ? {...base, year: 'numeric', month: '2-digit', day: '2-digit', timeZoneName: 'short'} : base;
+    const locale = lang === 'ja' ? 'ja-JP' : 'en-GB';
+    try {
+      format = new Intl.DateTimeFormat(locale, /** @type {any} */ ({...options, timeZone}));
+    } catch {
+      format = new Intl.DateTimeFormat(locale, /** @type {any} */ ({...options, timeZone: 'UTC'}));
+    }
+    formats.set(key, format);
+  }
+  return format.format(ms);
+}

@@ -1,0 +1,75 @@
+/** All words of the page, in Japanese and English; both hold the same keys. */
+export const TEXT = {
+  ja: {
+    skip: '表へ移動', run: '実行', auto: '自動（最新）', window: '集計の長さ', other: 'English', toLight: '明るく', toDark: '暗く',
+    watermark: '確定の遅れ', unknowns: '不明', read: '受信', accepted: '採用', rejected: '不採用',
+    rejectedByReason: '不採用の理由', counters: '公開済みの集計だけを数えています。少人数の分は、まとまってから加わります。',
+    gates: 'ゲート（通過人数）', zones: 'ゾーン（流入・流出人数）',
+    gate: 'ゲート', zone: 'ゾーン', ab: 'A → B', ba: 'B → A', undirected: '向き不明', inflow: '流入', outflow: '流出',
+    coverage: '観測率', span: '集計の時間', age: '経過', outside: '外',
+    unknown: '不明', exact: '確定', about: '約 {n}', few: '少数', noRow: '集計なし', notObserved: '観測なし', tooOld: '古い', from: '{w} から',
+    notMeasured: '測定なし',
+    live: '● 現在', replay: '▶ 再生', workbench: '◆ 試算', none: '実行なし',
+    running: '実行中', stopped: '停止', finished: '完了', failed: '異常終了',
+    replayBanner: '再生です。現在の値ではありません', workbenchBanner: '試算です。現在の値でも公式の値でもありません',
+    offline: '切断：サーバーから {s} 届いていません。表示は最後の値です', noRunYet: '表示できる実行がまだありません', store: '保存先が応答しません。新しい値は届きません',
+    s: '{n} 秒', min: '{n} 分', h: '{n} 時間', d: '{n} 日',
+    malformed: '読めない形式', unknown_type: '不明な種類', missing_field: '項目の不足', bad_value: '値の誤り', unknown_sensor: '未登録のセンサー',
+    not_approved: '未承認', no_consent: '同意なし', no_contract: '契約なし', too_far_in_future: '未来の時刻', span_too_long: '期間が長すぎる', late: '遅着', duplicate: '重複',
+  },
+  en: {
+    skip: 'Go to the tables', run: 'Run', auto: 'Automatic (newest)', window: 'Window length', other: '日本語', toLight: 'Light', toDark: 'Dark',
+    watermark: 'Watermark age', unknowns: 'Unknown', read: 'Read', accepted: 'Accepted', rejected: 'Rejected',
+    rejectedByReason: 'Rejected by reason', counters: 'Counts what is released only: small numbers of people are added once enough have passed.',
+    gates: 'Gates (people passing)', zones: 'Zones (people in and out)',
+    gate: 'Gate', zone: 'Zone', ab: 'A → B', ba: 'B → A', undirected: 'No direction', inflow: 'In', outflow: 'Out',
+    coverage: 'Coverage', span: 'Window', age: 'Age', outside: 'outside',
+    unknown: 'unknown', exact: 'exact', about: 'about {n}', few: 'few', noRow: 'no row yet', notObserved: 'not observed', tooOld: 'too old', from: 'from {w} on',
+    notMeasured: 'not measured',
+    live: '● LIVE', replay: '▶ REPLAY', workbench: '◆ WORKBENCH', none: 'NO RUN',
+    running: 'running', stopped: 'stopped', finished: 'finished', failed: 'failed',
+    replayBanner: 'Replay: these are not present values', workbenchBanner: 'Workbench: neither present nor official values',
+    offline: 'Disconnected: nothing heard from the server for {s}. Showing the last values', noRunYet: 'There is no run to show yet', store: 'The store does not answer: no new values arrive',
+    s: '{n} s', min: '{n} min', h: '{n} h', d: '{n} d',
+    malformed: 'malformed', unknown_type: 'unknown type', missing_field: 'missing field', bad_value: 'bad value', unknown_sensor: 'unknown sensor',
+    not_approved: 'not approved', no_consent: 'no consent', no_contract: 'no contract', too_far_in_future: 'too far in future', span_too_long: 'span too long', late: 'late', duplicate: 'duplicate',
+  },
+};
+
+/** @typedef {'ja' | 'en'} Lang */
+
+/** @type {Lang} */
+export let lang = 'ja';
+
+/**
+ * The word for a key in the present language; {name} in it is replaced.
+ * @param {string} key @param {Record<string, string | number>} [put]
+ */
+export function t(key, put) {
+  const word = /** @type {Record<string, string>} */ (TEXT[lang])[key] ?? key;
+  return put ? word.replace(/\{(\w+)\}/g, (_, name) => String(put[name])) : word;
+}
+
+/** The language to begin with: the one chosen here before, else the browser's. @returns {Lang} */
+export function firstLang() {
+  const kept = recall('hitonami.lang');
+  return kept === 'ja' || kept === 'en' ? kept : navigator.language.startsWith('ja') ? 'ja' : 'en';
+}
+
+/** Switch, remember, and relabel all that carries data-t. @param {Lang} to */
+export function setLang(to) {
+  lang = to;
+  remember('hitonami.lang', to);
+  document.documentElement.lang = to;
+  for (const e of document.querySelectorAll('[data-t]')) e.textContent = t(/** @type {HTMLElement} */ (e).dataset.t ?? '');
+}
+
+/** Storage may be forbidden in the browser: then nothing is kept. @param {string} key */
+export function recall(key) {
+  try { return localStorage.getItem(key); } catch { return null; }
+}
+
+/** @param {string} key @param {string} value */
+export function remember(key, value) {
+  try { localStorage.setItem(key, value); } catch { /* not kept */ }
+}

@@ -1,0 +1,80 @@
+/**
+ * The newest state of one stream. Also runs in the worker: no DOM here.
+ * Ages count from the server's clock, carried on by performance.now(): the browser's own clock plays no part.
+ *
+ * @typedef {{id: string, name: Record<string, string>, limit_ms: number, leaf: string | null,
+ *   a?: Record<string, string> | null, b?: Record<string, string> | null}} Place
+ * @typedef {{run: {id: string, kind: string, timezone: string}, window: string, length_ms: number, k: number,
+ *   gates: Place[], zones: Place[]}} Layout
+ * @typedef {Record<string, (number | null)[]>} Columns
+ * @typedef {{read: number, accepted: number, rejected: Record<string, number>, run_id: string | null,
+ *   kind: string | null, state: string | null}} Status
+ * @typedef {{now: number, problem: string | null, closed: number | null, status?: Status, layout?: Layout | null,
+ *   flow?: Columns | null, zones?: Columns | null}} Message
+ */
+
+export class Store {
+  constructor() {
+    /** @type {Layout | null} */ this.layout = null;
+    /** @type {Status | null} */ this.status = null;
+    /** @type {Columns} */ this.flow = {};
+    /** @type {Columns} */ this.zones = {};
+    /** @type {string | null} */ this.problem = null;
+    /** @type {number | null} */ this.closed = null;
+    this.id = '';
+    this.base = 0;
+    this.at = 0;
+  }
+
+  /** Whether a snapshot has come. */
+  get ready() { return this.id !== ''; }
+
+  /** The server's clock now, ms since the epoch. */
+  now() { return this.base + (performance.now() - this.at); }
+
+  /**
+   * Take in a message that was heard at `at` (performance.now()). False: it does not follow on what is held, so a
+   * snapshot is needed.
+   * @param {string} type @param {string} id @param {Message} m @param {number} at
+   */
+  apply(type, id, m, at) {
+    if (type === 'snapshot') {
+      this.layout = m.layout ?? null;
+      this.status = m.status ?? null;
+      this.flow = m.flow ?? {};
+      this.zones = m.zones ?? {};
+    } else {
+      if (!follows(this.id, id)) return false;
+      if (m.status) this.status = m.status;
+      for (const [held, changed] of [[this.flow, m.flow], [this.zones, m.zones]]) {
+        if (held && changed) patch(held, changed);
+      }
+    }
+    this.id = id;
+    this.problem = m.problem;
+    this.closed = m.closed;
+    this.base = m.now;
+    this.at = at;
+    return true;
+  }
+
+  /** All of it as one snapshot, for a tab that joins late. @returns {Message} */
+  whole() {
+    return {now: this.base, problem: this.problem, closed: this.closed, status: this.status ?? undefined,
+      layout: this.layout, flow: this.flow, zones: this.zones};
+  }
+}
+
+/** @param {string} before @param {string} id */
+function follows(before, id) {
+  const cut = id.lastIndexOf('-');
+  return before === `${id.slice(0, cut)}-${Number(id.slice(cut + 1)) - 1}`;
+}
+
+/** @param {Columns} held @param {Columns} changed */
+function patch(held, changed) {
+  const rows = /** @type {number[]} */ (changed.i);
+  for (const [name, values] of Object.entries(changed)) {
+    if (name !== 'i') rows.forEach((row, place) => { held[name][row] = values[place]; });
+  }
+}

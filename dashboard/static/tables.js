@@ -1,0 +1,125 @@
+/** The two tables: built once per layout, then only the texts that change are touched. */
+import {ago, clock, figure, percent, unknown} from './figures.js';
+import {lang, t} from './i18n.js';
+
+const WINDOWS = ['10s', '1m', '5m', '15m', '1h', '1d'];
+
+/**
+ * @typedef {import('./store.js').Store} Store
+ * @typedef {import('./store.js').Place} Place
+ * @typedef {{text: string, note: string, kind: string}} Figure
+ * @typedef {{row: HTMLTableRowElement, cells: {figure: HTMLElement, note: HTMLElement, cell: HTMLElement}[],
+ *   coverage: HTMLElement, span: HTMLElement, age: HTMLElement}} Row
+ */
+
+/** @param {HTMLElement} e @param {string} text */
+export function put(e, text) {
+  if (e.textContent !== text) e.textContent = text;
+}
+
+/** @param {string} tag @param {string} [className] @param {HTMLElement} [into] */
+function make(tag, className = '', into) {
+  const e = document.createElement(tag);
+  if (className) e.className = className;
+  into?.append(e);
+  return e;
+}
+
+export class Table {
+  /**
+   * @param {HTMLTableElement} table @param {string} what head of the first column, a key of the words
+   * @param {string[]} figures heads of the figures @param {(store: Store, row: number) => Figure[]} read
+   * @param {(store: Store) => import('./store.js').Columns} columns @param {number} each rows of columns per place
+   */
+  constructor(table, what, figures, read, columns, each) {
+    this.table = table; this.what = what; this.figures = figures; this.read = read; this.columns = columns; this.each = each;
+    /** @type {Row[]} */ this.rows = [];
+    /** @type {Place[]} */ this.places = [];
+  }
+
+  /** Draw the frame anew: other places, or another language. @param {Place[]} places */
+  build(places) {
+    this.places = places;
+    const head = make('tr');
+    const heads = [this.what, ...this.figures, 'coverage', 'span', 'age'];
+    for (const key of heads) {
+      const th = make('th', key === this.what ? 'place' : this.figures.includes(key) ? 'figures' : key, head);
+      th.setAttribute('scope', 'col');
+      th.textContent = t(key);
+    }
+    const thead = make('thead'), tbody = make('tbody');
+    thead.append(head);
+    this.rows = places.map((place) => this.row(place, tbody));
+    this.table.replaceChildren(thead, tbody);
+  }
+
+  /** @param {Place} place @param {HTMLElement} body @returns {Row} */
+  row(place, body) {
+    const row = /** @type {HTMLTableRowElement} */ (make('tr', '', body));
+    const head = make('th', 'place', row);
+    head.setAttribute('scope', 'row');
+    make('span', 'name', head).textContent = place.name[lang];
+    if (place.a !== undefined) {
+      const side = (/** @type {Record<string, string> | null | undefined} */ s) => s?.[lang] ?? t('outside');
+      make('span', 'sides soft', head).textContent = `A ${side(place.a)} · B ${side(place.b)}`;
+    }
+    const cells = this.figures.map(() => {
+      const cell = make('td', 'figures', row), box = make('span', 'box', cell);
+      return {cell, figure: make('span', 'figure num', box), note: make('span', 'note', box)};
+    });
+    return {row, cells, coverage: make('td', 'coverage num', row), span: make('td', 'span num', row), age: make('td', 'age num', row)};
+  }
+
+  /** Bring all rows up to date; how many of them are unknown. @param {Store} store */
+  update(store) {
+    const {layout} = store;
+    if (!layout) return 0;
+    const live = layout.run.kind === 'live', now = store.now(), columns = this.columns(store);
+    let unknowns = 0;
+    this.rows.forEach((row, place) => {
+      const start = columns.t[place * this.each] ?? null;
+      const end = start == null ? null : start + layout.length_ms;
+      const age = end == null ? null : now - end;
+      const {limit_ms, leaf} = this.places[place];
+      const why = end == null ? (leaf && WINDOWS.indexOf(leaf) > WINDOWS.indexOf(layout.window) ? 'from' : 'noRow')
+        : live && age != null && age > limit_ms ? 'tooOld' : '';
+      const figures = why ? this.figures.map(() => unknown(why, {w: leaf ?? ''})) : this.read(store, place);
+      figures.forEach((f, i) => {
+        const {cell, figure: main, note} = row.cells[i];
+        put(main, f.text);
+        put(note, f.note);
+        const kind = `figures ${f.kind}`;
+        if (cell.className !== kind) cell.className = kind;
+      });
+      const dark = figures.every((f) => f.kind === 'unknown');
+      if (dark) unknowns++;
+      row.row.classList.toggle('unknown', dark);
+      put(row.coverage, why ? '—' : percent(least(columns.c, place * this.each, this.each)));
+      put(row.span, start == null || end == null ? '—' : `${clock(start, layout.run.timezone)}–${clock(end, layout.run.timezone)}`);
+      put(row.age, live && age != null ? ago(age) : '—');
+    });
+    return unknowns;
+  }
+}
+
+/** @param {(number | null)[]} column @param {number} from @param {number} count */
+function least(column, from, count) {
+  const known = column.slice(from, from + count).filter((c) => c != null);
+  return known.length ? Math.min(.../** @type {number[]} */ (known)) : null;
+}
+
+/** @param {HTMLTableElement} table */
+export function gateTable(table) {
+  return new Table(table, 'gate', ['ab', 'ba', 'undirected'], (store, place) => [0, 1, 2].map((direction) => {
+    const {s, n, lo, hi} = store.flow, row = 3 * place + direction;
+    return s[row] == null ? unknown('noRow') : figure(s[row], n[row], lo[row], hi[row], store.layout?.k ?? 1);
+  }), (store) => store.flow, 3);
+}
+
+/** @param {HTMLTableElement} table */
+export function zoneTable(table) {
+  return new Table(table, 'zone', ['inflow', 'outflow'], (store, row) => ['in', 'out'].map((side) => {
+    const z = store.zones, status = z.s[row] === 0 ? 0 : null;
+    return figure(status, z[side][row], z[`${side}_lo`][row], z[`${side}_hi`][row], store.layout?.k ?? 1);
+  }), (store) => store.zones, 1);
+}

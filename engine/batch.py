@@ -1,0 +1,37 @@
+"""Payloads -> Events by the active kernel: allocates the columns and lets them grow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from engine import kernels
+from engine.decode import COLUMNS
+from engine.model import DIRECTION_COUNT, Events, Payloads
+
+
+def decode_events(payloads: Payloads, ids: Any) -> Events:
+    """All rows of ``payloads``; ``ids`` is the ``Ids`` of the active kernels over the registry's sensors.
+
+    Raises ValueError where the arrays of ``payloads`` do not fit together.
+    """
+    decode = kernels.active().decode
+    room = len(payloads)  # enough for one object a message; arrays need more
+    columns = {name: _empty(name, room) for name in COLUMNS}
+    filled = first = 0
+    while True:
+        free = [column[filled:] for column in columns.values()]
+        first, rows = decode(payloads.data, payloads.starts, payloads.ends, payloads.record_ts, ids, *free, first)
+        filled += rows
+        if first == len(payloads):
+            return Events(**{name: column[:filled] for name, column in columns.items()})
+        room = 2 * room + 64
+        for name, column in columns.items():
+            larger = _empty(name, room)
+            larger[:filled] = column[:filled]
+            columns[name] = larger
+
+
+def _empty(name: str, rows: int) -> np.ndarray[Any, Any]:
+    return np.empty((rows, DIRECTION_COUNT) if name == "n" else rows, COLUMNS[name])

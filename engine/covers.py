@@ -1,0 +1,103 @@
+"""Coverage: the union of the spans in which a sensor is known to have been alive, cut into panes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.model import END, HOUR, I64, LENGTH_MS
+from engine.partial import COVER_COLUMNS
+from engine.registry import Tables
+
+
+def union(spans: I64) -> I64:
+    """Union of spans (m, 3) = sensor, start_ms, end_ms: disjoint, sorted by sensor and start."""
+    if len(spans) < 2:
+        return spans[spans[:, 1] < spans[:, 2]]
+    spans = spans[np.lexsort((spans[:, 1], spans[:, 0]))]
+    sensor, start, end = spans.T
+    first_of_sensor = np.append(True, sensor[1:] != sensor[:-1])
+    # running maximum of the ends within each sensor: shift every sensor's times into a range of its own
+    base = int(min(start.min(), end.min()))
+    step = int(end.max()) - base + 1
+    group = np.cumsum(first_of_sensor) - 1
+    if (int(group[-1]) + 1) * step > 2**62:  # wild times: the shift would overflow, go sensor by sensor
+        return np.concatenate([union_of_one(spans[group == g]) for g in range(int(group[-1]) + 1)])
+    reach = np.maximum.accumulate(end - base + group * step) - group * step + base
+    opens = first_of_sensor | np.append(True, start[1:] > reach[:-1])
+    heads = np.flatnonzero(opens)
+    tails = np.append(heads[1:], len(spans)) - 1
+    out = np.column_stack([sensor[heads], start[heads], reach[tails]])
+    return out[out[:, 1] < out[:, 2]]
+
+
+def union_of_one(spans: I64) -> I64:
+    """Union of the spans of one sensor, sorted by start."""
+    reach = np.maximum.accumulate(spans[:, 2])
+    heads = np.flatnonzero(np.append(True, spans[1:, 1] > reach[:-1]))
+    tails = np.append(heads[1:], len(spans)) - 1
+    out = np.column_stack([spans[heads, 0], spans[heads, 1], reach[tails]])
+    return out[out[:, 1] < out[:, 2]]
+
+
+def split(spans: I64, tables: Tables, w: int) -> tuple[I64, I64]:
+    """Cut spans (m, 3) at W.
+
+    Returns what lies in panes still open at ``w`` (spans again) and what lies in closed ones: rows (pane_ms, close_ms,
+    sensor, covered_ms), one per sensor and pane, ordered by sensor and pane.
+    """
+    empty = np.empty((0, COVER_COLUMNS), np.int64)
+    if not len(spans):
+        return spans, empty
+    spans = union(spans)
+    sensor = spans[:, 0]
+    open_from = _open_from(sensor, tables, w)
+    behind = spans.copy()
+    behind[:, 2] = np.minimum(behind[:, 2], open_from)
+    ahead = spans.copy()
+    ahead[:, 1] = np.maximum(ahead[:, 1], open_from)
+    behind, ahead = behind[behind[:, 1] < behind[:, 2]], ahead[ahead[:, 1] < ahead[:, 2]]
+    if not len(behind):
+        return ahead, empty
+    leaf = tables.sensor_leaf[behind[:, 0]]
+    parts = []
+    for code in np.unique(leaf).tolist():
+        parts.append(_by_pane(behind[leaf == code], code, tables))
+    rows = np.concatenate(parts)
+    rows = rows[np.lexsort((rows[:, 0], rows[:, 2]))]
+    heads = np.flatnonzero(np.append(True, (np.diff(rows[:, 0]) != 0) | (np.diff(rows[:, 2]) != 0)))
+    out = rows[heads]
+    out[:, 3] = np.add.reduceat(rows[:, 3], heads)
+    return ahead, out
+
+
+def _open_from(sensor: I64, tables: Tables, w: int) -> I64:
+    """For each sensor row: the first leaf edge whose pane is still open at ``w``."""
+    if w == END:
+        return np.full(len(sensor), END, np.int64)
+    leaf, delay = tables.sensor_leaf[sensor], tables.sensor_delay_ms[sensor]
+    out = np.empty(len(sensor), np.int64)
+    for code in np.unique(leaf).tolist():
+        mine = leaf == code
+        # a pane is closed when end + delay <= w, so the pane holding w - delay is the first open one
+        out[mine] = tables.zone_clock.floor(w - delay[mine], code)
+    return out
+
+
+def _by_pane(spans: I64, code: int, tables: Tables) -> I64:
+    sensor, start, end = spans.T
+    delay = tables.sensor_delay_ms[sensor]
+    if code < HOUR:
+        length = LENGTH_MS[code]
+        count = (end - 1) // length - start // length + 1
+        row = np.repeat(np.arange(len(spans)), count)
+        number = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+        pane = (start[row] // length + number) * length
+        covered = np.minimum(end[row], pane + length) - np.maximum(start[row], pane)
+        return np.column_stack([pane, pane + length + delay[row], sensor[row], covered])
+    parts = []
+    while len(start):
+        pane, edge = tables.zone_clock.floor(start, code), tables.zone_clock.next(start, code)
+        parts.append(np.column_stack([pane, edge + delay, sensor, np.minimum(end, edge) - start]))
+        more = edge < end
+        sensor, start, end, delay = sensor[more], edge[more], end[more], delay[more]
+    return np.concatenate(parts)

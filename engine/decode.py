@@ -1,0 +1,284 @@
+"""Messages -> event columns: the wire format, rule by rule. Readable twin of engine/fast/_decode.pyx.
+
+A message is one JSON object or an array of them; each object, and each array element whatever it is, makes one
+row. A message of nothing but white space makes none; one that orjson refuses, or that holds another kind of
+document, makes one ``malformed`` row, also where elements before the fault were well formed. Null is as good as
+absent, unknown fields and fields that a type does not use are ignored whatever they hold.
+
+The first check that fails gives the reason:
+
+    malformed       not JSON, or no object
+    unknown_type    ``type`` is another word than cross, count, heartbeat, tick, set, registry, or no string
+    missing_field   ``type``; ``ts``; of an event ``sensor``; of a count ``span_ms`` and all of ab, ba, un
+    bad_value       a field that is used holds what it may not
+
+``set`` and ``registry`` records are not checked here: whoever acts on them does that.
+
+What a row keeps. A row that is not rejected has the columns of its type. A rejected row keeps its kind (none where
+the type is missing or unknown), the sensor where that is a valid id of the table, and ts and record_ts where they
+can be read; its other columns hold the defaults of engine.model.Events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from engine import rfc3339
+from engine.model import (
+    BAD_VALUE,
+    COUNT,
+    COUNT_MAX,
+    CROSS,
+    DIRECTION_COUNT,
+    I8,
+    I32,
+    I64,
+    ID_BYTES,
+    KIND_NONE,
+    KINDS,
+    MALFORMED,
+    MISSING_FIELD,
+    NO_TIME,
+    REGISTRY,
+    SET,
+    TICK,
+    TS_MAX,
+    TS_MIN,
+    U8,
+    UNKNOWN_TYPE,
+)
+
+SPAN_MAX_MS = 366 * 86_400_000  # longest span one count may tell
+BLANK = b" \t\n\r"  # white space of JSON
+
+# Columns of engine.model.Events in the order of decode's arguments.
+COLUMNS: Mapping[str, type[np.generic]] = {
+    "kind": np.int8,
+    "reason": np.uint8,
+    "sensor": np.int32,
+    "ts": np.int64,
+    "span_ms": np.int64,
+    "n": np.int64,  # (rows, 3)
+    "seq": np.int64,
+    "has_seq": np.uint8,
+    "record_ts": np.int64,
+    "message": np.int32,
+}
+
+
+class Ids:
+    """Exact-match table of sensor ids: UTF-8 bytes -> their place in ``ids``.
+
+    Raises ValueError for an id of more than ID_BYTES bytes and for one that comes twice.
+    """
+
+    def __init__(self, ids: list[bytes]) -> None:
+        self._rows: dict[bytes, int] = {}
+        for row, sensor_id in enumerate(ids):
+            if len(sensor_id) > ID_BYTES:
+                raise ValueError(f"id {row} is longer than {ID_BYTES} bytes")
+            if sensor_id in self._rows:
+                raise ValueError(f"ids {self._rows[sensor_id]} and {row} are the same")
+            self._rows[sensor_id] = row
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def find(self, id: bytes) -> int:
+        """Row of the id, -1 where there is none."""
+        return self._rows.get(id, -1)
+
+
+class Row(NamedTuple):
+    """One row of the columns, with the defaults of what is not known."""
+
+    kind: int = KIND_NONE
+    reason: int = 0
+    sensor: int = -1
+    ts: int = NO_TIME
+    span_ms: int = 0
+    n: tuple[int, int, int] = (0, 0, 0)
+    seq: int = 0
+    has_seq: int = 0
+    record_ts: int = NO_TIME
+
+
+def decode(
+    data: bytes | memoryview | U8,
+    starts: I64,
+    ends: I64,
+    record_ts: I64,
+    ids: Ids,
+    kind: I8,
+    reason: U8,
+    sensor: I32,
+    ts: I64,
+    span_ms: I64,
+    n: I64,
+    seq: I64,
+    has_seq: U8,
+    out_record_ts: I64,
+    message: I32,
+    first: int,
+) -> tuple[int, int]:
+    """Decode messages from index ``first`` on into the columns; return (next message, rows filled).
+
+    Message i is ``data[starts[i]:ends[i]]``, ``record_ts[i]`` its record timestamp in ms, or NO_TIME where the
+    records tell it (field ``record_ts``, else ts, + span_ms for a count). The columns (shape (cap,), n (cap, 3),
+    as in engine.model.Events) are written from row 0. A message whose rows do not fit in what is left of them
+    waits for the next call, and all after it. Raises ValueError where lengths or types of the arrays differ from
+    this, a message lies outside ``data`` or ``first`` outside 0 … messages.
+    """
+    columns: dict[str, NDArray[Any]] = dict(
+        zip(COLUMNS, (kind, reason, sensor, ts, span_ms, n, seq, has_seq, out_record_ts, message), strict=True)
+    )
+    cap, count = len(kind), len(starts)
+    _check_input(data, starts, ends, record_ts, first)
+    for name, column in columns.items():
+        _check(column, COLUMNS[name], (cap, DIRECTION_COUNT) if name == "n" else (cap,))
+    buffer = np.frombuffer(data, np.uint8)
+    filled = 0
+    for i in range(first, count):
+        rows = _rows(buffer[starts[i] : ends[i]].tobytes(), int(record_ts[i]), ids)
+        if filled + len(rows) > cap:
+            return i, filled
+        for at, row in enumerate(rows, filled):
+            message[at] = i
+            for name, value in row._asdict().items():
+                columns[name][at] = value
+        filled += len(rows)
+    return count, filled
+
+
+def _check_input(data: bytes | memoryview | U8, starts: I64, ends: I64, record_ts: I64, first: int) -> None:
+    for column in (starts, ends, record_ts):
+        _check(column, np.int64, (len(starts),))
+    if not 0 <= first <= len(starts):
+        raise ValueError("first must be 0 … the number of messages")
+    inside = (starts >= 0) & (starts <= ends) & (ends <= len(data))
+    if not inside[first:].all():
+        raise ValueError("a message lies outside data")
+
+
+def _check(column: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    if column.dtype != np.dtype(dtype) or column.shape != shape or not column.flags.c_contiguous:
+        raise ValueError(f"a column is not a contiguous array of {dtype.__name__} and shape {shape}")
+
+
+def _rows(payload: bytes, message_ts: int, ids: Ids) -> list[Row]:
+    """The rows of one message."""
+    malformed = Row(reason=MALFORMED, record_ts=message_ts)
+    if not payload.strip(BLANK):
+        return []
+    try:
+        document = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return [malformed]
+    if isinstance(document, dict):
+        return [_row(document, message_ts, ids)]
+    if isinstance(document, list):
+        return [_row(element, message_ts, ids) if isinstance(element, dict) else malformed for element in document]
+    return [malformed]
+
+
+class BadValue(Exception):
+    """A field that is used holds what it may not."""
+
+
+def _row(record: Mapping[str, Any], message_ts: int, ids: Ids) -> Row:
+    """Judge one object in the order of the checks."""
+    word = record.get("type")
+    kind = KINDS.index(word) if isinstance(word, str) and word in KINDS[1:] else KIND_NONE
+    ts = _read_or(NO_TIME, time, record.get("ts"))
+    record_ts = message_ts
+    if message_ts == NO_TIME:
+        record_ts = _read_or(NO_TIME, time, record.get("record_ts"))
+    if kind in (SET, REGISTRY):
+        return Row(kind, ts=ts, record_ts=ts if record_ts == NO_TIME else record_ts)
+
+    sensor = -1 if kind == TICK else _read_or(-1, sensor_row, record.get("sensor"), ids)
+    rejected = Row(kind, sensor=sensor, ts=ts, record_ts=record_ts)
+    if word is None:
+        return rejected._replace(reason=MISSING_FIELD)
+    if kind == KIND_NONE:
+        return rejected._replace(reason=UNKNOWN_TYPE)
+    if any(record.get(name) is None for name in required(kind)):
+        return rejected._replace(reason=MISSING_FIELD)
+    if kind == COUNT and all(record.get(name) is None for name in ("ab", "ba", "un")):
+        return rejected._replace(reason=MISSING_FIELD)
+    try:
+        return _accepted(record, kind, message_ts, ids)
+    except BadValue:
+        return rejected._replace(reason=BAD_VALUE)
+
+
+def required(kind: int) -> tuple[str, ...]:
+    """Fields a record of this kind must have (a count also one of ab, ba, un)."""
+    if kind == TICK:
+        return ("ts",)
+    return ("sensor", "ts", "span_ms") if kind == COUNT else ("sensor", "ts")
+
+
+def _accepted(record: Mapping[str, Any], kind: int, message_ts: int, ids: Ids) -> Row:
+    """The row of a record that has all it needs. Raises BadValue."""
+    ts = time(record["ts"])
+    sensor, seq, span_ms, n = -1, None, 0, (0, 0, 0)
+    if kind != TICK:
+        sensor = sensor_row(record["sensor"], ids)
+        if record.get("seq") is not None:
+            seq = integer(record["seq"])
+    if kind == CROSS:
+        n = one_hot(record.get("dir"))
+    elif kind == COUNT:
+        span_ms = integer(record["span_ms"], 1, SPAN_MAX_MS)
+        ab, ba, un = (people(record.get(name)) for name in ("ab", "ba", "un"))
+        n = (ab, ba, un)
+    record_ts = message_ts
+    if message_ts == NO_TIME:
+        record_ts = ts + span_ms if record.get("record_ts") is None else time(record["record_ts"])
+    return Row(kind, 0, sensor, ts, span_ms, n, seq or 0, int(seq is not None), record_ts)
+
+
+def _read_or(default: int, read: Any, value: object, *more: object) -> int:
+    try:
+        return int(read(value, *more))
+    except BadValue:
+        return default
+
+
+def integer(value: object, least: int = -(2**63), most: int = 2**63 - 1) -> int:
+    """A JSON number without point and exponent, least … most. Raises BadValue."""
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return value
+    raise BadValue
+
+
+def time(value: object) -> int:
+    """Integer ms or RFC 3339 with offset, from TS_MIN to before TS_MAX. Raises BadValue."""
+    return integer(rfc3339.parse_ms(value) if isinstance(value, str) else value, TS_MIN, TS_MAX - 1)
+
+
+def sensor_row(value: object, ids: Ids) -> int:
+    """Row of an id, -1 where the table has none. Raises BadValue for what is no string of at most ID_BYTES bytes."""
+    if not isinstance(value, str) or len(value.encode()) > ID_BYTES:
+        raise BadValue
+    return ids.find(value.encode())
+
+
+def people(value: object) -> int:
+    """A count of people, 0 where absent. Raises BadValue."""
+    return 0 if value is None else integer(value, 0, COUNT_MAX)
+
+
+def one_hot(direction: object) -> tuple[int, int, int]:
+    """One person as (ab, ba, unknown). Raises BadValue for another word than ab and ba."""
+    if direction is None:
+        return 0, 0, 1
+    if direction not in ("ab", "ba"):
+        raise BadValue
+    return int(direction == "ab"), int(direction == "ba"), 0

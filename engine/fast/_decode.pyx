@@ -1,0 +1,209 @@
+# cython: language_level=3, wraparound=False, initializedcheck=False
+"""Compiled twin of engine/decode.py: same names, same arguments, same rows."""
+
+from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t
+from libc.stdlib cimport calloc, free
+
+from engine.fast._scan cimport blank
+from engine.fast._scan_ids cimport Slot, Table, slot_of
+from engine.fast._scan_key cimport Fields
+from engine.fast._scan_record cimport record_end, value_end
+from engine.fast._scan_rules cimport Row, blank_row, judge
+from engine.fast._types cimport (
+    BAD_VALUE, COUNT, COUNT_MAX, CROSS, HEARTBEAT, ID_BYTES, KIND_NONE, MALFORMED, MISSING_FIELD, NO_TIME, REGISTRY,
+    SET, TICK, TS_MAX, TS_MIN, UNKNOWN_TYPE,
+)
+
+CONSTANTS = {
+    "KIND_NONE": KIND_NONE, "CROSS": CROSS, "COUNT": COUNT, "HEARTBEAT": HEARTBEAT, "TICK": TICK, "SET": SET,
+    "REGISTRY": REGISTRY, "MALFORMED": MALFORMED, "UNKNOWN_TYPE": UNKNOWN_TYPE, "MISSING_FIELD": MISSING_FIELD,
+    "BAD_VALUE": BAD_VALUE, "NO_TIME": NO_TIME, "TS_MIN": TS_MIN, "TS_MAX": TS_MAX, "COUNT_MAX": COUNT_MAX,
+    "ID_BYTES": ID_BYTES, "DIRECTION_COUNT": DIRECTION_COUNT,
+}  # what the tests hold equal to engine.model
+
+
+cdef class Ids:
+    """Exact-match table of sensor ids (bytes of UTF-8); see engine.decode.Ids."""
+
+    cdef Table table
+    cdef Py_ssize_t size
+
+    def __cinit__(self, list ids):
+        cdef Py_ssize_t room = 4
+        cdef Py_ssize_t row
+        cdef bytes sensor_id
+        cdef const uint8_t* start
+        cdef Slot* slot
+        cdef Slot key
+        while room < 2 * len(ids):
+            room *= 2
+        self.table.slots = <Slot*> calloc(room, sizeof(Slot))
+        if self.table.slots == NULL:
+            raise MemoryError()
+        self.table.mask = room - 1
+        self.size = len(ids)
+        for row in range(room):
+            self.table.slots[row].row = -1
+        for row in range(self.size):
+            sensor_id = ids[row]
+            if len(sensor_id) > ID_BYTES:
+                raise ValueError(f"id {row} is longer than {ID_BYTES} bytes")
+            start = sensor_id
+            slot = slot_of(&self.table, start, len(sensor_id), start + len(sensor_id), &key)
+            if slot.row >= 0:
+                raise ValueError(f"ids {slot.row} and {row} are the same")
+            slot[0] = key
+            slot.row = <int32_t> row
+
+    def __dealloc__(self):
+        free(self.table.slots)
+
+    def __len__(self):
+        return self.size
+
+    def find(self, bytes id not None):
+        """Row of the id, -1 where there is none."""
+        cdef const uint8_t* start = id
+        cdef Slot key
+        if len(id) > ID_BYTES:
+            return -1
+        return slot_of(&self.table, start, len(id), start + len(id), &key).row
+
+
+cdef enum:
+    DIRECTION_COUNT = 3
+
+cdef enum:
+    ONE_OBJECT  # cursor stands before an object that is the message
+    AT_ELEMENT  # before an element of the array
+    AT_TAIL     # behind the message's value
+    NO_VALUE    # before something else
+
+cdef enum:
+    ROW      # what next_row found: a row
+    FINISHED  # no more rows, the message is well formed
+    BROKEN   # the message is malformed, rows given before are void
+
+cdef struct Cursor:
+    const uint8_t* p
+    const uint8_t* end
+    int state
+
+
+cdef inline void open_message(Cursor* cursor, const uint8_t* start, const uint8_t* end) noexcept nogil:
+    cursor.p = blank(start, end)
+    cursor.end = end
+    cursor.state = NO_VALUE
+    if cursor.p == end:
+        cursor.state = AT_TAIL
+    elif cursor.p[0] == c"{":
+        cursor.state = ONE_OBJECT
+    elif cursor.p[0] == c"[":
+        cursor.p = blank(cursor.p + 1, end)
+        cursor.state = AT_ELEMENT
+        if cursor.p < end and cursor.p[0] == c"]":
+            cursor.p += 1
+            cursor.state = AT_TAIL
+
+
+cdef inline int next_row(Cursor* cursor, const Table* table, int64_t message_ts, Row* row) noexcept nogil:
+    cdef Fields fields
+    cdef const uint8_t* end = cursor.end
+    cdef const uint8_t* p = cursor.p
+    cdef bint is_element = cursor.state == AT_ELEMENT
+    if cursor.state == NO_VALUE:
+        return BROKEN
+    if cursor.state == AT_TAIL:
+        return FINISHED if blank(p, end) == end else BROKEN
+    if p < end and p[0] == c"{":
+        p = record_end(p + 1, end, 1 + is_element, &fields)
+        if p == NULL:
+            return BROKEN
+        judge(&fields, table, end, message_ts, row)
+    else:
+        p = value_end(p, end, 1)
+        if p == NULL:
+            return BROKEN
+        blank_row(row, MALFORMED, message_ts)
+    cursor.state = AT_TAIL
+    if is_element:
+        p = blank(p, end)
+        if p < end and p[0] == c",":
+            cursor.state = AT_ELEMENT
+            p = blank(p + 1, end)
+        elif p < end and p[0] == c"]":
+            p += 1
+        else:
+            return BROKEN
+    cursor.p = p
+    return ROW
+
+
+def decode(
+    const uint8_t[::1] data,        # IN  (bytes,)
+    const int64_t[::1] starts,      # IN  (messages,) message i is data[starts[i]:ends[i]]
+    const int64_t[::1] ends,        # IN  (messages,)
+    const int64_t[::1] record_ts,   # IN  (messages,) ms, NO_TIME = look at the record
+    Ids ids not None,               # IN
+    int8_t[::1] kind,               # OUT (cap,)
+    uint8_t[::1] reason,            # OUT (cap,)
+    int32_t[::1] sensor,            # OUT (cap,) row of ids, -1 unknown
+    int64_t[::1] ts,                # OUT (cap,) ms
+    int64_t[::1] span_ms,           # OUT (cap,)
+    int64_t[:, ::1] n,              # OUT (cap, 3) ab, ba, unknown
+    int64_t[::1] seq,               # OUT (cap,)
+    uint8_t[::1] has_seq,           # OUT (cap,)
+    int64_t[::1] out_record_ts,     # OUT (cap,) ms
+    int32_t[::1] message,           # OUT (cap,) index of the message
+    Py_ssize_t first,               # IN  first message to decode
+):
+    """Decode messages from ``first`` on; (next message, rows filled). See engine.decode.decode."""
+    cdef Py_ssize_t count = starts.shape[0], cap = kind.shape[0], filled = 0, row, i
+    cdef const uint8_t* text = &data[0] if data.shape[0] else <const uint8_t*> b""
+    cdef Cursor cursor
+    cdef Row found
+    cdef int state
+    if not (ends.shape[0] == record_ts.shape[0] == count <= INT32_MAX):
+        raise ValueError("starts, ends and record_ts must be of one length")
+    if not (reason.shape[0] == sensor.shape[0] == ts.shape[0] == span_ms.shape[0] == n.shape[0] == cap
+            and seq.shape[0] == has_seq.shape[0] == out_record_ts.shape[0] == message.shape[0] == cap
+            and n.shape[1] == DIRECTION_COUNT):
+        raise ValueError("the columns must be of one length, n of shape (length, 3)")
+    if not 0 <= first <= count:
+        raise ValueError("first must be 0 … the number of messages")
+    for i in range(first, count):
+        if not 0 <= starts[i] <= ends[i] <= data.shape[0]:
+            raise ValueError("a message lies outside data")
+    with nogil:
+        i = first
+        while i < count:
+            open_message(&cursor, text + starts[i], text + ends[i])
+            row = filled
+            while True:
+                state = next_row(&cursor, &ids.table, record_ts[i], &found)
+                if state == FINISHED:
+                    break
+                if state == BROKEN:
+                    blank_row(&found, MALFORMED, record_ts[i])
+                    row = filled
+                if row < cap:
+                    kind[row] = found.kind
+                    reason[row] = found.reason
+                    sensor[row] = found.sensor
+                    ts[row] = found.ts
+                    span_ms[row] = found.span_ms
+                    n[row, 0] = found.ab
+                    n[row, 1] = found.ba
+                    n[row, 2] = found.un
+                    seq[row] = found.seq
+                    has_seq[row] = found.has_seq
+                    out_record_ts[row] = found.record_ts
+                    message[row] = <int32_t> i
+                row += 1
+                if state == BROKEN:
+                    break
+            if row > cap:  # this message waits for the next call
+                break
+            filled = row
+            i += 1
+    return i, filled

@@ -1,0 +1,101 @@
+# Growable rows of int64 words and hash indexes over them: the storage of the window kernel's state.
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy, memset
+
+
+cdef struct Rows:
+    int64_t* data  # `width` words a row
+    Py_ssize_t size, room, width
+
+
+cdef inline int64_t* push(Rows* rows) noexcept nogil:
+    cdef int64_t* larger
+    if rows.size == rows.room:
+        larger = <int64_t*> realloc(rows.data, 2 * (rows.room + 32) * rows.width * sizeof(int64_t))
+        if larger == NULL:
+            return NULL
+        rows.data = larger
+        rows.room = 2 * (rows.room + 32)
+    rows.size += 1
+    return rows.data + (rows.size - 1) * rows.width
+
+
+cdef inline bytes packed(const Rows* rows):
+    return PyBytes_FromStringAndSize(<char*> rows.data, rows.size * rows.width * sizeof(int64_t))
+
+
+cdef inline int load(Rows* rows, bytes packed_rows) except -1:
+    """Fill rows from what packed() gave."""
+    rows.size = rows.room = len(packed_rows) // (rows.width * sizeof(int64_t))
+    rows.data = <int64_t*> malloc((rows.size + 1) * rows.width * sizeof(int64_t))
+    if rows.data == NULL:
+        raise MemoryError()
+    memcpy(rows.data, <const char*> packed_rows, rows.size * rows.width * sizeof(int64_t))
+    return 0
+
+
+cdef inline int sift(Rows* rows, int column, int64_t until_ms, Rows* done) noexcept nogil:
+    """Keep the rows whose close time lies behind until_ms, in their order; move the others to done (NULL: drop)."""
+    cdef Py_ssize_t i, kept = 0, size = rows.width * sizeof(int64_t)
+    cdef int64_t* row
+    cdef int64_t* to
+    for i in range(rows.size):
+        row = rows.data + i * rows.width
+        if row[column] > until_ms:
+            if kept != i:
+                memcpy(rows.data + kept * rows.width, row, size)
+            kept += 1
+        elif done != NULL:
+            to = push(done)
+            if to == NULL:
+                return -1
+            memcpy(to, row, size)
+    rows.size = kept
+    return 0
+
+
+cdef enum:
+    PANE_WIDTH = 9  # pane, close, sensor, 3 people, 3 of them by cross
+    KEY_WIDTH = 5  # close, sensor, kind, ts, x
+    COVER_WIDTH = 3
+
+
+cdef struct Index:
+    int32_t* slot  # row + 1, 0 = free; a power of two of them
+    Py_ssize_t mask
+
+
+cdef inline uint64_t mixed(uint64_t a, uint64_t b, uint64_t c) noexcept nogil:
+    cdef uint64_t h = a * <uint64_t> 0x9E3779B97F4A7C15 ^ b * <uint64_t> 0xC2B2AE3D27D4EB4F ^ c
+    h = (h ^ (h >> 32)) * <uint64_t> 0xD6E8FEB86659FD93
+    return h ^ (h >> 32)
+
+
+cdef inline uint64_t pane_hash(const int64_t* row) noexcept nogil:
+    return mixed(<uint64_t> row[0], <uint64_t> row[2], 0)
+
+
+cdef inline uint64_t key_hash(const int64_t* row) noexcept nogil:
+    return mixed(<uint64_t> row[3], <uint64_t> row[4], <uint64_t> (row[1] * 8 + row[2]))
+
+
+cdef inline int rebuild(Index* index, Rows* rows, bint keys) noexcept nogil:
+    """Index all rows anew in a table at most half full; -1 without memory."""
+    cdef Py_ssize_t size = 64, i, at
+    while size < 4 * (rows.size + 1):
+        size *= 2
+    if size != index.mask + 1 or index.slot == NULL:
+        free(index.slot)
+        index.slot = <int32_t*> malloc(size * sizeof(int32_t))
+        if index.slot == NULL:
+            return -1
+        index.mask = size - 1
+    memset(index.slot, 0, size * sizeof(int32_t))
+    for i in range(rows.size):
+        at = (key_hash(rows.data + i * KEY_WIDTH) if keys else pane_hash(rows.data + i * PANE_WIDTH)) & index.mask
+        while index.slot[at] != 0:
+            at = (at + 1) & index.mask
+        index.slot[at] = <int32_t> (i + 1)
+    return 0

@@ -1,0 +1,66 @@
+"""What a partition tells a shard: one self-describing blob of integers per (partition, span of W, shard).
+
+A pane leaves its partition once, whole, when the partition's own watermark has passed its end: later events for it are
+late by definition. So a blob is a function of the log, and an empty one still tells how far the partition is.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.model import I64
+
+VERSION = 1
+# version, shard, partition, w_from, w_to, plain, then the number of rows of each part
+_HEAD = struct.Struct("<HHiqqqIIII")
+PANE_COLUMNS = 9  # pane_ms, close_ms, sensor, ab, ba, un, cross_ab, cross_ba, cross_un
+COVER_COLUMNS = 4  # pane_ms, close_ms, sensor, covered_ms
+REJECT_COLUMNS = 4  # cell_ms, sensor (-1 = none), reason, n
+ACTIVE_COLUMNS = 2  # first, last active cell of a span (ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """Everything of one partition and shard that closed while W went over (w_from, w_to].
+
+    ``panes`` (m, 9), ``covers`` (m, 4), ``rejects`` (m, 4), ``active`` (m, 2): int64 rows, see *_COLUMNS above.
+    ``plain`` = accepted records that are not about one person (counts, heartbeats); told to shard 0 only.
+    """
+
+    partition: int
+    shard: int
+    w_from: int
+    w_to: int
+    plain: int
+    panes: I64
+    covers: I64
+    rejects: I64
+    active: I64
+
+    def encode(self) -> bytes:
+        """The blob of this partial."""
+        parts = (self.panes, self.covers, self.rejects, self.active)
+        head = _HEAD.pack(
+            VERSION, self.shard, self.partition, self.w_from, self.w_to, self.plain, *(len(p) for p in parts)
+        )
+        return head + b"".join(np.ascontiguousarray(p, np.int64).tobytes() for p in parts)
+
+
+def decode(blob: bytes) -> Partial:
+    """Read a blob. Raises ValueError for another version or length."""
+    version, shard, partition, w_from, w_to, plain, *sizes = _HEAD.unpack_from(blob)
+    if version != VERSION:
+        raise ValueError(f"partial of version {version}")
+    words = np.frombuffer(blob, np.int64, offset=_HEAD.size)
+    parts = []
+    for rows, columns in zip(
+        sizes, (PANE_COLUMNS, COVER_COLUMNS, REJECT_COLUMNS, ACTIVE_COLUMNS), strict=True
+    ):
+        parts.append(words[: rows * columns].reshape(rows, columns))
+        words = words[rows * columns :]
+    if len(words):
+        raise ValueError("partial of another length")
+    return Partial(partition, shard, w_from, w_to, plain, *parts)

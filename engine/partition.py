@@ -1,0 +1,253 @@
+"""One log (a Kafka partition or a file) from messages to partials: decode, admit, window; counts and snapshots."""
+
+from __future__ import annotations
+
+import pickle
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine import covers, kernels
+from engine.batch import decode_events
+from engine.errors import BadInput
+from engine.model import (
+    CELL_MS,
+    COUNT,
+    CROSS,
+    END,
+    GAP_MS,
+    HEARTBEAT,
+    I32,
+    I64,
+    NO_TIME,
+    REASONS,
+    REGISTRY,
+    U8,
+    Events,
+    Payloads,
+)
+from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
+from engine.registry import Tables
+
+_STATE = 1  # version of the snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What became of one batch: its rows and, per row, the reason it was refused for (0 = accepted or control)."""
+
+    events: Events
+    reason: U8
+
+
+class Partition:
+    """State of one partition: a pure function of its log, however the log is cut into batches.
+
+    ``number`` names it in partials; ``shards`` is the number of shards of the run; ``state`` what ``snapshot()`` gave.
+    Counters are exact and for the terminal only (PRIVACY.md R6): ``accepted``, ``rejected`` (by reason code).
+    """
+
+    def __init__(self, number: int, tables: Tables, bound_ms: int, shards: int, state: bytes | None = None) -> None:
+        self.number, self.tables, self.shards = number, tables, shards
+        self._kernels = kernels.active()
+        self._ids = self._kernels.Ids([i.encode() for i in tables.sensor_ids])
+        self._shard_of = sensor_shards(tables, shards)
+        self.accepted = 0
+        self.rejected = np.zeros(len(REASONS), np.int64)
+        self.first_ms, self.last_ms = END, NO_TIME  # least and greatest instant of an accepted event
+        self._told_to = NO_TIME  # W up to which partials were made
+        self._plain = 0  # accepted counts and heartbeats not told yet
+        self._cells: I64 = np.empty(0, np.int64)  # active cells not told yet, sorted
+        self._rejects: dict[tuple[int, int, int], int] = {}  # (cell, sensor, reason) -> n not told yet
+        self._covers: I64 = np.empty((0, 3), np.int64)  # covered spans not told yet
+        self.ended = False
+        panes = None
+        if state is not None:
+            panes = self._restore(state)
+        self._panes = self._kernels.PaneTable(bound_ms, panes)
+
+    @property
+    def watermark(self) -> int:
+        """W in ms: NO_TIME before the first admitted record, END after ``finish()``."""
+        return END if self.ended else int(self._panes.watermark)
+
+    @property
+    def read(self) -> int:
+        """Events read so far: accepted + rejected, always."""
+        return self.accepted + int(self.rejected.sum())
+
+    def feed(self, payloads: Payloads) -> Fed:
+        """Take in messages in log order. Raises BadInput for a registry record (needs a later version)."""
+        events = decode_events(payloads, self._ids)
+        rows = len(events)
+        if rows and (events.kind == REGISTRY).any():
+            raise BadInput("the log holds a registry record: this version reads --registry only")
+        tables, reason = self.tables, events.reason
+        pane_ms, pane_end_ms, mark_ms, told_ms = (np.empty(rows, np.int64) for _ in range(4))
+        self._kernels.admit(
+            events.kind,
+            reason,
+            events.sensor,
+            events.ts,
+            events.span_ms,
+            events.record_ts,
+            tables.sensor_gate,
+            tables.sensor_leaf,
+            tables.approved_at,
+            tables.approved_from,
+            tables.approved_to,
+            tables.zone_clock.changes,
+            tables.zone_clock.offsets,
+            pane_ms,
+            pane_end_ms,
+            mark_ms,
+        )
+        self._panes.add(
+            events.kind,
+            reason,
+            events.sensor,
+            events.ts,
+            events.span_ms,
+            events.n,
+            events.seq,
+            events.has_seq,
+            pane_ms,
+            pane_end_ms,
+            mark_ms,
+            tables.sensor_delay_ms,
+            tables.sensor_reporting,
+            tables.sensor_beat_ms,
+            told_ms,
+        )
+        self._count(events, reason, told_ms)
+        return Fed(events, reason)
+
+    def _count(self, events: Events, reason: U8, told_ms: I64) -> None:
+        good = (reason == 0) & (events.kind >= CROSS) & (events.kind <= HEARTBEAT)
+        accepted = int(np.count_nonzero(good))
+        self.accepted += accepted
+        if accepted:
+            instants = (events.ts + events.span_ms // 2)[good]
+            self.first_ms = min(self.first_ms, int(instants.min()))
+            self.last_ms = max(self.last_ms, int(instants.max()))
+            kinds = events.kind[good]
+            self._plain += int(np.count_nonzero((kinds == COUNT) | (kinds == HEARTBEAT)))
+            cells = told_ms[good]
+            cells -= cells % CELL_MS
+            # neighbours mostly share a cell: look at the changes only
+            changed = np.flatnonzero(np.diff(cells, prepend=cells[0] - CELL_MS))
+            self._cells = np.union1d(self._cells, cells[changed])
+        bad = np.flatnonzero(reason)
+        if len(bad):
+            self.rejected += np.bincount(reason[bad], minlength=len(REASONS))
+            at = told_ms[bad]
+            cells = np.where(at == NO_TIME, at, at - at % CELL_MS)
+            keys, counts = np.unique(np.column_stack([cells, events.sensor[bad], reason[bad]]), axis=0, return_counts=True)
+            for (cell, sensor, code), n in zip(keys.tolist(), counts.tolist(), strict=True):
+                self._rejects[cell, sensor, code] = self._rejects.get((cell, sensor, code), 0) + n
+        fresh = np.frombuffer(self._panes.covers(), np.int64).reshape(-1, 3)
+        if len(fresh):
+            self._covers = np.concatenate([self._covers, fresh])
+
+    def finish(self) -> None:
+        """The log has ended: W = +inf closes every pane."""
+        self.ended = True
+
+    def partials(self) -> list[Partial]:
+        """One partial per shard when W has passed a line of the 10 s grid since the last call, else none."""
+        w = self.watermark
+        w = w if w in (NO_TIME, END) else w - w % CELL_MS
+        if w <= self._told_to:
+            return []
+        panes = np.frombuffer(self._panes.take(w), np.int64).reshape(-1, PANE_COLUMNS)
+        self._covers, covered = covers.split(self._covers, self.tables, w)
+        active = self._take_active(w)
+        rejects = self._take_rejects(w)
+        pane_shard, cover_shard = self._shard_of[panes[:, 2]], self._shard_of[covered[:, 2]]
+        reject_shard = np.where(rejects[:, 1] < 0, 0, self._shard_of[rejects[:, 1]])
+        out = [
+            Partial(
+                self.number,
+                shard,
+                self._told_to,
+                w,
+                self._plain if shard == 0 else 0,
+                panes[pane_shard == shard],
+                covered[cover_shard == shard],
+                rejects[reject_shard == shard],
+                active,
+            )
+            for shard in range(self.shards)
+        ]
+        self._told_to, self._plain = w, 0
+        return out
+
+    def _take_active(self, w: int) -> I64:
+        done = self._cells[self._cells + CELL_MS <= w]
+        self._cells = self._cells[len(done) :]
+        return spans_of_cells(done)
+
+    def _take_rejects(self, w: int) -> I64:
+        # rejects before the first watermark belong to the cell in which it came to be
+        first = int(self._panes.first_watermark)
+        first_cell = 0 if first == NO_TIME else first - first % CELL_MS
+        rows: dict[tuple[int, int, int], int] = {}
+        for (cell, sensor, reason), n in list(self._rejects.items()):
+            at = first_cell if cell == NO_TIME else cell
+            if at + CELL_MS <= w:
+                rows[at, sensor, reason] = rows.get((at, sensor, reason), 0) + n
+                del self._rejects[cell, sensor, reason]
+        return np.array([[*key, n] for key, n in sorted(rows.items())], np.int64).reshape(-1, REJECT_COLUMNS)
+
+    def snapshot(self) -> bytes:
+        """Everything a later ``Partition(..., state=)`` needs to go on as if nothing had happened."""
+        return pickle.dumps(
+            (
+                _STATE,
+                self.accepted,
+                self.rejected.tolist(),
+                (self.first_ms, self.last_ms, self._told_to, self._plain, self.ended),
+                self._cells.tobytes(),
+                self._rejects,
+                self._covers.tobytes(),
+                self._panes.state(),
+            ),
+            5,
+        )
+
+    def _restore(self, state: bytes) -> tuple[bytes, ...]:
+        version, self.accepted, rejected, marks, cells, self._rejects, spans, panes = pickle.loads(state)
+        if version != _STATE:
+            raise BadInput("the recovery directory was written by another version")
+        self.rejected = np.array(rejected, np.int64)
+        self.first_ms, self.last_ms, self._told_to, self._plain, self.ended = marks
+        self._cells = np.frombuffer(cells, np.int64)
+        self._covers = np.frombuffer(spans, np.int64).reshape(-1, COVER_COLUMNS - 1)
+        return tuple(panes)
+
+    def rejected_by_reason(self) -> Mapping[str, int]:
+        """Exact rejects by reason word, without zeros."""
+        return {REASONS[code]: n for code, n in enumerate(self.rejected.tolist()) if n}
+
+
+def sensor_shards(tables: Tables, shards: int) -> I32:
+    """Shard of every sensor row (S,): that of its gate, so that a chain is in one place; of its id where it has none."""
+    gates = tables.gate_ids
+    names = [gates[g] if g >= 0 else tables.sensor_ids[s] for s, g in enumerate(tables.sensor_gate.tolist())]
+    return np.array([shard_of(name, shards) for name in names], np.int32)
+
+
+def shard_of(name: str, shards: int) -> int:
+    """Stable shard of a gate or sensor id (CRC-32)."""
+    return zlib.crc32(name.encode()) % shards
+
+
+def spans_of_cells(cells: I64) -> I64:
+    """Sorted active cells (m,) as spans (s, 2) of first and last cell; cells more than GAP_MS apart part two spans."""
+    if not len(cells):
+        return np.empty((0, ACTIVE_COLUMNS), np.int64)
+    cuts = np.flatnonzero(np.diff(cells) > GAP_MS)
+    first, last = np.append(0, cuts + 1), np.append(cuts, len(cells) - 1)
+    return np.column_stack([cells[first], cells[last]])

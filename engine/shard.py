@@ -1,0 +1,344 @@
+"""One shard: partials of all partitions in; panes closed in time order, released, turned into rows.
+
+A pane is closed when the least watermark W over all partitions has passed its end + delay. What comes out is a
+function of the partitions' logs: not of the order in which their partials arrive, nor of how they were cut.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from engine import kernels, partial
+from engine.errors import BadInput
+from engine.figures import Block, ClassFigures, Runs, flow_rows
+from engine.model import DIRECTION_COUNT, END, GAP_MS, I64, NO_TIME, REASONS, Released
+from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
+from engine.partition import shard_of
+from engine.registry import Tables, classes
+from engine.rejects import Rejects
+from engine.zones import Share, shares
+
+_STATE = 1  # version of the snapshot
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a shard gives on: rows for the sinks, shares for the zones, and what live counters may now show."""
+
+    watermark: int
+    rows: list[Released] = field(default_factory=list)
+    shares: list[Share] = field(default_factory=list)
+    accepted: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    first_ms: int = END
+    last_ms: int = NO_TIME
+
+
+class Shard:
+    """State of shard ``number`` of ``shards`` over ``partitions`` partitions; threshold = K of the product flow.
+
+    ``exact``: live counters show every record as soon as its pane has closed ([status] exact).
+    """
+
+    def __init__(
+        self,
+        number: int,
+        shards: int,
+        partitions: int,
+        tables: Tables,
+        threshold: int,
+        *,
+        exact: bool = False,
+        state: bytes | None = None,
+    ) -> None:
+        self.number, self.tables, self.threshold, self.exact = number, tables, threshold, exact
+        self._told = dict.fromkeys(range(partitions), NO_TIME)  # W of each partition
+        self._spans: I64 = np.empty((0, ACTIVE_COLUMNS), np.int64)  # activity that has closed
+        self._waiting = _Waiting()
+        mine = {g for g, name in enumerate(tables.gate_ids) if shard_of(name, shards) == number}
+        self._classes = [
+            _Class(tables, [g for g in gates if g in mine], leaf, delay, threshold)
+            for (leaf, delay), gates in sorted(classes(tables).items())
+            if mine.intersection(gates)
+        ]
+        self._rejects = Rejects(tables, threshold)
+        self.watermark = NO_TIME
+        if state is not None:
+            self._restore(state)
+
+    def take(self, blobs: list[bytes]) -> Outcome:
+        """Take in partials in any order; close what all partitions have passed."""
+        out = Outcome(self.watermark)
+        for blob in blobs:
+            part = partial.decode(blob)
+            if part.w_to <= self._told.get(part.partition, NO_TIME):
+                continue  # a repeat: identical by construction
+            if part.w_from != self._told.get(part.partition, NO_TIME):
+                raise BadInput(f"shard {self.number}: a gap in the partials of partition {part.partition}")
+            self._told[part.partition] = part.w_to
+            self._waiting.add(part)
+            out.accepted += part.plain
+        low = min(self._told.values(), default=NO_TIME)
+        if low > self.watermark:
+            self._close(low, out)
+        return out
+
+    def _close(self, w: int, out: Outcome) -> None:
+        unit = f"{self.number:02d}/{self.watermark}-{w}"
+        self._spans = merged_spans(np.concatenate([self._spans, self._waiting.active(w)]))
+        if len(self._spans):
+            out.first_ms, out.last_ms = int(self._spans[0, 0]), int(self._spans[-1, 1])
+        panes, covered, rejects = self._waiting.ready(w)
+        by_sensor = _Sums(panes, covered)
+        runs, blocks = [], []
+        for group in self._classes:
+            released, crosses = group.release(by_sensor, self._spans, self.exact)
+            out.accepted += crosses
+            if len(released.chain):
+                runs.append(group.globally(released))
+            for block in group.figures.advance(w, self._spans, released):
+                blocks.append(block)
+                out.shares += shares(block, self.tables)
+        if runs:
+            out.rows.append(_joined(runs).rows(self.tables, unit))
+        out.rows += _flow(blocks, self.tables, unit)
+        released_rejects = self._rejects.add(rejects)
+        out.rejected = _by_reason(rejects) if self.exact else released_rejects
+        hours = self._rejects.close(w, unit)
+        if hours is not None:
+            out.rows.append(hours)
+        self.watermark = out.watermark = w
+        self._spans = self._spans_needed(w)
+
+    def _spans_needed(self, w: int) -> I64:
+        """Drop activity whose longest windows have all been written; the newest span stays, it may grow."""
+        if w == END or len(self._spans) < 2:
+            return self._spans
+        slow = max((group.delay_ms for group in self._classes), default=0)
+        keep = self._spans[:, 1] > w - slow - 3 * GAP_MS
+        keep[-1] = True
+        return self._spans[keep]
+
+    def snapshot(self) -> bytes:
+        """Everything a later ``Shard(..., state=)`` needs, one bytes object."""
+        groups = [group.state() for group in self._classes]
+        return pickle.dumps(
+            (_STATE, self.watermark, self._told, self._spans, self._waiting, groups, self._rejects.state()), 5
+        )
+
+    def _restore(self, state: bytes) -> None:
+        version, self.watermark, told, self._spans, self._waiting, groups, rejects = pickle.loads(state)
+        if version != _STATE:
+            raise BadInput("the recovery directory was written by another version")
+        self._told |= told
+        for group, kept in zip(self._classes, groups, strict=True):
+            group.restore(kept)
+        self._rejects.restore(rejects)
+
+
+class _Waiting:
+    """Rows of partials until all partitions have passed their close time."""
+
+    def __init__(self) -> None:
+        self._panes: list[I64] = []
+        self._covers: list[I64] = []
+        self._rejects: list[I64] = []
+        self._active: list[I64] = []
+
+    def add(self, part: Partial) -> None:
+        for rows, kept in (
+            (part.panes, self._panes),
+            (part.covers, self._covers),
+            (part.rejects, self._rejects),
+            (part.active, self._active),
+        ):
+            if len(rows):
+                kept.append(rows)
+
+    def ready(self, w: int) -> tuple[I64, I64, I64]:
+        """Panes and covers that close at or before ``w``, rejects of the cells behind it, in time order."""
+        panes, self._panes = _parted(self._panes, PANE_COLUMNS, 1, w)
+        covers, self._covers = _parted(self._covers, COVER_COLUMNS, 1, w)
+        rejects, self._rejects = _parted(self._rejects, REJECT_COLUMNS, 0, w)
+        return panes, covers, rejects[np.lexsort(rejects.T[:3][::-1])]
+
+    def active(self, w: int) -> I64:
+        """Activity up to ``w``; a span that reaches beyond is cut, its later part waits."""
+        if not self._active:
+            return np.empty((0, ACTIVE_COLUMNS), np.int64)
+        spans = np.concatenate(self._active)
+        beyond = spans[spans[:, 1] >= w]
+        # a cut span is known to be active at its first cell and again at its last: within a day of each other,
+        # or it would be two spans. So up to w it counts from its first cell to the last line before w.
+        self._active = [np.column_stack([np.maximum(beyond[:, 0], w), beyond[:, 1]])] if len(beyond) else []
+        now = spans[spans[:, 0] < w]
+        return np.column_stack([now[:, 0], np.minimum(now[:, 1], w - 1)])
+
+
+class _Sums:
+    """Closed panes and covers of all sensors, summed over partitions: one row per (pane, sensor)."""
+
+    def __init__(self, panes: I64, covers: I64) -> None:
+        self.panes, self.covers = _summed(panes, 3), _summed(covers, 3)
+
+
+class _Class:
+    """Gates of one shard that share leaf and delay: their chains, sensors and figures."""
+
+    def __init__(self, tables: Tables, gates: list[int], leaf: int, delay_ms: int, threshold: int) -> None:
+        self.tables, self.leaf, self.delay_ms, self.threshold = tables, leaf, delay_ms, threshold
+        self.gates = np.array(gates, np.int64)
+        self.figures = ClassFigures(tables, gates, leaf, delay_ms, threshold)
+        local = np.full(len(tables.gate_ids) + 1, -1, np.int64)
+        local[gates] = np.arange(len(gates))
+        self._local = local[tables.sensor_gate]  # sensor -> gate of this class, -1 = none (also at gate row -1)
+        self._groups = _groups(tables, gates)
+        chains = len(gates) * DIRECTION_COUNT
+        self._rest, self._crosses = np.zeros(chains, np.int64), np.zeros(chains, np.int64)
+        self._since = np.full(chains, NO_TIME, np.int64)
+
+    def release(self, sums: _Sums, spans: I64, exact: bool) -> tuple[Runs, int]:
+        """Runs that ended in the panes of this class (chains local to it), and cross records that may be shown."""
+        panes = sums.panes[self._local[sums.panes[:, 2]] >= 0]
+        covers = sums.covers[self._local[sums.covers[:, 2]] >= 0]
+        if self._groups:
+            panes, covers = self._chosen(panes, covers)
+        gate = self._local[covers[:, 2]]
+        self.figures.cover(covers[:, 0], gate, covers[:, 3])
+        if len(spans):
+            self._begin(spans, panes)
+        people = panes[:, 3:6]
+        row, direction = np.nonzero(people)
+        chain = self._local[panes[row, 2]] * DIRECTION_COUNT + direction
+        start, end = panes[row, 0], panes[row, 1] - self.delay_ms
+        order = np.lexsort((chain, start))
+        chain, start, end = chain[order], start[order], end[order]
+        n, crossed = people[row, direction][order], panes[row, 6 + direction][order]
+        chain, start, end, n, crossed = _by_chain(chain, start, end, n, crossed)
+        m = len(chain)
+        run_chain, out = np.empty(m, np.int32), [np.empty(m, np.int64) for _ in range(4)]
+        runs = kernels.active().carry(
+            chain.astype(np.int32), start, end, n, crossed, self.threshold,
+            self._rest, self._since, self._crosses, run_chain, *out,
+        )  # fmt: skip
+        run_start, run_end, run_n, run_crosses = (column[:runs] for column in out)
+        shown = int(crossed.sum()) if exact else int(run_crosses.sum())
+        return Runs(run_chain[:runs].astype(np.int64), run_start, run_end, run_n), shown
+
+    def _begin(self, spans: I64, panes: I64) -> None:
+        """Counting begins with the pane of the run's first activity; earlier only where a slow gate held people."""
+        if self._since.max(initial=NO_TIME) == NO_TIME:
+            self._since[:] = self.tables.zone_clock.floor(spans[:1, 0], self.leaf)[0]
+            self._started = self._since.copy()
+        if len(panes):
+            for direction in range(DIRECTION_COUNT):
+                chain = self._local[panes[:, 2]] * DIRECTION_COUNT + direction
+                fresh = self._started[chain] == self._since[chain]
+                np.minimum.at(self._since, chain[fresh], panes[fresh, 0])
+                np.minimum.at(self._started, chain[fresh], panes[fresh, 0])
+        self.figures.begin(self._started.reshape(-1, DIRECTION_COUNT))
+
+    def _chosen(self, panes: I64, covers: I64) -> tuple[I64, I64]:
+        """Of each group of redundant sensors, per pane: the first listed with coverage ≥ 0.5, else the first that
+        cannot tell its coverage, else the first listed."""
+        covered = {(p, s): ms for p, s, ms in covers[:, [0, 2, 3]].tolist()}
+        length = {p: close - self.delay_ms - p for p, close in np.concatenate([panes[:, :2], covers[:, :2]]).tolist()}
+        drop: set[tuple[int, int]] = set()
+        for sensors in self._groups:
+            for pane, ms in length.items():
+                alive = [s for s in sensors if 2 * covered.get((pane, s), 0) >= ms]
+                mute = [s for s in sensors if self.tables.sensor_reporting[s] == 0]
+                chosen = (alive or mute or sensors)[0]
+                drop |= {(pane, s) for s in sensors if s != chosen}
+        keep_panes = [(p, s) not in drop for p, s in panes[:, [0, 2]].tolist()]
+        keep_covers = [(p, s) not in drop for p, s in covers[:, [0, 2]].tolist()]
+        return panes[np.array(keep_panes, np.bool_)], covers[np.array(keep_covers, np.bool_)]
+
+    def globally(self, runs: Runs) -> Runs:
+        """The same runs with chains numbered by the registry's gate rows."""
+        gate = self.gates[runs.chain // DIRECTION_COUNT]
+        return Runs(gate * DIRECTION_COUNT + runs.chain % DIRECTION_COUNT, runs.start_ms, runs.end_ms, runs.n)
+
+    _started: I64 = np.empty(0, np.int64)  # where counting began, per chain
+
+    def state(self) -> tuple[object, ...]:
+        return self._rest, self._since, self._crosses, self._started, self.figures.state()
+
+    def restore(self, state: tuple[object, ...]) -> None:
+        self._rest, self._since, self._crosses, self._started, figures = state  # type: ignore[assignment]
+        self.figures.restore(figures)  # type: ignore[arg-type]
+
+
+def _groups(tables: Tables, gates: list[int]) -> list[list[int]]:
+    """Rows of the sensors that share a group at one of ``gates``, in the registry's order."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for row, sensor in enumerate(tables.registry.sensors):
+        if sensor.group and int(tables.sensor_gate[row]) in gates:
+            groups.setdefault((int(tables.sensor_gate[row]), sensor.group), []).append(row)
+    return [rows for rows in groups.values() if len(rows) > 1]
+
+
+def _by_chain(chain: I64, start: I64, end: I64, n: I64, crossed: I64) -> tuple[I64, I64, I64, I64, I64]:
+    """Sum neighbouring rows of one chain and pane (the lanes of a gate)."""
+    if len(chain) < 2:
+        return chain, start, end, n, crossed
+    heads = np.flatnonzero(np.append(True, (np.diff(chain) != 0) | (np.diff(start) != 0)))
+    return chain[heads], start[heads], end[heads], np.add.reduceat(n, heads), np.add.reduceat(crossed, heads)
+
+
+def _summed(rows: I64, first: int) -> I64:
+    """Rows (pane, close, sensor, values from column ``first`` on): one per (pane, sensor), values added."""
+    if len(rows) < 2:
+        return rows
+    rows = rows[np.lexsort((rows[:, 2], rows[:, 0]))]
+    heads = np.flatnonzero(np.append(True, (np.diff(rows[:, 0]) != 0) | (np.diff(rows[:, 2]) != 0)))
+    out = rows[heads]
+    out[:, first:] = np.add.reduceat(rows[:, first:], heads, axis=0)
+    return out
+
+
+def _parted(parts: list[I64], columns: int, by: int, w: int) -> tuple[I64, list[I64]]:
+    if not parts:
+        return np.empty((0, columns), np.int64), []
+    rows = np.concatenate(parts)
+    done = rows[:, by] <= w
+    return rows[done], [] if done.all() else [rows[~done]]
+
+
+def _joined(runs: list[Runs]) -> Runs:
+    return Runs(*(np.concatenate(c) for c in zip(*((r.chain, r.start_ms, r.end_ms, r.n) for r in runs), strict=True)))
+
+
+def _flow(blocks: list[Block], tables: Tables, unit: str) -> list[Released]:
+    """Blocks as few Released as keep each below about 60,000 rows."""
+    out, batch, size = [], list[Block](), 0
+    for block in blocks:
+        batch.append(block)
+        size += block.n.size
+        if size > 30_000:
+            out.append(flow_rows(batch, tables, f"{unit}/{len(out)}"))
+            batch, size = [], 0
+    return [*out, flow_rows(batch, tables, f"{unit}/{len(out)}")] if batch else out
+
+
+def _by_reason(rejects: I64) -> dict[str, int]:
+    out: dict[str, int] = {}
+    for reason, n in rejects[:, 2:4].tolist():
+        out[REASONS[reason]] = out.get(REASONS[reason], 0) + n
+    return out
+
+
+def merged_spans(spans: I64) -> I64:
+    """Union of activity spans (s, 2); spans at most GAP_MS apart are one."""
+    if len(spans) < 2:
+        return spans
+    spans = spans[np.argsort(spans[:, 0], kind="stable")]
+    reach = np.maximum.accumulate(spans[:, 1])
+    heads = np.flatnonzero(np.append(True, spans[1:, 0] - reach[:-1] > GAP_MS))
+    tails = np.append(heads[1:], len(spans)) - 1
+    return np.column_stack([spans[heads, 0], reach[tails]])
+
+

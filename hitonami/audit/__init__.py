@@ -1,0 +1,12 @@
+"""The audit: does what is published keep PRIVACY's promise? See docs/PRIVACY-AUDIT.md for what it covers.
+
+``audit_rule`` judges the release rule itself: every small data set, and whole simulated days. ``audit_store`` judges
+what a store holds. Both return a ``Report``: findings (one line each, no value of an event) and a summary.
+"""
+
+from hitonami.audit.report import Report
+from hitonami.audit.rule_audit import audit_rule
+from hitonami.audit.rules import Published, Rule
+from hitonami.audit.store_audit import audit_store
+
+__all__ = ["Published", "Report", "Rule", "audit_rule", "audit_store"]

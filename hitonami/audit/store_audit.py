@@ -1,0 +1,47 @@
+"""The audit of what a store holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.errors import BadInput, UsageError
+from hitonami.audit.report import Report
+from hitonami.audit.rules import Rule
+from hitonami.audit.second_release import audit_pairs
+from hitonami.audit.store_rows import audit_rows
+from hitonami.audit.store_runs import audit_runs
+from hitonami.audit.stored import Context, Stored, chains, context
+
+SEED = 20_260_207
+
+
+def audit_store(store: Stored, run_ids: Sequence[str] = (), all_runs: bool = False, rule: Rule | None = None) -> Report:
+    """Judge the runs and rows of ``run_ids`` (all of the store with ``all_runs``), and with ``all_runs`` every pair.
+
+    Reads only. Of a run that is still being written it judges the windows known to have closed. Raises UsageError for
+    a run id that is not in the store.
+    """
+    rule = Rule() if rule is None else rule
+    report, rng = Report(), np.random.default_rng(SEED)
+    stored = {run.run_id: run for run in store.runs()}
+    missing = [run_id for run_id in run_ids if run_id not in stored]
+    if missing:
+        raise UsageError(f"no run {missing[0]} in this store")
+    chosen = list(stored) if all_runs else list(dict.fromkeys(run_ids))
+    contexts: list[Context] = []
+    for run_id in chosen:
+        try:
+            what = context(stored[run_id])
+        except (ValueError, KeyError, TypeError, BadInput):
+            report.found(1, f"run {run_id}", "its settings cannot be read")
+            continue
+        contexts.append(what)
+        released = chains(store, run_id)
+        report.count(runs=1)
+        report.add(audit_runs(what, released, rule, rng))
+        report.add(audit_rows(store, what, released, rule))
+    if all_runs:
+        report.add(audit_pairs(store, contexts))
+    return report

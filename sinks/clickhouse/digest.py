@@ -1,0 +1,175 @@
+"""Digests: whether two runs published the same, window by window.
+
+A row becomes a text that can be read one way only: words as ``length:bytes``, integers as decimal digits with ``;``,
+floats as the integer of their bits, null as ``N``. It holds all columns but run_id and inserted_at. Per product and
+window ClickHouse hashes each row's text, sorts the hashes and hashes them again, so neither the order of inserts nor
+their batches matter. A window's digest is the SHA-256 over the products that have rows in it, in the order of
+``DIGESTED``; a run's digest is over its windows, by length and then start.
+
+A row of runs_of_flow belongs to the leaf window of its gate that ends at run_end. Where the leaf is 1h, windows follow
+the clock of the run's time zone: the start is then taken from the 1h rows of flow, which has one for every pane.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from engine.errors import HitonamiError, UsageError
+from engine.model import DIGESTED, HOUR, LEAVES, LENGTH_MS, PRODUCTS, WINDOWS
+from sinks.clickhouse.connection import Connection
+from sinks.clickhouse.reader import at, check_window, clamp
+from sinks.clickhouse.runs import read_runs
+
+WindowKey = tuple[str, int]  # window label, start in ms
+
+# Groups come in the order of the primary key and are given away as soon as they are whole.
+_SETTINGS = (
+    " SETTINGS optimize_aggregation_in_order = 1, aggregation_in_order_max_block_bytes = 1000000,"
+    " max_bytes_before_external_group_by = 67108864, do_not_merge_across_partitions_select_final = 1,"
+    " join_use_nulls = 0"
+)
+_TEXT = {
+    "d": "toString(length({0})), ':', {0}",
+    "t": "toString(toUnixTimestamp64Milli({0})), ';'",
+    "i": "ifNull(toString({0}), 'N'), ';'",
+    "f": "ifNull(toString(reinterpretAsUInt64({0})), 'N'), ';'",
+}
+
+
+def _hashed(product: str) -> str:
+    columns = {**PRODUCTS[product][1], "registry_version": "d", "revision": "i"}
+    text = ", ".join(_TEXT[kind].format(name) for name, kind in columns.items())
+    return f"lower(hex(SHA256(arrayStringConcat(arraySort(groupArray(SHA256(concat({text}))))))))"
+
+
+def _source(connection: Connection, product: str, by_clock: bool) -> str:
+    """A subquery of a product's rows of one run with the window they belong to as ``in_window``, ``in_start``."""
+    table = connection.table(product)
+    if product != "runs_of_flow":
+        return (
+            f"SELECT *, window AS in_window, window_start AS in_start FROM {table} FINAL WHERE run_id = {{run:String}}"
+        )
+    labels, lengths = list(LEAVES), list(LENGTH_MS[: len(LEAVES)])
+    nominal = f"toInt64(transform(in_window, {labels}, {lengths}, 0))"
+    leaf = (
+        f"SELECT *, (SELECT leaves FROM {connection.table('runs')} FINAL WHERE run_id = {{run:String}})[gate]"
+        f" AS in_window FROM {table} FINAL WHERE run_id = {{run:String}}"
+    )
+    if not by_clock:
+        return f"SELECT *, run_end - INTERVAL {nominal} MILLISECOND AS in_start FROM ({leaf})"
+    return (
+        f"SELECT r.*, if(h.is_hour = 1, h.window_start, r.run_end - INTERVAL {nominal} MILLISECOND) AS in_start"
+        f" FROM (SELECT *, toUInt8(in_window = '{WINDOWS[HOUR]}') AS is_hour FROM ({leaf})) AS r ASOF LEFT JOIN"
+        f" (SELECT DISTINCT toUInt8(1) AS is_hour, window_start FROM {connection.table('flow')}"
+        f" WHERE run_id = {{run:String}} AND window = '{WINDOWS[HOUR]}') AS h"
+        " ON r.is_hour = h.is_hour AND r.run_end > h.window_start"
+    )
+
+
+def window_digests(
+    connection: Connection, run_id: str, start_ms: int | None = None, end_ms: int | None = None
+) -> dict[WindowKey, str]:
+    """(label, start in ms) → hex SHA-256 of every window of a run that has rows, by length and start.
+
+    ``start_ms``, ``end_ms``: only windows that start in ``[start_ms, end_ms)``. Raises UsageError for a run that is
+    not stored, HitonamiError when a stored run of flow has a gate that the run's ``leaves`` do not tell.
+    """
+    by_clock = _needs_clock(_leaves(connection, run_id))
+    bounds, parameters = [], {"run": run_id}
+    values: dict[str, Any] = parameters
+    if start_ms is not None:
+        bounds.append(f"in_start >= {at('start')}")
+        values["start"] = clamp(start_ms)
+    if end_ms is not None:
+        bounds.append(f"in_start < {at('end')}")
+        values["end"] = clamp(end_ms)
+    parts: dict[WindowKey, list[str]] = {}
+    for product in DIGESTED:
+        found = connection.arrow(
+            "SELECT toString(in_window) AS label, toUnixTimestamp64Milli(in_start) AS start,"
+            f" {_hashed(product)} AS digest"
+            f" FROM ({_source(connection, product, by_clock)}) WHERE {' AND '.join(bounds) or '1'}"
+            f" GROUP BY in_window, in_start{_SETTINGS}",
+            values,
+        )
+        for label, start, digest in zip(
+            *(found[name].to_pylist() for name in ("label", "start", "digest")), strict=True
+        ):
+            parts.setdefault((label, start), []).append(f"{product}:{digest}\n")
+    if any(label not in WINDOWS for label, _ in parts):
+        raise HitonamiError(f"run {run_id}: a run of flow has a gate whose leaf is not known")
+    ordered = sorted(parts, key=lambda window: (WINDOWS.index(window[0]), window[1]))
+    return {window: hashlib.sha256("".join(parts[window]).encode()).hexdigest() for window in ordered}
+
+
+def run_digest(digests: Mapping[WindowKey, str]) -> str:
+    """Hex SHA-256 over the digests of windows, by length and then start."""
+    whole = hashlib.sha256()
+    for label, start in sorted(digests, key=lambda window: (WINDOWS.index(window[0]), window[1])):
+        whole.update(f"{label} {start} {digests[label, start]}\n".encode())
+    return whole.hexdigest()
+
+
+def first_difference(connection: Connection, run_a: str, run_b: str, window: str, start_ms: int) -> str:
+    """In one line, the first cell in which a window of two runs differs: table, key, column, both values.
+
+    "" when the window is the same in both. Raises UsageError for an unknown window or a run that is not stored.
+    """
+    check_window(window)
+    for product in DIGESTED:
+        a, b = (dict(_keyed(connection, product, run, window, start_ms)) for run in (run_a, run_b))
+        for key in sorted(a.keys() | b.keys()):
+            where = f"{product} {_spoken(product, key)}"
+            if key not in a or key not in b:
+                return f"{where}: only in {run_a if key in a else run_b}"
+            for column, value in a[key].items():
+                if value != b[key][column]:
+                    kind = PRODUCTS[product][1].get(column, "")
+                    left, right = _value(value, kind), _value(b[key][column], kind)
+                    return f"{where}: {column} is {left} in {run_a}, {right} in {run_b}"
+    return ""
+
+
+def _keyed(
+    connection: Connection, product: str, run_id: str, window: str, start_ms: int
+) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+    key, kinds = PRODUCTS[product]
+    by_clock = _needs_clock(_leaves(connection, run_id))
+    columns = [*kinds, "registry_version", "revision"]
+    shown = [f"toUnixTimestamp64Milli({name})" if kinds.get(name) == "t" else name for name in columns]
+    found = connection.rows(
+        f"SELECT {', '.join(shown)} FROM ({_source(connection, product, by_clock)})"
+        f" WHERE in_window = {{window:String}} AND in_start = {at('start')}{_SETTINGS}",
+        {"run": run_id, "window": window, "start": clamp(start_ms)},
+    )
+    for row in found:
+        values = dict(zip(columns, row, strict=True))
+        yield tuple(values[name] for name in key), values
+
+
+def _leaves(connection: Connection, run_id: str) -> Mapping[str, str]:
+    found = read_runs(connection, run_id)
+    if not found:
+        raise UsageError(f"no run {run_id} in store {connection.shown}")
+    return found[0].leaves
+
+
+def _needs_clock(leaves: Mapping[str, str]) -> bool:
+    return WINDOWS[HOUR] in leaves.values()
+
+
+def _spoken(product: str, key: tuple[Any, ...]) -> str:
+    names, kinds = PRODUCTS[product]
+    return " ".join(f"{name}={_value(value, kinds[name])}" for name, value in zip(names, key, strict=True))
+
+
+def _value(value: Any, kind: str) -> str:
+    if value is None:
+        return "null"
+    if kind == "t":
+        return f"{np.datetime_as_string(np.datetime64(value, 'ms'))}Z"
+    return str(value)

@@ -1,0 +1,119 @@
+"""Runs and registries: who made which rows, with what settings, how far."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+
+from engine.model import NO_TIME
+from sinks.clickhouse.connection import Connection
+from sinks.clickhouse.schema import RUN_TABLES
+
+KINDS = ("live", "replay", "workbench")
+STATES = ("running", "stopped", "finished", "failed")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the engine over a log.
+
+    ``leaves``: gate → label of its leaf window. ``gate_delay_ms``: the largest delay of a gate. ``first_ms``,
+    ``last_ms``: first and last accepted event time, None while there is none. ``closed_ms``: every window with
+    end + delay ≤ it is closed (NO_TIME none, END all). ``read`` = ``accepted`` + sum of ``rejected``.
+    ``started_ms``, ``updated_ms``: wall clock; of two rows of a run the later update counts.
+    """
+
+    run_id: str
+    kind: str
+    config: str
+    config_hash: str
+    registry_version: str
+    registry_hash: str
+    code_version: str
+    timezone: str
+    leaves: Mapping[str, str] = field(default_factory=dict)
+    gate_delay_ms: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    closed_ms: int = NO_TIME
+    read: int = 0
+    accepted: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    state: str = "running"
+    started_ms: int = 0
+    updated_ms: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS or self.state not in STATES:
+            raise ValueError(f"no run of kind {self.kind} and state {self.state}")
+
+
+_COLUMNS = tuple(column.name for column in fields(Run))
+
+
+def put_run(connection: Connection, run: Run) -> None:
+    """Store a run's row; it replaces an earlier row of the run whose updated_ms is not greater."""
+    values = asdict(run)
+    values["leaves"] = dict(run.leaves)
+    values["rejected"] = dict(run.rejected)
+    line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
+    # The same row may be written again on purpose: no tokens here.
+    connection.insert_json("runs", _COLUMNS, line, {"async_insert": 0, "insert_deduplicate": 0})
+
+
+def read_runs(connection: Connection, run_id: str | None = None) -> list[Run]:
+    """All runs, or the one of that id, in order of their start."""
+    where = "" if run_id is None else " WHERE run_id = {run:String}"
+    found = connection.rows(
+        f"SELECT {', '.join(_COLUMNS)} FROM {connection.table('runs')} FINAL{where} ORDER BY started_ms, run_id",
+        {} if run_id is None else {"run": run_id},
+    )
+    return [Run(*row) for row in found]
+
+
+def overlapping(runs: Iterable[Run], gates: Iterable[str], first_ms: int, last_ms: int) -> list[Run]:
+    """Live and replay runs that share a gate and event time with ``[first_ms, last_ms]``.
+
+    A run that is still running has no end yet, so it overlaps everything from its first event on; one that has
+    accepted nothing yet may still do so at any time. Too many is the safe side: their replays become workbench runs.
+    """
+    wanted = set(gates)
+    found = []
+    for run in runs:
+        if run.kind == "workbench" or wanted.isdisjoint(run.leaves):
+            continue
+        running = run.state == "running"
+        if run.first_ms is None or run.last_ms is None:
+            if running:
+                found.append(run)
+        elif run.first_ms <= last_ms and (running or run.last_ms >= first_ms):
+            found.append(run)
+    return found
+
+
+def drop_run(connection: Connection, run_id: str) -> None:
+    """Remove all rows of a run, and with them the tokens of its inserts; returns when they are gone.
+
+    A run of the same id can be stored again. Dropping a run that does not exist changes nothing.
+    """
+    for table in RUN_TABLES:
+        connection.command(f"ALTER TABLE {connection.table(table)} DROP PARTITION {{run:String}}", {"run": run_id})
+
+
+def put_registry(connection: Connection, version: str, digest: str, text: str) -> None:
+    """Keep a registry version; the same one again replaces itself, another hash under its name is kept beside it."""
+    line = json.dumps({"version": version, "hash": digest, "text": text}, ensure_ascii=False).encode() + b"\n"
+    connection.insert_json(
+        "registries", ("version", "hash", "text"), line, {"async_insert": 0, "insert_deduplicate": 0}
+    )
+
+
+def read_registry(connection: Connection, name: str) -> str | None:
+    """Text of the registry of that hash, else of the one stored last under that version; None when there is none."""
+    found = connection.rows(
+        f"SELECT text FROM {connection.table('registries')} WHERE hash = {{name:String}} OR version = {{name:String}}"
+        " ORDER BY hash = {name:String} DESC, inserted_at DESC LIMIT 1",
+        {"name": name},
+    )
+    return str(found[0][0]) if found else None

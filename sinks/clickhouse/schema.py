@@ -1,0 +1,126 @@
+"""The tables: numbered migrations, and the way from Released rows to the Arrow rows of an insert."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib import resources
+
+import numpy as np
+import pyarrow as pa
+
+from engine.errors import HitonamiError
+from engine.model import NULL_INT, PRODUCTS, TS_MAX, TS_MIN, Released
+from sinks.clickhouse.connection import Connection
+
+COMMON = ("run_id", "registry_version", "revision")  # last columns of every row
+RUN_TABLES = (*PRODUCTS, "runs")  # partitioned by run; runs last, so that a half-dropped run is still listed
+# The time in each product's key.
+KEY_TIME: Mapping[str, str] = {
+    product: next(name for name in key if columns[name] == "t") for product, (key, columns) in PRODUCTS.items()
+}
+DATETIME_MAX = 10_413_791_999_999  # 2299-12-31T23:59:59.999Z, last instant of DateTime64(3)
+_FILE = re.compile(r"(\d{4})_\w+\.sql")
+_TIME = pa.timestamp("ms", "UTC")
+
+
+def migrations() -> dict[int, Sequence[str]]:
+    """Number → statements of every migration of this version, ascending."""
+    found = {}
+    for file in resources.files("sinks.clickhouse").joinpath("migrations").iterdir():
+        named = _FILE.fullmatch(file.name)
+        if named:
+            lines = file.read_text("utf-8").splitlines()
+            text = "\n".join(line for line in lines if not line.lstrip().startswith("--"))
+            found[int(named[1])] = [part.strip() for part in text.split(";") if part.strip()]
+    return dict(sorted(found.items()))
+
+
+def migrate(connection: Connection) -> list[int]:
+    """Apply what is missing, in order; returns the numbers applied now ([] when the store is up to date).
+
+    Safe to repeat, and to run twice at once: every statement is IF NOT EXISTS or its like. Raises HitonamiError when
+    the store was written by a newer version.
+    """
+    database = connection.database
+    connection.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+    connection.command(
+        f"CREATE TABLE IF NOT EXISTS {database}.schema_migrations"
+        " (number UInt32, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = ReplacingMergeTree ORDER BY number"
+    )
+    known = migrations()
+    done = {int(row[0]) for row in connection.rows(f"SELECT DISTINCT number FROM {database}.schema_migrations")}
+    if done - known.keys():
+        raise HitonamiError(f"store {connection.shown} was written by a newer Hitonami (schema {max(done)})")
+    applied = [number for number in known if number not in done]
+    for number in applied:
+        for statement in known[number]:
+            connection.command(statement.replace("{database}", database))
+        connection.insert_json(
+            "schema_migrations", ["number"], b'{"number":%d}\n' % number, {"async_insert": 0, "insert_deduplicate": 0}
+        )
+    return applied
+
+
+def check(rows: Released) -> None:
+    """Raise ValueError unless the columns are the product's, of one length, codes in their names, times storable."""
+    if rows.product not in PRODUCTS:
+        raise ValueError(f"no product {rows.product}")
+    kinds = PRODUCTS[rows.product][1]
+    if set(rows.columns) != set(kinds):
+        raise ValueError(f"{rows.product}: columns are {sorted(rows.columns)}, not {sorted(kinds)}")
+    for name, kind in kinds.items():
+        column = rows.columns[name]
+        if column.shape != (len(rows),):
+            raise ValueError(f"{rows.product}: column {name} has shape {column.shape}, not ({len(rows)},)")
+        if not len(column):
+            continue
+        least, most = column.min(), column.max()
+        if kind == "d" and (least < 0 or most >= len(rows.names.get(name, ()))):
+            raise ValueError(f"{rows.product}: a code of {name} is outside its names")
+        if kind == "t" and (least < TS_MIN - 86_400_000 or most > TS_MAX + 86_400_000):
+            raise ValueError(f"{rows.product}: a time of {name} is outside 1900 to 2200")
+
+
+def to_arrow(rows: Released, run_id: str, first: int, last: int) -> pa.Table:
+    """Rows ``[first, last)`` as one record batch: run_id, the product's columns, registry_version.
+
+    Names stay dictionaries: no Python object per row. NULL_INT and NaN become null.
+    """
+    n = last - first
+    arrays = {"run_id": _constant(run_id, n)}
+    for name, kind in PRODUCTS[rows.product][1].items():
+        column = rows.columns[name][first:last]
+        if kind == "d":
+            codes = pa.array(column.astype(np.int32, copy=False))
+            arrays[name] = pa.DictionaryArray.from_arrays(codes, pa.array(rows.names[name], pa.string()))
+        elif kind == "t":
+            arrays[name] = pa.array(column.astype(np.int64, copy=False)).cast(_TIME)
+        elif kind == "i":
+            whole = column.astype(np.int64, copy=False)
+            arrays[name] = pa.array(whole, mask=whole == NULL_INT)
+        else:
+            # + 0.0 makes -0.0 zero: one value, one text, one digest.
+            arrays[name] = pa.array(column.astype(np.float64, copy=False) + 0.0, from_pandas=True)
+    arrays["registry_version"] = _constant(rows.registry_version, n)
+    return pa.table(arrays)
+
+
+def _constant(word: str, n: int) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([word], pa.string()))
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """The same rows with strings instead of dictionaries and every column nullable, in one chunk per column.
+
+    So that rows of any origin can be compared and put together.
+    """
+    fields = []
+    for field in table.schema:
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        if pa.types.is_binary(kind) or pa.types.is_large_string(kind):
+            kind = pa.string()
+        elif pa.types.is_timestamp(kind):
+            kind = _TIME
+        fields.append(pa.field(field.name, kind))
+    return table.cast(pa.schema(fields)).combine_chunks()

@@ -1,0 +1,149 @@
+"""The store: where released rows are kept and read back. One door for the flow, the command line and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+
+import pyarrow as pa
+
+from engine.model import Released
+from sinks.clickhouse import digest, reader, runs, schema
+from sinks.clickhouse.connection import Connection
+from sinks.clickhouse.runs import Run
+from sinks.clickhouse.writer import Writer
+
+__all__ = ["Run", "Store"]
+
+
+class Store:
+    """Products, runs and registries in ClickHouse; safe for threads; a context manager.
+
+    Every method raises ServiceUnreachable, in one line and without password, when the store does not answer, and
+    HitonamiError when it has not been migrated.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._writer = Writer(connection)
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """Connect to ``chdb:///DIR`` (embedded) or ``http(s)://user:password@host:8123/db``.
+
+        An embedded DIR is owned by one process, and a process has one DIR open at a time; inside the process it may
+        be opened several times, and after the last close another DIR can be opened. Raises UsageError for another
+        form of URL, ServiceUnreachable when nobody answers or DIR is in use.
+        """
+        return cls(Connection.open(url))
+
+    @property
+    def embedded(self) -> bool:
+        """Whether ClickHouse runs in this process."""
+        return self._connection.embedded
+
+    @property
+    def url_shown(self) -> str:
+        """The URL without password."""
+        return self._connection.shown
+
+    def close(self) -> None:
+        """Give the connection back; nothing is written."""
+        self._connection.close()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def migrate(self) -> list[int]:
+        """Create the database and tables, or bring them up to date; returns the migrations applied now."""
+        return schema.migrate(self._connection)
+
+    def insert(self, rows: Released, run_id: str) -> None:
+        """Store released rows exactly once, however often they come (sinks/clickhouse/writer.py).
+
+        One INSERT per 50,000 rows. Raises HitonamiError when a stored row has the same key and other values.
+        """
+        self._writer.insert(rows, run_id)
+
+    def start_run(self, run: Run) -> None:
+        """Store a new run's row; whether the id is free is the caller's to ask (``run``)."""
+        runs.put_run(self._connection, run)
+
+    def update_run(self, run: Run) -> None:
+        """Replace a run's row; the row with the greatest updated_ms counts."""
+        runs.put_run(self._connection, run)
+
+    def run(self, run_id: str) -> Run | None:
+        """The run of that id, or None."""
+        found = runs.read_runs(self._connection, run_id)
+        return found[0] if found else None
+
+    def runs(self) -> list[Run]:
+        """All runs, by their start."""
+        return runs.read_runs(self._connection)
+
+    def overlapping_runs(self, gates: Iterable[str], first_ms: int, last_ms: int) -> list[Run]:
+        """Live and replay runs that share a gate and event time with ``[first_ms, last_ms]``, by their start."""
+        return runs.overlapping(self.runs(), gates, first_ms, last_ms)
+
+    def drop_run(self, run_id: str) -> None:
+        """Remove all rows of a run; returns when they are gone. Live runs are the caller's to refuse."""
+        runs.drop_run(self._connection, run_id)
+        self._writer.forget(run_id)
+
+    def put_registry(self, version: str, hash: str, text: str) -> None:
+        """Keep a registry version (JSON text and its hash)."""
+        runs.put_registry(self._connection, version, hash, text)
+
+    def registry(self, name: str) -> str | None:
+        """JSON text of the registry of that hash, else of the newest of that version; None when there is none."""
+        return runs.read_registry(self._connection, name)
+
+    def rows(
+        self,
+        product: str,
+        run_id: str,
+        *,
+        window: str | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+    ) -> pa.Table:
+        """Rows of a product, ordered by key; see ``reader.read_rows`` for the columns and what the times select."""
+        return reader.read_rows(self._connection, product, run_id, window, start_ms, end_ms)
+
+    def latest(self, run_id: str, window: str) -> pa.Table:
+        """The newest flow row of that window length per gate and direction."""
+        return reader.latest(self._connection, "flow", run_id, window, self._delay(run_id))
+
+    def latest_zones(self, run_id: str, window: str) -> pa.Table:
+        """The newest zones row of that window length per zone."""
+        return reader.latest(self._connection, "zones", run_id, window, self._delay(run_id))
+
+    def window_counts(self, run_id: str) -> dict[str, int]:
+        """Window label → number of distinct windows with rows."""
+        return reader.window_counts(self._connection, run_id)
+
+    def flow_status_counts(self, run_id: str) -> dict[str, int]:
+        """Status → number of flow rows."""
+        return reader.flow_status_counts(self._connection, run_id)
+
+    def window_digests(
+        self, run_id: str, *, start_ms: int | None = None, end_ms: int | None = None
+    ) -> dict[tuple[str, int], str]:
+        """(window label, start in ms) → hex SHA-256 of what was published in it (sinks/clickhouse/digest.py)."""
+        return digest.window_digests(self._connection, run_id, start_ms, end_ms)
+
+    def digest(self, run_id: str) -> str:
+        """Hex SHA-256 over the run's window digests, by window length and then start."""
+        return digest.run_digest(self.window_digests(run_id))
+
+    def first_difference(self, run_a: str, run_b: str, window: str, start_ms: int) -> str:
+        """In one line, the first cell in which a window differs between two runs; "" when there is none."""
+        return digest.first_difference(self._connection, run_a, run_b, window, start_ms)
+
+    def _delay(self, run_id: str) -> int:
+        run = self.run(run_id)
+        return 0 if run is None else run.gate_delay_ms

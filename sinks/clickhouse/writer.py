@@ -1,0 +1,184 @@
+"""Writes Released rows, exactly once.
+
+Rows are a function of the log, so they are inserted at once and a repeat after a restart is harmless:
+
+1. **Token.** Each INSERT is one block with ``insert_deduplication_token`` = run, product, unit and the SHA-256 of its
+   content. ClickHouse drops a block whose token it has seen among the last 10,000 of the table. As the content is
+   part of the token, the same token with other rows cannot be.
+2. **Key.** Outside that window, or when a restart cuts the units differently, ReplacingMergeTree with FINAL makes one
+   of rows with the same key, which are identical.
+3. **Check.** That they are identical is not believed but looked at, before the insert, where it can be otherwise:
+
+   - in this process: the last 10,000 units are remembered with their hash. A unit that comes again with another hash
+     is compared row by row with what is stored (the hash is over codes and names, so equal rows can differ in it);
+   - from earlier processes: on the first insert into (run, product) the greatest key time stored is read: the
+     *horizon*. A later key cannot be stored. Rows up to the horizon are compared with the stored rows of the same
+     keys; that costs one query per insert until a restarted run is past it, and nothing after, nor in a new run.
+
+   A stored row of the same key with other values raises HitonamiError and nothing of that INSERT is written. This is
+   exact as long as a key has one writer at a time, which the flow's shards give.
+
+The hash is of each slice: rows beyond SLICE_ROWS go in several INSERTs (memory), each whole by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.errors import HitonamiError
+from engine.model import PRODUCTS, Released
+from sinks.clickhouse.connection import Connection
+from sinks.clickhouse.schema import KEY_TIME, check, plain, to_arrow
+
+SLICE_ROWS = 50_000
+REMEMBERED_UNITS = 10_000
+_NOTHING = -(2**63)
+
+
+class Writer:
+    """Inserts Released rows through one connection; safe for threads."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._hashes: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
+        self._horizons: dict[tuple[str, str], int] = {}
+
+    def insert(self, rows: Released, run_id: str) -> None:
+        """Store rows under their unit; see the module. Retrying after ServiceUnreachable is safe and the caller's.
+
+        Raises ValueError for columns that are not the product's, HitonamiError for a unit stored with other rows.
+        """
+        check(rows)
+        with self._lock:
+            for first in range(0, len(rows), SLICE_ROWS):
+                last = min(first + SLICE_ROWS, len(rows))
+                unit = rows.unit if len(rows) <= SLICE_ROWS else f"{rows.unit}#{first // SLICE_ROWS}"
+                self._insert_slice(rows, run_id, unit, first, last)
+
+    def forget(self, run_id: str) -> None:
+        """Drop what is remembered of a run: its rows are gone from the store."""
+        with self._lock:
+            for unit in [key for key in self._hashes if key[0] == run_id]:
+                del self._hashes[unit]
+            for product in PRODUCTS:
+                self._horizons.pop((run_id, product), None)
+
+    def _insert_slice(self, rows: Released, run_id: str, unit: str, first: int, last: int) -> None:
+        product = rows.product
+        table = to_arrow(rows, run_id, first, last)
+        digest = content_hash(rows, first, last)
+        times = rows.columns[KEY_TIME[product]][first:last].astype(np.int64, copy=False)
+        seen = self._hashes.get((run_id, product, unit))
+        if seen is not None and seen != digest:
+            suspects = table
+        else:
+            horizon = self._horizon(run_id, product)
+            old = times <= horizon
+            suspects = table.filter(pa.array(old)) if horizon != _NOTHING and old.any() else None
+        if suspects is not None and self._differs(product, run_id, suspects):
+            raise HitonamiError(f"run {run_id} product {product} unit {unit} was stored with other rows")
+        self._connection.insert(product, table, self._settings(run_id, product, unit, digest))
+        self._hashes[run_id, product, unit] = digest
+        self._hashes.move_to_end((run_id, product, unit))
+        if len(self._hashes) > REMEMBERED_UNITS:
+            self._hashes.popitem(last=False)
+
+    def _settings(self, run_id: str, product: str, unit: str, digest: bytes) -> dict[str, Any]:
+        # Every related setting is sent: their defaults have changed between versions of ClickHouse.
+        rows, size = 4 * SLICE_ROWS, 1 << 30
+        settings: dict[str, Any] = {
+            "insert_deduplication_token": f"{run_id}/{product}/{unit}/{digest.hex()}",
+            "insert_deduplicate": 1,
+            "deduplicate_blocks_in_dependent_materialized_views": 0,
+            "async_insert": 0,
+            "wait_for_async_insert": 1,
+            "wait_end_of_query": 1,
+            "optimize_on_insert": 1,
+            # One INSERT is one block: the token names a whole one.
+            "max_insert_block_size": rows,
+            "min_insert_block_size_rows": rows,
+            "min_insert_block_size_bytes": size,
+            "max_insert_threads": 1,
+            "input_format_parallel_parsing": 0,
+        }
+        if self._connection.knows("deduplicate_insert"):
+            settings["deduplicate_insert"] = "enable"
+        return settings
+
+    def _horizon(self, run_id: str, product: str) -> int:
+        horizon = self._horizons.get((run_id, product))
+        if horizon is None:
+            found = self._connection.rows(
+                f"SELECT toUnixTimestamp64Milli(maxOrNull({KEY_TIME[product]}))"
+                f" FROM {self._connection.table(product)} WHERE run_id = {{run:String}}",
+                {"run": run_id},
+            )
+            horizon = _NOTHING if found[0][0] is None else int(found[0][0])
+            self._horizons[run_id, product] = horizon
+        return horizon
+
+    def _differs(self, product: str, run_id: str, suspects: pa.Table) -> bool:
+        """Whether a row of the store, or of ``suspects`` itself, has the key of a suspect and other values."""
+        key, kinds = PRODUCTS[product]
+        columns = [*kinds, "registry_version"]
+        new = plain(suspects.select(columns))
+        where, parameters = _region(product, new)
+        stored = self._connection.arrow(
+            f"SELECT {', '.join(columns)} FROM {self._connection.table(product)} FINAL"
+            f" WHERE run_id = {{run:String}} AND ({where})",
+            {"run": run_id, **parameters},
+        )
+        # Rows of the store that repeat no key of ours count once on both sides.
+        both = pa.concat_tables([new, plain(stored).cast(new.schema)])
+        rows = both.group_by(columns).aggregate([]).num_rows
+        keys = both.group_by(list(key)).aggregate([]).num_rows
+        return bool(rows > keys)
+
+
+def _region(product: str, new: pa.Table) -> tuple[str, dict[str, Any]]:
+    """A condition that holds for the keys of ``new`` and few others, for the primary key to work with."""
+    time = KEY_TIME[product]
+    key, kinds = PRODUCTS[product]
+    entity = next(name for name in key if kinds[name] == "d" and name != "window")
+    parameters: dict[str, Any] = {"entities": pc.unique(new[entity]).to_pylist()}
+    labels = pc.unique(new["window"]).to_pylist() if "window" in kinds else [None]
+    spans = []
+    for i, label in enumerate(labels):
+        part = new if label is None else new.filter(pc.equal(new["window"], label))
+        ends = pc.min_max(part[time].cast(pa.int64())).as_py()
+        parameters |= {f"lo{i}": ends["min"], f"hi{i}": ends["max"]}
+        # The column itself stands alone: a function of it would not use the primary key.
+        lo, hi = (f"fromUnixTimestamp64Milli({{{end}{i}:Int64}}, 'UTC')" for end in ("lo", "hi"))
+        span = f"{time} BETWEEN {lo} AND {hi}"
+        if label is not None:
+            parameters[f"window{i}"] = label
+            span = f"window = {{window{i}:String}} AND {span}"
+        spans.append(f"({span})")
+    return f"({' OR '.join(spans)}) AND {entity} IN {{entities:Array(String)}}", parameters
+
+
+def content_hash(rows: Released, first: int, last: int) -> bytes:
+    """SHA-256 of rows ``[first, last)``: product, registry version, and of each column its values and names."""
+    digest = hashlib.sha256()
+
+    def put(part: bytes) -> None:
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+
+    put(rows.product.encode())
+    put(rows.registry_version.encode())
+    for name, kind in PRODUCTS[rows.product][1].items():
+        dtype = {"d": np.int32, "f": np.float64}.get(kind, np.int64)
+        put(np.ascontiguousarray(rows.columns[name][first:last], dtype).tobytes())
+        if kind == "d":
+            for word in rows.names[name]:
+                put(word.encode())
+    return digest.digest()

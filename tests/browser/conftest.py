@@ -1,0 +1,105 @@
+"""The page over a store in memory, and a clock that a test can move."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dashboard.app import create_app
+from dashboard.serve import Server, serve
+from tests.browser.fake_store import FakeRun, FakeStore
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+
+class Clock:
+    """The server's clock: the real one, moved by ``ahead_s``."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead_s
+
+    def ms(self) -> int:
+        return round(self() * 1000)
+
+    def last_start(self, length_ms: int = 10_000) -> int:
+        """Start of the newest window that has ended."""
+        return self.ms() // length_ms * length_ms - length_ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def store(clock: Clock) -> FakeStore:
+    """One live run with each kind of figure."""
+    start = clock.last_start()
+    rejected = {"malformed": 4, "late": 8}
+    store = FakeStore(
+        None, FakeRun(read=12_345, accepted=12_333, rejected=rejected, closed_ms=start + 10_000, started_ms=start)
+    )
+    fill(store, start)
+    return store
+
+
+def fill(store: FakeStore, start: int, **where: Any) -> None:
+    store.put("j1", "ab", start, (14, 14), **where)
+    store.put("j1", "ba", start, (12, 22), **where)
+    store.put("j1", "unknown", start, (0, 5), **where)
+    for direction in ("ab", "ba", "unknown"):
+        store.put("j2", direction, start, None, **where)
+    store.put_zone("c1", start, (14, 14), (12, 22), **where)
+    store.put_zone("c2", start, None, None, **where)
+
+
+@pytest.fixture
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "locale": "ja-JP", "viewport": {"width": 1920, "height": 1080}}
+
+
+Served = Callable[..., Server]
+
+
+@pytest.fixture
+def served(clock: Clock) -> Iterator[Served]:
+    """Starts servers over a store; they are stopped at the end."""
+    servers: list[Server] = []
+
+    def start(store: Any, **options: Any) -> Server:
+        servers.append(serve(create_app(store, clock=clock, poll_s=0.1, **options), port=options.pop("port", 0)))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def shown(page: Page, store: FakeStore, served: Served) -> Page:
+    """The page, open and with figures; a script error fails its test."""
+    open_page(page, served(store).url)
+    return page
+
+
+def open_page(page: Page, url: str) -> None:
+    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
+    page.goto(url)
+    page.locator("#gate-table tbody tr").first.wait_for(state="visible")
+
+
+def cell(page: Page, gate: str, column: int) -> Any:
+    """A gate's figure cell: 0 ab, 1 ba, 2 no direction."""
+    return page.locator(f"#gate-table tbody tr:has(.name:text-is('{gate}')) td").nth(column)
+
+
+def zone_cell(page: Page, zone: str, column: int) -> Any:
+    """A zone's figure cell: 0 inflow, 1 outflow."""
+    return page.locator(f"#zone-table tbody tr:has(.name:text-is('{zone}')) td").nth(column)

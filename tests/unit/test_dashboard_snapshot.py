@@ -1,0 +1,115 @@
+"""From the store's rows to what the page is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from dashboard.snapshot import GRACE_MS, Views, choose, closed_ms, status_of
+from engine.model import END, NO_TIME
+from tests.browser.fake_store import REGISTRY, FakeRun, FakeStore
+
+T = 1_770_450_000_000
+
+
+@pytest.mark.parametrize(
+    ("runs", "asked", "shown"),
+    [
+        ([("a", "replay", 9), ("b", "live", 1), ("c", "live", 2)], None, "c"),
+        ([("a", "replay", 9), ("b", "replay", 10), ("w", "workbench", 99)], None, "b"),
+        ([("w", "workbench", 99)], None, None),
+        ([("w", "workbench", 99), ("b", "live", 1)], "w", "w"),
+        ([("b", "live", 1)], "nope", None),
+    ],
+)
+def test_which_run_is_shown(runs: list[tuple[str, str, int]], asked: str | None, shown: str | None):
+    store = FakeStore(None, *(FakeRun(run_id=i, kind=kind, started_ms=at) for i, kind, at in runs))
+    run = choose(store, asked)
+    assert (run and run.run_id) == shown
+
+
+def test_status_is_the_runs_row_and_nothing_else():
+    run = FakeRun(read=10, accepted=7, rejected={"late": 2, "malformed": 1, "duplicate": 0})
+    assert status_of(run) == {
+        "read": 10,
+        "accepted": 7,
+        "rejected": {"malformed": 1, "late": 2},
+        "run_id": "live",
+        "kind": "live",
+        "state": "running",
+    }
+    assert list(status_of(run)["rejected"]) == ["malformed", "late"]  # the order of the checks
+
+
+@pytest.mark.parametrize(
+    ("kind", "closed", "told"),
+    [("live", T, T), ("live", NO_TIME, None), ("live", END, None), ("replay", T, None), ("workbench", T, None)],
+)
+def test_only_a_live_run_that_has_closed_something_has_a_watermark_age(kind: str, closed: int, told: int | None):
+    assert closed_ms(FakeRun(kind=kind, closed_ms=closed)) == told
+
+
+def view(store: FakeStore, window: str | None = "10s") -> Any:
+    return Views(store).read(None, window)
+
+
+def test_rows_follow_gates_and_directions_and_missing_ones_are_null():
+    store = FakeStore()
+    store.put("j2", "ba", T, (12, 22))
+    store.put("j1", "unknown", T, (0, 5))
+    flow = view(store).flow
+    assert flow["t"] == [None, None, T, None, T, None, None, None, None]
+    assert flow["n"][4] == 17 and flow["lo"][4] == 12 and flow["hi"][4] == 22
+    assert flow["s"] == [None, None, 2, None, 3, None, None, None, None]
+    assert flow["n"][2] is None
+
+
+def test_zones_have_their_own_rows():
+    store = FakeStore()
+    store.put_zone("c2", T, (6, 16), (7, 7))
+    zones = view(store).zones
+    assert zones["t"] == [None, T]
+    assert [zones[name][1] for name in ("in", "in_lo", "in_hi", "out", "out_lo", "out_hi", "s", "c")] == [
+        11, 6, 16, 7, 7, 7, 3, 0.95,
+    ]  # fmt: skip
+
+
+def test_layout_names_places_in_both_languages_and_falls_back_to_ids():
+    layout = view(FakeStore()).layout
+    assert [gate["name"] for gate in layout["gates"]] == [{"ja": i, "en": i} for i in ("j1", "j2", "j3")]
+    assert layout["gates"][1]["a"] == {"ja": "北1条", "en": "Kita 1-jo"}
+    assert layout["gates"][0]["b"] is None
+    assert layout["k"] == 6
+    one = {**REGISTRY, "zones": [{"id": "z", "name": {"fr": "Place"}, "kind": "plaza"}, {"id": "y"}]}
+    assert [z["name"]["ja"] for z in view(FakeStore(one)).layout["zones"]] == ["Place", "y"]
+
+
+def test_a_registry_the_store_does_not_hold_leaves_the_ids():
+    store = FakeStore()
+    store.registries = {}
+    store.put("new", "ab", T, (9, 9))
+    store.put_zone("c9", T, (9, 9), (9, 9))
+    layout = view(store).layout
+    assert [gate["id"] for gate in layout["gates"]] == ["j1", "j2", "j3", "new"]
+    assert [zone["id"] for zone in layout["zones"]] == ["c9"]
+
+
+def test_limits_are_window_bound_delay_and_grace():
+    slow = json.loads(json.dumps(REGISTRY))
+    slow["gates"][1]["delay_s"] = 90
+    layout = view(FakeStore(slow), "1m").layout
+    plain = 60_000 + 5_000 + GRACE_MS
+    assert [gate["limit_ms"] for gate in layout["gates"]] == [plain, plain + 90_000, plain]
+    assert [zone["limit_ms"] for zone in layout["zones"]] == [plain + 90_000, plain + 90_000]
+
+
+def test_the_window_defaults_to_the_finest_leaf():
+    assert view(FakeStore(), None).layout["window"] == "10s"
+    coarse = FakeStore(None, FakeRun(leaves={"j1": "1h", "j2": "5m"}))
+    assert view(coarse, None).layout["window"] == "5m"
+
+
+def test_a_zones_leaf_is_the_coarsest_of_its_gates():
+    assert [zone["leaf"] for zone in view(FakeStore()).layout["zones"]] == ["10s", "1m"]

@@ -1,0 +1,40 @@
+"""What can be said of the page's files without a browser."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+STATIC = resources.files("dashboard").joinpath("static")
+FILES = {entry.name: entry.read_text("utf-8") for entry in STATIC.iterdir()}
+SCRIPTS = {name: text for name, text in FILES.items() if name.endswith(".js")}
+
+
+def test_nothing_foreign_is_named():
+    for name, text in FILES.items():
+        assert not re.findall(r"(?:https?:)?//[\w-]+\.[a-z]{2,}", text), name
+
+
+def test_text_is_never_put_in_as_markup():
+    for name, text in SCRIPTS.items():
+        assert not re.findall(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function", text), name
+
+
+def test_the_browsers_clock_is_never_asked():
+    for name, text in SCRIPTS.items():
+        assert not re.findall(r"Date\.now|new Date\b|timeOrigin", text), name
+
+
+def test_no_inline_script_or_style():
+    assert not re.findall(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", FILES["index.html"])
+
+
+def test_no_text_is_smaller_than_16_px():
+    sizes = [int(size) for size in re.findall(r"(?:font-size: |font: )(\d+)px", FILES["style.css"])]
+    assert sizes and min(sizes) >= 16
+
+
+def test_modules_import_what_is_there():
+    for name, text in SCRIPTS.items():
+        for target in re.findall(r"from '\./([^']+)'", text):
+            assert target in SCRIPTS, f"{name} imports {target}"
