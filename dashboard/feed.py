@@ -173,16 +173,9 @@ class Feed:
     async def runs(self) -> list[dict[str, Any]]:
         """The body of /api/runs, newest first."""
         runs = sorted(await self._reader.call(self._store.runs), key=lambda r: (r.started_ms, r.run_id), reverse=True)
+        # not first_ms and last_ms: those of a live run are times at which people were seen (PRIVACY.md R6)
         return [
-            {
-                "run_id": run.run_id,
-                "kind": run.kind,
-                "state": run.state,
-                "first_ms": run.first_ms,
-                "last_ms": run.last_ms,
-                "started_ms": run.started_ms,
-            }
-            for run in runs
+            {"run_id": run.run_id, "kind": run.kind, "state": run.state, "started_ms": run.started_ms} for run in runs
         ]
 
     def channel(self, run_id: str | None, window: str | None) -> Channel:

@@ -127,7 +127,8 @@ def test_the_skip_link_and_switches_work_by_keyboard(shown: Page):
 def test_nothing_shifts_while_figures_come_and_grow(page: Page, served: Served, store: FakeStore, clock: Clock):
     page.add_init_script(
         """window.shifts = [];
-        new PerformanceObserver(list => { for (const e of list.getEntries()) window.shifts.push(e.value); })
+        new PerformanceObserver(list => { for (const e of list.getEntries()) window.shifts.push(e.value,
+            e.sources.map(s => s.node?.parentElement?.outerHTML?.slice(0, 90))); })
           .observe({type: 'layout-shift', buffered: true});"""
     )
     server = served(store)

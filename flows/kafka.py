@@ -1,0 +1,223 @@
+"""Kafka for the flows: one consumer per process shared by all partitions, ticks into silent ones, topic facts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+
+from confluent_kafka.admin import AdminClient, ConfigResource
+
+from engine.errors import BadInput, ServiceUnreachable
+from engine.model import I64, Payloads
+
+TOPIC = "people"
+_REACH_S = 10.0
+_POLL = 20_000  # messages per poll
+_HELD_BYTES = 32 << 20  # polled and not yet taken, all partitions together
+
+
+class Cluster:
+    """Where the topic is: ``bootstrap`` (HOST:PORT), further librdkafka settings (TLS, SASL), the topic's name."""
+
+    def __init__(self, bootstrap: str, settings: Mapping[str, str] | None = None, topic: str = TOPIC) -> None:
+        self.bootstrap, self.topic = bootstrap, topic
+        self.settings: dict[str, Any] = {
+            "bootstrap.servers": bootstrap,
+            "log_level": 2,
+            "logger": _silent(),
+            "error_cb": lambda _error: None,
+            **(settings or {}),
+        }
+
+    def consumer(self, **more: Any) -> Consumer:
+        """A consumer for ``assign``; its group is never used. Raises BadInput for settings librdkafka refuses."""
+        return _made(
+            Consumer,
+            {
+                "group.id": "hitonami",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+                "fetch.wait.max.ms": 50,
+                "queued.max.messages.kbytes": 65536,
+                **self.settings,
+                **more,
+            },
+        )
+
+    def producer(self, **more: Any) -> Producer:
+        """A producer. Raises BadInput for settings librdkafka refuses."""
+        return _made(Producer, {"linger.ms": 0, "message.timeout.ms": 5000, **self.settings, **more})
+
+    def partitions(self) -> int:
+        """Number of partitions of the topic. Raises ServiceUnreachable when Kafka or the topic is not there."""
+        consumer = self.consumer()
+        try:
+            found = consumer.list_topics(self.topic, timeout=_REACH_S).topics[self.topic]
+            if found.error is not None or not found.partitions:
+                raise ServiceUnreachable(f"Kafka {self.bootstrap}: no topic {self.topic}")
+            return len(found.partitions)
+        except KafkaException:
+            raise ServiceUnreachable(f"Kafka {self.bootstrap}: no answer") from None
+        finally:
+            consumer.close()
+
+    def ends(self, partitions: int) -> list[tuple[int, int]]:
+        """First offset and end of each partition."""
+        consumer = self.consumer()
+        try:
+            return [
+                consumer.get_watermark_offsets(TopicPartition(self.topic, p), timeout=_REACH_S)
+                for p in range(partitions)
+            ]
+        except KafkaException:
+            raise ServiceUnreachable(f"Kafka {self.bootstrap}: no answer") from None
+        finally:
+            consumer.close()
+
+
+class Batch:
+    """Messages of one partition as they came: values, record timestamps, offsets."""
+
+    __slots__ = ("messages",)
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+
+    def payloads(self) -> Payloads:
+        """The same as one buffer and columns; a message without value is empty."""
+        values = [m.value() or b"" for m in self.messages]
+        lengths = np.fromiter(map(len, values), np.int64, len(values))
+        ends = np.cumsum(lengths)
+        stamps: I64 = np.fromiter((m.timestamp()[1] for m in self.messages), np.int64, len(values))
+        offsets: I64 = np.fromiter((m.offset() for m in self.messages), np.int64, len(values))
+        return Payloads(b"".join(values), ends - lengths, ends, stamps, offsets)
+
+
+class Reader:
+    """The shared consumer. Partitions register where they go on from; the assignment is made at the first poll."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._consumer = cluster.consumer()
+        self._from: dict[int, int] = {}
+        self._waiting: dict[int, deque[Message]] = {}
+        self._held = 0
+        self._assigned = False
+        self.at_end: dict[int, bool] = {}  # partition -> read to its end, nothing since
+
+    def register(self, partition: int, offset: int) -> None:
+        """Read ``partition`` from ``offset`` on (OFFSET_BEGINNING: from its first message)."""
+        self._from[partition] = offset
+        self._waiting[partition] = deque()
+        self.at_end[partition] = False
+
+    def take(self, partition: int, max_bytes: int) -> Batch | None:
+        """The next messages of a partition, about ``max_bytes`` of them; None where there are none now."""
+        waiting = self._waiting[partition]
+        if not waiting:
+            self._poll()
+        out, size = [], 0
+        while waiting and size < max_bytes:
+            message = waiting.popleft()
+            size += len(message)
+            out.append(message)
+        self._held -= size
+        return Batch(out) if out else None
+
+    def _poll(self) -> None:
+        if not self._assigned:
+            self._assigned = True
+            self._consumer.assign([TopicPartition(self.cluster.topic, p, o) for p, o in self._from.items()])
+        if self._held > _HELD_BYTES:
+            return
+        for message in self._consumer.consume(_POLL, 0):
+            error = message.error()
+            number = message.partition()
+            if error is None:
+                self._waiting[number].append(message)
+                self._held += len(message)
+                self.at_end[number] = False
+            elif error.code() == KafkaError._PARTITION_EOF:
+                self.at_end[number] = True
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                raise ServiceUnreachable(
+                    f"Kafka {self.cluster.bootstrap}: {self.cluster.topic}/{number} no longer holds the offset to go on from"
+                )
+            elif error.fatal():
+                raise ServiceUnreachable(f"Kafka {self.cluster.bootstrap}: {error.name()}")
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._consumer.close()
+
+
+class Ticker:
+    """Appends ticks to partitions that are read to their end and silent: the decision to go on stands in the log."""
+
+    def __init__(self, cluster: Cluster, tick_ms: int) -> None:
+        self._cluster, self._tick_s = cluster, tick_ms / 1000
+        self._producer = cluster.producer()
+        self._quiet_since: dict[int, float] = {}
+
+    def heard(self, partition: int) -> None:
+        """Messages came: the partition is not silent."""
+        self._quiet_since.pop(partition, None)
+
+    def silent(self, partition: int, now_s: float) -> None:
+        """The partition is at its end and had nothing at ``now_s`` (monotonic); appends a tick when it is time."""
+        since = self._quiet_since.setdefault(partition, now_s)
+        self._producer.poll(0)
+        if now_s - since >= self._tick_s:
+            self._quiet_since[partition] = now_s
+            value = json.dumps({"type": "tick", "ts": int(time.time() * 1000)}, separators=(",", ":")).encode()
+            self._producer.produce(self._cluster.topic, value, partition=partition)
+
+    def close(self) -> None:
+        """Give ticks on their way a moment."""
+        self._producer.flush(1.0)
+
+
+def _made(kind: Any, settings: dict[str, Any]) -> Any:
+    try:
+        return kind(settings)
+    except (KafkaException, ValueError, TypeError):
+        raise BadInput("Kafka: the client refuses a setting of --kafka-config") from None
+
+
+def _silent() -> Any:
+    import logging
+
+    logger = logging.getLogger("hitonami.kafka")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
+
+
+BEGINNING = OFFSET_BEGINNING
+
+
+def topic_settings(cluster: Cluster) -> dict[str, str]:
+    """Settings of the topic as the broker tells them. Raises ServiceUnreachable."""
+    resource = ConfigResource(ConfigResource.Type.TOPIC, cluster.topic)
+    try:
+        found = AdminClient(cluster.settings).describe_configs([resource], request_timeout=_REACH_S)[resource].result()
+    except KafkaException:
+        raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: no answer about {cluster.topic}") from None
+    return {name: entry.value for name, entry in found.items()}

@@ -1,0 +1,269 @@
+"""What the command line starts: a live run, a replay of files, a replay or a dump of a topic."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine import kernels
+from engine.config import Config
+from engine.errors import UsageError
+from engine.model import END, LEAVES, NO_TIME
+from engine.registry import Registry, Tables, longest_delay_ms
+from flows import guard
+from flows.dump import DumpWriter
+from flows.kafka import BEGINNING, Cluster, Reader
+from flows.logs import open_logs
+from flows.people import ALL, dataflow, execute
+from flows.recovery import open_recovery
+from flows.source import FileSource, KafkaSource, Parts, shard_key
+from flows.store_sink import RunRow, Span, StoreSink
+from sinks.clickhouse.runs import Run
+from sinks.clickhouse.store import Store
+from sinks.deadletter import DeadLetters
+
+LIVE_SHARDS = 32  # fixed for the life of a run: a chain stays in its shard whatever the number of processes
+_REPLAY_SHARDS = 1  # one process, nothing to hand over; the rows do not depend on it
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all kinds of run need."""
+
+    store: Store
+    registry: Registry
+    config: Config
+    run_id: str
+    code_version: str
+    letters: DeadLetters | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a replay or a stopped run tells on the terminal: exact counters (PRIVACY.md R6)."""
+
+    run_id: str
+    read: int
+    accepted: int
+    rejected: Mapping[str, int]
+    first_ms: int | None
+    last_ms: int | None
+    seconds: float
+    finished: bool
+
+
+def replay_files(
+    setup: Setup,
+    paths: list[Path],
+    order: str | None,
+    *,
+    from_ms: int = NO_TIME,
+    to_ms: int = END,
+    progress: Callable[[str, float], None] | None = None,
+) -> Summary:
+    """Replay JSON Lines and dumps into the store. Raises UsageError for a run id that exists."""
+    begun = time.monotonic()
+    _free(setup)
+    tables = setup.registry.tables()
+    work = Path(tempfile.mkdtemp(prefix="hitonami-"))
+    try:
+        ids = kernels.active().Ids([i.encode() for i in tables.sensor_ids])
+        logs = open_logs(paths, order, ids, work, progress)
+        topic = logs[0].topic if logs else "people"
+        parts = Parts(tables, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, topic)
+        tell = progress or (lambda _what, _share: None)
+        source = FileSource(parts, logs, lambda share: tell("replay", share))
+        return _replay(setup, parts, source, len(logs), from_ms, to_ms, begun)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_ms: int = END) -> Summary:
+    """Replay a topic from its first message to what is its end now, or until W has passed ``to_ms``.
+
+    The log is read from its beginning whatever ``from_ms`` is: the chains must stand as they stood live.
+    """
+    begun = time.monotonic()
+    _free(setup)
+    partitions = cluster.partitions()
+    ends = [high if high > low else 0 for low, high in cluster.ends(partitions)]
+    tables = setup.registry.tables()
+    parts = Parts(tables, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, cluster.topic)
+    last = END if to_ms == END else to_ms + longest_delay_ms(tables)
+    source = KafkaSource(
+        parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last
+    )
+    try:
+        return _replay(setup, parts, source, partitions, from_ms, to_ms, begun)
+    finally:
+        source.close()
+
+
+def _replay(
+    setup: Setup,
+    parts: Parts,
+    source: FileSource | KafkaSource,
+    partitions: int,
+    from_ms: int,
+    to_ms: int,
+    begun: float,
+) -> Summary:
+    row = RunRow(setup.store, _run(setup, parts.tables, "replay"))
+    setup.store.start_run(row.run)
+    span = None if from_ms == NO_TIME and to_ms == END else Span(parts.tables.zone_clock, from_ms, to_ms)
+    keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
+    sink = StoreSink(setup.store, row, keys, bulk=True, span=span)
+    guard.before_exit(lambda: row.end("failed"))
+    if partitions:
+        execute(dataflow(source, sink, parts, partitions, setup.config), None)
+    summary = _summary(setup, parts, begun, finished=not guard.stop.is_set())
+    _judge(setup, row, summary)
+    row.end("finished" if summary.finished else "stopped")
+    return summary
+
+
+def _judge(setup: Setup, row: RunRow, summary: Summary) -> None:
+    """A second release of the same people with other settings is a workbench run (PRIVACY.md R5)."""
+    if summary.first_ms is None or summary.last_ms is None:
+        return
+    others = setup.store.overlapping_runs(row.run.leaves, summary.first_ms, summary.last_ms)
+    mine = (row.run.config_hash, row.run.registry_hash)
+    if any(o.run_id != row.run.run_id and (o.config_hash, o.registry_hash) != mine for o in others):
+        row.run = Run(**{**row.run.__dict__, "kind": "workbench"})
+
+
+def run_live(
+    setup: Setup, cluster: Cluster, recovery: Path, start: str, *, on_start: Callable[[], None] | None = None
+) -> Summary:
+    """Run until SIGTERM or SIGINT; goes on from ``recovery`` where that holds this run's state.
+
+    ``start``: "stored" (else from the beginning), "earliest", "latest". Raises UsageError when the store knows the
+    run and ``recovery`` does not, or the other way round.
+    """
+    begun = time.monotonic()
+    tables = setup.registry.tables()
+    partitions = cluster.partitions()
+    owner = {
+        "run id": setup.run_id,
+        "configuration": setup.config.hash(),
+        "registry": setup.registry.hash,
+        "topic": cluster.topic,
+        "number of shards": str(LIVE_SHARDS),
+    }
+    known = setup.store.run(setup.run_id)
+    if known is not None and not (recovery / "hitonami.json").exists():
+        raise UsageError(f"run {setup.run_id} is in the store, but {recovery} holds no state of it: take another id")
+    config, resumes = open_recovery(recovery, owner)
+    if resumes and start != "stored" and known is not None:
+        raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
+    run = _run(setup, tables, "live") if known is None else known
+    row = RunRow(setup.store, Run(**{**run.__dict__, "state": "running"}))
+    setup.store.start_run(row.run)
+    parts = Parts(tables, setup.config["time", "bound_ms"], LIVE_SHARDS, setup.letters, cluster.topic)
+    offset = -1 if start == "latest" else BEGINNING  # -1: librdkafka's logical end
+    source = KafkaSource(parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], start=offset)
+    keys = [shard_key(s) for s in range(LIVE_SHARDS)] + [ALL]
+    sink = StoreSink(setup.store, row, keys, bulk=False, span=None)
+    if on_start is not None:
+        on_start()
+    try:
+        execute(dataflow(source, sink, parts, partitions, setup.config), config)
+    finally:
+        source.close()
+    row.end("stopped")
+    return _summary(setup, parts, begun, finished=False)
+
+
+def dump_topic(
+    cluster: Cluster,
+    output: Path,
+    *,
+    progress: Callable[[str, float], None] | None = None,
+) -> int:
+    """Write every record of a topic, up to what is its end now, to a Parquet file; returns how many."""
+    partitions = cluster.partitions()
+    bounds = cluster.ends(partitions)
+    reader = Reader(cluster)
+    written, total = 0, sum(high - low for low, high in bounds)
+    for number, (low, _) in enumerate(bounds):
+        reader.register(number, low)
+    try:
+        with DumpWriter(output, cluster.topic) as writer:
+            open_parts = {p for p, (low, high) in enumerate(bounds) if high > low}
+            while open_parts and not guard.stop.is_set():
+                idle = True
+                for number in sorted(open_parts):
+                    batch = reader.take(number, 4 << 20)
+                    end = bounds[number][1]
+                    if batch is None:
+                        if reader.at_end[number]:
+                            open_parts.discard(number)
+                        continue
+                    idle = False
+                    messages = [m for m in batch.messages if m.offset() < end]
+                    if messages:
+                        writer.add(
+                            number,
+                            [m.offset() for m in messages],
+                            [m.timestamp()[1] for m in messages],
+                            [m.key() for m in messages],
+                            [m.value() for m in messages],
+                        )
+                        written += len(messages)
+                    if batch.messages[-1].offset() >= end - 1:
+                        open_parts.discard(number)
+                    if progress is not None:
+                        progress("dump", written / max(total, 1))
+                if idle:
+                    time.sleep(0.01)
+    finally:
+        reader.close()
+    return written
+
+
+def _free(setup: Setup) -> None:
+    if setup.store.run(setup.run_id) is not None:
+        raise UsageError(f"run {setup.run_id} exists in the store: take another id, or drop it")
+
+
+def _run(setup: Setup, tables: Tables, kind: str) -> Run:
+    now = int(time.time() * 1000)
+    setup.store.put_registry(setup.registry.version, setup.registry.hash, setup.registry.text)
+    leaves = {gate: LEAVES[leaf] for gate, leaf in zip(tables.gate_ids, tables.gate_leaf.tolist(), strict=True)}
+    return Run(
+        run_id=setup.run_id,
+        kind=kind,
+        config=setup.config.as_json(),
+        config_hash=setup.config.hash(),
+        registry_version=setup.registry.version,
+        registry_hash=setup.registry.hash,
+        code_version=setup.code_version,
+        timezone=setup.registry.timezone,
+        leaves=leaves,
+        gate_delay_ms=longest_delay_ms(tables),
+        started_ms=now,
+        updated_ms=now,
+    )
+
+
+def _summary(setup: Setup, parts: Parts, begun: float, *, finished: bool) -> Summary:
+    rejected: dict[str, int] = {}
+    for part in parts.all.values():
+        for reason, n in part.rejected_by_reason().items():
+            rejected[reason] = rejected.get(reason, 0) + n
+    first = min((p.first_ms for p in parts.all.values()), default=END)
+    last = max((p.last_ms for p in parts.all.values()), default=NO_TIME)
+    return Summary(
+        setup.run_id,
+        sum(p.read for p in parts.all.values()),
+        sum(p.accepted for p in parts.all.values()),
+        rejected,
+        first if first != END else None,
+        last if last != NO_TIME else None,
+        time.monotonic() - begun,
+        finished,
+    )

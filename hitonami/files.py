@@ -1,0 +1,95 @@
+"""Commands on files: export, registry check and new."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine import registry as registries
+from engine import registry_new
+from engine.errors import BadInput, UsageError
+from engine.model import END, NO_TIME, PRODUCTS, WINDOWS
+from hitonami.common import opened, out, say, span_of
+from sinks import files
+
+registry = typer.Typer(help="Registries: check one, make one.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def export(
+    product: Annotated[str, typer.Argument(help="runs_of_flow, flow, zones or rejects.")],
+    store: Annotated[str, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")],
+    run_id: Annotated[str, typer.Option("--run-id", help="The run.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
+    window: Annotated[str | None, typer.Option("--window", help="One window length; all where not given.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", metavar="T", help="First window start.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="T", help="Last window end.")] = None,
+    format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
+    workbench: Annotated[bool, typer.Option("--workbench", help="Needed to export a workbench run.")] = False,
+) -> None:
+    """Write a product's rows to a file.
+
+    Example: hitonami export flow --store chdb:///tmp/figures --run-id monday --window 1h -o flow.csv
+    """
+    if product not in PRODUCTS:
+        raise UsageError(f"export: no product {product}; there is {', '.join(PRODUCTS)}")
+    if format not in ("csv", "parquet"):
+        raise UsageError("--format: csv or parquet")
+    if window is not None and (window not in WINDOWS or "window" not in PRODUCTS[product][1]):
+        raise UsageError(f"--window: one of {', '.join(WINDOWS)}, for products with windows")
+    from_ms, to_ms = span_of(from_, to)
+    with opened(store) as held:
+        run = held.run(run_id)
+        if run is None:
+            raise UsageError(f"no run {run_id} in the store")
+        if run.kind == "workbench" and not workbench:
+            raise UsageError(f"{run_id} is a workbench run, a second release: --workbench exports it all the same")
+        table = held.rows(
+            product,
+            run_id,
+            window=window,
+            start_ms=None if from_ms == NO_TIME else from_ms,
+            end_ms=None if to_ms == END else to_ms,
+        )
+        rows = files.export(table, product, format, output, window_column=window is None)
+    say(f"{rows} rows")
+
+
+@registry.command("check")
+def registry_check(path: Annotated[Path, typer.Argument(metavar="FILE", help="Registry file.")]) -> None:
+    """Check a registry; every fault with its place, exit 3 where there is one.
+
+    Example: hitonami registry check registry.json
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}") from None
+    found, faults = registries.check(raw)
+    for fault in faults:
+        out.print(fault, markup=False)
+    if found is None:
+        raise BadInput(f"{path}: {len(faults)} faults")
+    say(f"{found.version}: {len(found.zones)} zones, {len(found.gates)} gates, {len(found.sensors)} sensors")
+
+
+@registry.command("new")
+def registry_new_command(
+    from_csv: Annotated[Path, typer.Option("--from-csv", metavar="FILE", help="CSV with columns gate, sensor, …")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write; else standard output.")] = None,
+) -> None:
+    """Make a registry from a table of sensors.
+
+    Example: hitonami registry new --from-csv sensors.csv -o registry.json
+    """
+    try:
+        text = from_csv.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput(f"{from_csv}: cannot be read as UTF-8") from None
+    document = json.dumps(registry_new.from_csv(text), ensure_ascii=False, indent=1)
+    if output is None:
+        out.print(document, markup=False)
+    else:
+        output.write_text(document + "\n", encoding="utf-8")

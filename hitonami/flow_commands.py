@@ -1,0 +1,199 @@
+"""Commands that move events: run, replay, dump, load."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine import registry as registries
+from engine.config import Config
+from engine.errors import BadInput, ServiceUnreachable, UsageError
+from engine.model import GAP_MS
+from flows import guard
+from flows.kafka import Cluster
+from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka, run_live
+from hitonami import __version__
+from hitonami.common import kafka_settings, opened, out, progress, say, span_of
+from sinks.clickhouse.store import Store
+from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
+
+KafkaOption = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap server of Kafka.")]
+KafkaConfig = Annotated[
+    Path | None, typer.Option("--kafka-config", help="librdkafka settings, key = value per line (TLS, SASL).")
+]
+StoreOption = Annotated[str, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")]
+RegistryOption = Annotated[Path, typer.Option("--registry", help="Registry file (JSON).")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings (TOML); see doctor --config.")]
+FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="Event time, RFC 3339 with offset.")]
+ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Event time, RFC 3339 with offset.")]
+LettersOption = Annotated[Path | None, typer.Option("--dead-letters", help="File for dead letters (no values).")]
+TopicOption = Annotated[str, typer.Option("--topic", help="Topic of the events.")]
+
+
+def run(
+    kafka: Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap server of Kafka.")],
+    store: StoreOption,
+    registry: RegistryOption,
+    recovery: Annotated[Path, typer.Option("--recovery", help="Directory of the run's state, local and private.")],
+    run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the store.")] = "live",
+    processes: Annotated[int, typer.Option("--processes", help="Number of processes (1 in this version).")] = 1,
+    config: ConfigOption = None,
+    start: Annotated[str, typer.Option("--start", help="earliest, latest or stored.")] = "stored",
+    kafka_config: KafkaConfig = None,
+    dead_letters: LettersOption = None,
+    topic: TopicOption = "people",
+) -> None:
+    """Run live until SIGTERM or SIGINT; goes on where it stopped.
+
+    Example: hitonami run --kafka 127.0.0.1:9092 --store chdb:///var/lib/hitonami --registry registry.json
+    --recovery /var/lib/hitonami-state
+    """
+    if processes != 1:
+        raise UsageError("--processes: this version runs one process")
+    if start not in ("earliest", "latest", "stored"):
+        raise UsageError("--start: earliest, latest or stored")
+    guard.on_signals()
+    settings = kafka_settings(kafka_config)
+    cluster = Cluster(kafka, settings, topic)
+    letters = _letters(dead_letters, cluster)
+    with opened(store) as opened_store:
+        setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__, letters)
+        summary = run_live(setup, cluster, recovery, start, on_start=lambda: say(f"running as {run_id}"))
+        _print_summary(opened_store, summary)
+    if letters is not None:
+        letters.close()
+
+
+def replay(
+    store: StoreOption,
+    registry: RegistryOption,
+    run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the store; must be new.")],
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="JSON Lines (.gz, .zst) or dumps.")] = None,
+    kafka: KafkaOption = None,
+    from_: FromOption = None,
+    to: ToOption = None,
+    config: ConfigOption = None,
+    order: Annotated[str | None, typer.Option("--order", help="ts (default for JSON Lines) or log.")] = None,
+    speed: Annotated[float, typer.Option("--speed", help="0: as fast as possible.")] = 0,
+    kafka_config: KafkaConfig = None,
+    dead_letters: LettersOption = None,
+    topic: TopicOption = "people",
+) -> None:
+    """Replay files or a topic into the store; prints a JSON summary last.
+
+    Example: hitonami replay events.jsonl --store chdb:///tmp/figures --registry registry.json --run-id monday
+    """
+    if bool(paths) == bool(kafka):
+        raise UsageError("replay: give files or --kafka, one of them")
+    if speed != 0:
+        raise UsageError("--speed: this version replays as fast as possible (0)")
+    from_ms, to_ms = span_of(from_, to)
+    guard.on_signals()
+    with opened(store) as opened_store:
+        letters = _letters(dead_letters, None)
+        setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__, letters)
+        with progress() as tell:
+            if paths:
+                summary = replay_files(setup, paths, order, from_ms=from_ms, to_ms=to_ms, progress=tell)
+            else:
+                cluster = Cluster(str(kafka), kafka_settings(kafka_config), topic)
+                summary = replay_kafka(setup, cluster, from_ms=from_ms, to_ms=to_ms)
+        if letters is not None:
+            letters.close()
+        if summary.first_ms is not None and summary.last_ms is not None and summary.last_ms - summary.first_ms > 366 * GAP_MS:
+            say("the first and the last accepted record lie more than a year apart")
+        _print_summary(opened_store, summary)
+
+
+def dump(
+    kafka: Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap server of Kafka.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
+    topic: TopicOption = "people",
+    kafka_config: KafkaConfig = None,
+) -> None:
+    """Write a topic to a Parquet file that replays as live did.
+
+    Example: hitonami dump --kafka 127.0.0.1:9092 --topic people -o people.parquet
+    """
+    if topic in ("profiles", "consents"):
+        raise UsageError(f"dump: {topic} holds personal data and is not dumped")
+    guard.on_signals()
+    with progress() as tell:
+        written = dump_topic(Cluster(kafka, kafka_settings(kafka_config), topic), output, progress=tell)
+    say(f"{written} records")
+
+
+def load(
+    scenario: Annotated[str, typer.Argument(help="weekday")],
+    kafka: KafkaOption = None,
+    rate: Annotated[float | None, typer.Option("--rate", help="Events per second on average.")] = None,
+    seconds: Annotated[int | None, typer.Option("--seconds", help="Length; a whole day where not given.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same events.")] = 1,
+    truth: Annotated[Path | None, typer.Option("--truth", help="File for the true counts.")] = None,
+    registry_out: Annotated[Path | None, typer.Option("--registry-out", help="File for the registry.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the events.")] = None,
+    kafka_config: KafkaConfig = None,
+    topic: TopicOption = "people",
+) -> None:
+    """Generate a scenario's events, into Kafka in real time or into a file at once.
+
+    Example: hitonami load weekday --seconds 600 -o events.jsonl --registry-out registry.json --truth truth.jsonl
+    """
+    import loadgen
+
+    if scenario not in loadgen.SCENARIOS:
+        raise UsageError(f"load: no scenario {scenario}; there is {', '.join(loadgen.SCENARIOS)}")
+    if (kafka is None) == (output is None):
+        raise UsageError("load: give --kafka or -o, one of them")
+    options: dict[str, Any] = {"seed": seed, "rate": rate}
+    if kafka is not None:
+        import time
+
+        options |= {"seconds": seconds, "start_ms": int(time.time() * 1000), "clock_of_day_s": 8 * 3600}
+    else:
+        options |= {"seconds": seconds or loadgen.WEEKDAY_S}
+    made = loadgen.SCENARIOS[scenario](**options)
+    if registry_out is not None:
+        loadgen.write_registry(made, registry_out)
+    if output is not None:
+        loadgen.write_file(made, output)
+    else:
+        guard.on_signals()
+        try:
+            sent = loadgen.produce(
+                made, str(kafka), topic, stop=guard.stop.is_set, kafka_config=kafka_settings(kafka_config)
+            )
+        except ConnectionError as error:
+            raise ServiceUnreachable(str(error)) from None
+        say(f"{sent.events} events in {sent.seconds:.1f} s")
+    if truth is not None:
+        loadgen.write_truth(made, truth)
+
+
+def _letters(path: Path | None, cluster: Cluster | None) -> DeadLetters | None:
+    if path is not None:
+        try:
+            return DeadLetters(FileTarget(path))
+        except OSError as error:
+            raise BadInput(f"{path}: {error.strerror}") from None
+    return DeadLetters(KafkaTarget(cluster.settings, "rejects")) if cluster is not None else None
+
+
+def _print_summary(store: Store, summary: Summary) -> None:
+    status = store.flow_status_counts(summary.run_id)
+    document = {
+        "run_id": summary.run_id,
+        "read": summary.read,
+        "accepted": summary.accepted,
+        "rejected": dict(summary.rejected),
+        "windows": store.window_counts(summary.run_id),
+        "released": status.get("released", 0),
+        "suppressed": status.get("suppressed", 0),
+        "digest": store.digest(summary.run_id),
+        "seconds": round(summary.seconds, 3),
+    }
+    out.print(json.dumps(document), markup=False)
+

@@ -1,0 +1,231 @@
+"""The compiled decoder and its readable twin give the same rows and refuse the same arguments."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from engine import decode
+from engine.fast import _decode
+from engine.model import NO_TIME
+
+both = pytest.fixture(params=[decode, _decode], ids=["reference", "compiled"])(lambda request: request.param)
+
+IDS = [b"j1-03", "狸小路".encode(), b"x" * 64, b"", b"12345678", b"a\0"]
+KEYS = ["sensor", "ts", "type", "dir", "seq", "span_ms", "ab", "ba", "un", "record_ts"]
+OTHER_KEYS = [
+    "",
+    "t",
+    "tss",
+    'ts"',
+    "TS",
+    "sensors",
+    "span_mss",
+    "record_t",
+    "record_tsx",
+    "狸",
+    "\0",
+    "zone",
+    "x" * 70,
+]
+WORDS = ["cross", "count", "heartbeat", "tick", "set", "registry", "beam", "Cross", "", "crosses", "ab", "ba", "abc"]
+TIMES = ["2026-02-07T07:40:00.123Z", "2026-02-07T07:40:00+09:00", "2026-02-07 24:00:00Z", "2024-02-29t23:59:59.9z"]
+INTEGERS = [0, 1, 7, 60_000, 1_770_450_000_123, 366 * 86_400_000, 2**31 - 1, 2**63 - 1, -(2**63)]
+INTEGERS += [-2_208_988_800_000, 7_258_118_400_000, 10**8, 10**18, 2**64, 10**400]
+REALS = ["-0", "6.0", "1e3", "1E-3", "-1.5e+10", "0e0", "0.0", "0e999", "1e308", "1.8e308", "1e999", "-1e999", "1e-999"]
+NO_NUMBERS = [
+    b"01",
+    b"-01",
+    b"00",
+    b"-",
+    b"1.",
+    b".5",
+    b"-.5",
+    b"1e",
+    b"1e+",
+    b"1.e1",
+    b"+1",
+    b"0x1",
+    b"NaN",
+    b"-Infinity",
+]
+INFINITE = 2**1024 - 2**970  # the least number that rounds to an infinite double
+PIECES = [bytes([c]) for c in b'"\\{}[],:0123456789.eE+- \n\t\r\x00\x0b\x1f\x7f\x80\xc0\xc2\xe0\xed\xf0\xf4\xff']
+PIECES += [b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\xf4\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xe7\x8b\xb8", b"\xc2\x80"]
+PIECES += [rb"\u0000", rb"\ud83d", rb"\ude00", rb"\u12G4", rb"\/", rb"\x", b"null", b"nul", b'"ts":1,', b"{}", b"[]"]
+
+
+def spelled(text, escaped):
+    """A JSON string; the characters whose place is in ``escaped`` are written as \\u escapes."""
+    units = (json.dumps(c) if c in '"\\' or c < " " or i in escaped else f'"{c}"' for i, c in enumerate(text))
+    return '"' + "".join(u[1:-1] if u[1] == "\\" or i not in escaped else _u(u[1]) for i, u in enumerate(units)) + '"'
+
+
+def _u(character):
+    return f"\\u{ord(character):04x}"
+
+
+def strings(texts):
+    return st.builds(spelled, texts, st.one_of(st.just(set()), st.sets(st.integers(0, 9), max_size=3)))
+
+
+texts = st.one_of(
+    st.sampled_from([i.decode() for i in IDS] + WORDS + TIMES + OTHER_KEYS),
+    st.text(max_size=70),
+    st.text("x狸", min_size=60, max_size=66),
+)
+near_limit = st.builds(
+    lambda off, digits, exponent: f"{(INFINITE + off) // 10**exponent}{digits}e{exponent - len(digits)}",
+    st.sampled_from([-(10**290), -1, 0, 1, 10**290]),
+    st.text("05", max_size=3),
+    st.integers(0, 308),
+)
+numbers = st.one_of(
+    st.sampled_from(INTEGERS).flatmap(lambda i: st.sampled_from([i - 1, i, i + 1, -i])).map(str),
+    st.integers().map(str),
+    st.sampled_from(REALS),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    near_limit,
+)
+scalars = st.one_of(numbers, strings(texts), st.sampled_from(["null", "true", "false"]))
+blank = st.one_of(st.just(""), st.text(" \t\n\r", max_size=3))
+
+
+def joined(opening, parts, closing, space):
+    return opening + space + f"{space},{space}".join(parts) + space + closing
+
+
+def nested(values):
+    arrays = st.builds(joined, st.just("["), st.lists(values, max_size=3), st.just("]"), blank)
+    members = st.builds("{}:{}".format, strings(texts), values)
+    return st.one_of(arrays, st.builds(joined, st.just("{"), st.lists(members, max_size=3), st.just("}"), blank))
+
+
+values = st.recursive(scalars, nested, max_leaves=6)
+likely = {  # mostly what the field takes, so that the later checks are reached
+    "sensor": strings(st.sampled_from([i.decode() for i in IDS])),
+    "ts": st.one_of(st.integers(-(2**42), 2**43).map(str), strings(st.sampled_from(TIMES))),
+    "type": strings(st.sampled_from(WORDS[:6])),
+    "dir": strings(st.sampled_from(["ab", "ba"])),
+    "span_ms": st.integers(1, 10**11).map(str),
+    "record_ts": st.integers(0, 2**43).map(str),
+}
+for name in ("seq", "ab", "ba", "un"):
+    likely[name] = st.integers(0, 2**31).map(str)
+
+
+@st.composite
+def objects(draw):
+    """An object of fields in any order, some twice, some odd, some unknown."""
+    names = draw(st.permutations(KEYS))[: draw(st.integers(2, 10))]
+    names += draw(st.lists(st.sampled_from(KEYS + OTHER_KEYS), max_size=2))
+    parts = []
+    for key in names:
+        odd = key not in likely or draw(st.integers(0, 7)) == 0
+        colon = draw(st.sampled_from([":", ":", ":", " : "]))
+        parts.append(draw(strings(st.just(key))) + colon + draw(values if odd else likely[key]))
+    return joined("{", parts, "}", draw(blank))
+
+
+documents = st.one_of(
+    objects(), objects(), values, st.builds(joined, st.just("["), st.lists(st.one_of(objects(), values), max_size=4),
+                                            st.just("]"), blank), blank
+)  # fmt: skip
+
+
+@st.composite
+def broken(draw):
+    """A document with a few bytes put in, taken out or written over; or cut."""
+    message = draw(documents).encode()
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(message)))
+        taken = draw(st.sampled_from([0, 0, 1, 1, 2, 10**9]))
+        piece = draw(st.sampled_from(PIECES + NO_NUMBERS))
+        message = message[:at] + (b"" if taken > 2 else piece) + message[at + taken :]
+    return message
+
+
+messages = st.one_of(documents.map(str.encode), broken(), st.binary(max_size=20))
+
+
+def rows_of(module, batch, record_ts):
+    """All columns of the batch, and where each call ended: rooms of 0, 1, 2, 4 … rows."""
+    data = b"".join(batch)
+    ends = np.cumsum([len(m) for m in batch], dtype=np.int64)
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    stamps = np.array(record_ts, np.int64)
+    ids, first, room, steps, columns = module.Ids(IDS), 0, 0, [], []
+    while first < len(batch):
+        out = [np.zeros((room, 3) if name == "n" else room, dtype) for name, dtype in decode.COLUMNS.items()]
+        first, filled = module.decode(data, starts, ends, stamps, ids, *out, first)
+        steps.append((first, filled))
+        columns.append([column[:filled].tolist() for column in out])
+        room = 2 * room or 1
+    return steps, columns
+
+
+@settings(max_examples=400)
+@given(
+    batch=st.lists(messages, min_size=1, max_size=8),
+    record_ts=st.lists(st.sampled_from([NO_TIME, NO_TIME, 1_770_450_099_000, -1]), min_size=8, max_size=8),
+)
+@example(batch=[b'{"type":"tick","ts":1}', b"", b"[{},{}", b"[{},1]"], record_ts=[NO_TIME] * 8)
+def test_both_give_the_same_rows(batch, record_ts):
+    stamps = record_ts[: len(batch)]
+    assert rows_of(_decode, batch, stamps) == rows_of(decode, batch, stamps)
+
+
+def sound_arguments(module):
+    out = [np.zeros((4, 3) if name == "n" else 4, dtype) for name, dtype in decode.COLUMNS.items()]
+    return {
+        "data": b"{}{}{}{",
+        "starts": np.array([0, 2], np.int64),
+        "ends": np.array([2, 5], np.int64),
+        "record_ts": np.zeros(2, np.int64),
+        "ids": module.Ids([]),
+        **{f"out_{name}": column for name, column in zip(decode.COLUMNS, out, strict=True)},
+        "first": 0,
+    }
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("starts", np.array([-1, 0], np.int64)),
+        ("starts", np.array([0, 6], np.int64)),
+        ("ends", np.array([0, 8], np.int64)),
+        ("ends", np.array([0], np.int64)),
+        ("record_ts", np.zeros(3, np.int64)),
+        ("starts", np.zeros(2, np.int32)),
+        ("out_kind", np.zeros(3, np.int8)),
+        ("out_sensor", np.zeros(4, np.int64)),
+        ("out_n", np.zeros((4, 2), np.int64)),
+        ("out_n", np.zeros((3, 4), np.int64).T),
+        ("out_message", np.zeros(5, np.int32)),
+        ("first", -1),
+        ("first", 3),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(both, name, value):
+    sound = sound_arguments(both)
+    assert name in sound
+    assert both.decode(*sound.values()) == (2, 2)
+    with pytest.raises(ValueError):
+        both.decode(*(sound | {name: value}).values())
+
+
+@pytest.mark.parametrize("ids", [[b"a", b"b", b"a"], [b"x" * 65]])
+def test_ids_that_cannot_be_are_refused(both, ids):
+    with pytest.raises(ValueError):
+        both.Ids(ids)
+
+
+@settings(max_examples=50)
+@given(ids=st.lists(st.binary(max_size=64), unique=True, max_size=40), other=st.binary(max_size=70))
+def test_both_find_the_same_ids(ids, other):
+    compiled, reference = _decode.Ids(ids), decode.Ids(ids)
+    assert len(compiled) == len(reference) == len(ids)
+    assert [compiled.find(i) for i in ids] == [reference.find(i) for i in ids] == list(range(len(ids)))
+    assert compiled.find(other) == reference.find(other)
