@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from engine.expected import Expected
 from engine.model import (
-    CELL_MS,
     DIRECTION_COUNT,
     DIRECTIONS,
     END,
@@ -47,7 +46,7 @@ class Runs:
 
     def rows(self, tables: Tables, unit: str) -> Released:
         """The product ``runs_of_flow``."""
-        columns = {
+        columns: dict[str, NDArray[np.generic]] = {
             "gate": (self.chain // DIRECTION_COUNT).astype(np.int32),
             "direction": (self.chain % DIRECTION_COUNT).astype(np.int32),
             "run_start": self.start_ms,
@@ -106,7 +105,7 @@ class ClassFigures:
                 np.add.at(row, gates[mine], covered_ms[mine])
 
     def advance(self, w: int, spans: I64, runs: Runs) -> Iterator[Block]:
-        """Figures of all windows that have closed: ``w`` the watermark (ms), ``spans`` (s, 2) first and last active cell.
+        """Figures of all windows that have closed: ``w`` the watermark (ms), ``spans`` (s, 2) first, last active cell.
 
         ``runs`` are those released since the last call, chains local to the class.
         """
@@ -182,9 +181,7 @@ class ClassFigures:
         for start in [s for s in kept if s < starts[0]]:
             del kept[start]  # covered time outside of all activity: no row will ask for it
         coverage, expected = self._expected.coverage(covered, starts, ends)
-        n, n_low, n_high, status = window_rows(
-            low_a, high_a, low[to], high[to], self.threshold, coverage[:, :, None]
-        )
+        n, n_low, n_high, status = window_rows(low_a, high_a, low[to], high[to], self.threshold, coverage[:, :, None])
         self._held[code] = int(ends[-1]), low[to[-1]], high[to[-1]]
         return Block(
             code, starts, self.gates, n, n_low, n_high, status, coverage, np.minimum(covered, expected), expected

@@ -56,9 +56,7 @@ def decode(blob: bytes) -> Partial:
         raise ValueError(f"partial of version {version}")
     words = np.frombuffer(blob, np.int64, offset=_HEAD.size)
     parts = []
-    for rows, columns in zip(
-        sizes, (PANE_COLUMNS, COVER_COLUMNS, REJECT_COLUMNS, ACTIVE_COLUMNS), strict=True
-    ):
+    for rows, columns in zip(sizes, (PANE_COLUMNS, COVER_COLUMNS, REJECT_COLUMNS, ACTIVE_COLUMNS), strict=True):
         parts.append(words[: rows * columns].reshape(rows, columns))
         words = words[rows * columns :]
     if len(words):

@@ -144,7 +144,9 @@ class Partition:
             self.rejected += np.bincount(reason[bad], minlength=len(REASONS))
             at = told_ms[bad]
             cells = np.where(at == NO_TIME, at, at - at % CELL_MS)
-            keys, counts = np.unique(np.column_stack([cells, events.sensor[bad], reason[bad]]), axis=0, return_counts=True)
+            keys, counts = np.unique(
+                np.column_stack([cells, events.sensor[bad], reason[bad]]), axis=0, return_counts=True
+            )
             for (cell, sensor, code), n in zip(keys.tolist(), counts.tolist(), strict=True):
                 self._rejects[cell, sensor, code] = self._rejects.get((cell, sensor, code), 0) + n
         fresh = np.frombuffer(self._panes.covers(), np.int64).reshape(-1, 3)
@@ -233,7 +235,7 @@ class Partition:
 
 
 def sensor_shards(tables: Tables, shards: int) -> I32:
-    """Shard of every sensor row (S,): that of its gate, so that a chain is in one place; of its id where it has none."""
+    """Shard of every sensor row (S,): that of its gate, so a chain is in one place; of its id where it has none."""
     gates = tables.gate_ids
     names = [gates[g] if g >= 0 else tables.sensor_ids[s] for s, g in enumerate(tables.sensor_gate.tolist())]
     return np.array([shard_of(name, shards) for name in names], np.int32)

@@ -287,11 +287,8 @@ def _sensor(row: Any, place: str, faults: list[str]) -> Sensor | None:
     reporting = f.word("reporting", REPORTING, "on_change")
     beat = f.number("beat_s", 30, 0.001) or 30
     approved = _approved(f)
-    if not f.good:
-        return None
-    return Sensor(
-        sensor_id or "", SENSOR_KINDS[kind], gate, zone, approved, reporting, round(beat * 1000), group
-    )
+    made = Sensor(sensor_id or "", SENSOR_KINDS[kind], gate, zone, approved, reporting, round(beat * 1000), group)
+    return made if f.good else None
 
 
 def _approved(f: _Fields) -> tuple[tuple[int, int], ...]:

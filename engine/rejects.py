@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine import kernels
 from engine.model import CELL_MS, END, HOUR, I64, REASONS, Released
@@ -61,7 +62,7 @@ class Rejects:
             return None
         hour, sensor, reason = (np.array([row[i] for row in rows], np.int64) for i in range(3))
         n = np.array([self._hours.pop(row) for row in rows], np.int64)
-        columns = {
+        columns: dict[str, NDArray[np.generic]] = {
             "hour": hour,
             "sensor": np.where(sensor < 0, len(self.tables.sensor_ids), sensor).astype(np.int32),
             "reason": reason.astype(np.int32),

@@ -314,7 +314,9 @@ def _joined(runs: list[Runs]) -> Runs:
 
 def _flow(blocks: list[Block], tables: Tables, unit: str) -> list[Released]:
     """Blocks as few Released as keep each below about 60,000 rows."""
-    out, batch, size = [], list[Block](), 0
+    out: list[Released] = []
+    batch: list[Block] = []
+    size = 0
     for block in blocks:
         batch.append(block)
         size += block.n.size
@@ -340,5 +342,3 @@ def merged_spans(spans: I64) -> I64:
     heads = np.flatnonzero(np.append(True, spans[1:, 0] - reach[:-1] > GAP_MS))
     tails = np.append(heads[1:], len(spans)) - 1
     return np.column_stack([spans[heads, 0], reach[tails]])
-
-

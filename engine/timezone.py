@@ -42,7 +42,7 @@ class TimeZone:
         if code == HOUR:
             piece = np.searchsorted(self.changes, times, side="right") - 1
             offset = self.offsets[piece]
-            return np.maximum(self.changes[piece], (times + offset) // _H * _H - offset)
+            return np.asarray(np.maximum(self.changes[piece], (times + offset) // _H * _H - offset), np.int64)
         return self._by_day(times, 0)
 
     def next(self, starts: I64, code: int) -> I64:
@@ -55,7 +55,7 @@ class TimeZone:
             offset = self.offsets[piece]
             ends = (starts + offset) // _H * _H - offset + _H
             later = np.append(self.changes[1:], np.int64(2**62))[piece]
-            return np.minimum(ends, later)
+            return np.asarray(np.minimum(ends, later), np.int64)
         return self._by_day(starts, 1)
 
     def edges(self, start_ms: int, end_ms: int, code: int) -> I64:

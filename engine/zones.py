@@ -1,7 +1,7 @@
 """In- and outflow of zones: interval sums over the flow rows of their gates.
 
 A crossing a→b leaves zone a and enters zone b. Passages of unknown direction belong to neither flow; the rows of
-``flow`` show them. A zone's figure is unknown as soon as one of its gates is: a part of a sum would look like all of it.
+``flow`` show them. A zone's figure is unknown as soon as one of its gates is: a part of a sum looks like all of it.
 """
 
 from __future__ import annotations
@@ -105,10 +105,11 @@ class ZoneFigures:
         a, b = self.tables.gate_a[share.gates], self.tables.gate_b[share.gates]
         for zone, enters, leaves in ((a, 1, 0), (b, 0, 1)):
             mine = zone >= 0
-            np.add.at(sums, (zone[mine], 0), share.low[mine, enters])
-            np.add.at(sums, (zone[mine], 1), share.high[mine, enters])
-            np.add.at(sums, (zone[mine], 2), share.low[mine, leaves])
-            np.add.at(sums, (zone[mine], 3), share.high[mine, leaves])
+            at = zone[mine].astype(np.int64)
+            np.add.at(sums[:, 0], at, share.low[mine, enters])
+            np.add.at(sums[:, 1], at, share.high[mine, enters])
+            np.add.at(sums[:, 2], at, share.low[mine, leaves])
+            np.add.at(sums[:, 3], at, share.high[mine, leaves])
         for zone, mine in ((a, a >= 0), (b, (b >= 0) & (a != b))):
             told = np.column_stack(
                 [np.ones_like(share.known), share.covered, share.expected, 1 - share.known, share.blind]

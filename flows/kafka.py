@@ -18,8 +18,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
 from engine.errors import BadInput, ServiceUnreachable
 from engine.model import I64, Payloads
@@ -45,7 +44,7 @@ class Cluster:
 
     def consumer(self, **more: Any) -> Consumer:
         """A consumer for ``assign``; its group is never used. Raises BadInput for settings librdkafka refuses."""
-        return _made(
+        made: Consumer = _made(
             Consumer,
             {
                 "group.id": "hitonami",
@@ -60,10 +59,12 @@ class Cluster:
                 **more,
             },
         )
+        return made
 
     def producer(self, **more: Any) -> Producer:
         """A producer. Raises BadInput for settings librdkafka refuses."""
-        return _made(Producer, {"linger.ms": 0, "message.timeout.ms": 5000, **self.settings, **more})
+        made: Producer = _made(Producer, {"linger.ms": 0, "message.timeout.ms": 5000, **self.settings, **more})
+        return made
 
     def partitions(self) -> int:
         """Number of partitions of the topic. Raises ServiceUnreachable when Kafka or the topic is not there."""
@@ -149,7 +150,7 @@ class Reader:
             return
         for message in self._consumer.consume(_POLL, 0):
             error = message.error()
-            number = message.partition()
+            number = int(message.partition() or 0)
             if error is None:
                 self._waiting[number].append(message)
                 self._held += len(message)
@@ -158,7 +159,7 @@ class Reader:
                 self.at_end[number] = True
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 raise ServiceUnreachable(
-                    f"Kafka {self.cluster.bootstrap}: {self.cluster.topic}/{number} no longer holds the offset to go on from"
+                    f"Kafka {self.cluster.bootstrap}: {self.cluster.topic}/{number} no longer holds the stored offset"
                 )
             elif error.fatal():
                 raise ServiceUnreachable(f"Kafka {self.cluster.bootstrap}: {error.name()}")

@@ -133,4 +133,4 @@ def dataflow(
 
 def execute(flow: Dataflow, recovery: RecoveryConfig | None) -> None:
     """Run a flow in this process until its logs end or the stop flag is set."""
-    cluster_main(flow, [], 0, epoch_interval=_EPOCH, recovery_config=recovery)
+    cluster_main(flow, [], 0, epoch_interval=_EPOCH, recovery_config=recovery)  # type: ignore[no-untyped-call]

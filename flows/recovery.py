@@ -36,16 +36,16 @@ def open_recovery(directory: Path, owner: Mapping[str, str]) -> tuple[RecoveryCo
             if differs:
                 raise UsageError(f"recovery directory {directory}: it belongs to a run with another {differs[0]}")
             purge(directory)
-            return RecoveryConfig(str(directory), timedelta(0)), True
+            return RecoveryConfig(str(directory), timedelta(0)), True  # type: ignore[no-untyped-call]
         if any(directory.glob("part-*.sqlite3")):
             raise UsageError(f"recovery directory {directory}: it belongs to another program")
-        init_db_dir(str(directory), 1)
+        init_db_dir(str(directory), 1)  # type: ignore[no-untyped-call]
         known.write_text(json.dumps(dict(owner)))
     except OSError as error:
         raise BadInput(f"recovery directory {directory}: {error.strerror}") from None
     except (sqlite3.Error, json.JSONDecodeError):
         raise BadInput(f"recovery directory {directory}: damaged") from None
-    return RecoveryConfig(str(directory), timedelta(0)), False
+    return RecoveryConfig(str(directory), timedelta(0)), False  # type: ignore[no-untyped-call]
 
 
 def purge(directory: Path) -> int:
@@ -55,7 +55,9 @@ def purge(directory: Path) -> int:
     """
     bases = [sqlite3.connect(path) for path in sorted(directory.glob("part-*.sqlite3"))]
     try:
-        executions = [row for base in bases for row in base.execute("SELECT ex_num, worker_count, resume_epoch FROM exs")]
+        executions = [
+            row for base in bases for row in base.execute("SELECT ex_num, worker_count, resume_epoch FROM exs")
+        ]
         resume = 1
         if executions:
             number, workers, start = max(executions)

@@ -94,9 +94,7 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
     tables = setup.registry.tables()
     parts = Parts(tables, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, cluster.topic)
     last = END if to_ms == END else to_ms + longest_delay_ms(tables)
-    source = KafkaSource(
-        parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last
-    )
+    source = KafkaSource(parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last)
     try:
         return _replay(setup, parts, source, partitions, from_ms, to_ms, begun)
     finally:
@@ -204,17 +202,17 @@ def dump_topic(
                             open_parts.discard(number)
                         continue
                     idle = False
-                    messages = [m for m in batch.messages if m.offset() < end]
+                    messages = [m for m in batch.messages if int(m.offset() or 0) < end]
                     if messages:
                         writer.add(
                             number,
-                            [m.offset() for m in messages],
+                            [int(m.offset() or 0) for m in messages],
                             [m.timestamp()[1] for m in messages],
                             [m.key() for m in messages],
                             [m.value() for m in messages],
                         )
                         written += len(messages)
-                    if batch.messages[-1].offset() >= end - 1:
+                    if int(batch.messages[-1].offset() or 0) >= end - 1:
                         open_parts.discard(number)
                     if progress is not None:
                         progress("dump", written / max(total, 1))

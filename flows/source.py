@@ -65,7 +65,7 @@ class Parts:
             self._bury(self.letters, payloads, fed, source_partition)
 
     def _bury(self, letters: DeadLetters, payloads: Payloads, fed: Fed, partition: int) -> None:
-        data = memoryview(payloads.data)
+        data = memoryview(payloads.data)  # type: ignore[arg-type]
         for row in fed.reason.nonzero()[0].tolist():
             reason = int(fed.reason[row])
             if reason in NOT_DEAD_LETTERED:
@@ -156,7 +156,14 @@ class FileSource(FixedPartitionedSource[Item, bytes]):
 
 class _KafkaHandle(_Handle):
     def __init__(
-        self, parts: Parts, part: Partition, reader: Reader, ticker: Ticker | None, offset: int, end: int | None, to_ms: int
+        self,
+        parts: Parts,
+        part: Partition,
+        reader: Reader,
+        ticker: Ticker | None,
+        offset: int,
+        end: int | None,
+        to_ms: int,
     ) -> None:
         super().__init__(parts, part)
         self._reader, self._ticker, self._end, self._to_ms = reader, ticker, end, to_ms
@@ -252,5 +259,3 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         if self._ticker is not None:
             self._ticker.close()
         self._reader.close()
-
-

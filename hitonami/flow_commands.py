@@ -71,7 +71,9 @@ def replay(
     store: StoreOption,
     registry: RegistryOption,
     run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the store; must be new.")],
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="JSON Lines (.gz, .zst) or dumps.")] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="JSON Lines (.gz, .zst) or dumps.")
+    ] = None,
     kafka: KafkaOption = None,
     from_: FromOption = None,
     to: ToOption = None,
@@ -103,7 +105,11 @@ def replay(
                 summary = replay_kafka(setup, cluster, from_ms=from_ms, to_ms=to_ms)
         if letters is not None:
             letters.close()
-        if summary.first_ms is not None and summary.last_ms is not None and summary.last_ms - summary.first_ms > 366 * GAP_MS:
+        if (
+            summary.first_ms is not None
+            and summary.last_ms is not None
+            and summary.last_ms - summary.first_ms > 366 * GAP_MS
+        ):
             say("the first and the last accepted record lie more than a year apart")
         _print_summary(opened_store, summary)
 
@@ -196,4 +202,3 @@ def _print_summary(store: Store, summary: Summary) -> None:
         "seconds": round(summary.seconds, 3),
     }
     out.print(json.dumps(document), markup=False)
-

@@ -44,7 +44,7 @@ export class Store {
       this.flow = m.flow ?? {};
       this.zones = m.zones ?? {};
     } else {
-      
+      if (!follows(this.id, id)) return false;
       if (m.status) this.status = m.status;
       for (const [held, changed] of [[this.flow, m.flow], [this.zones, m.zones]]) {
         if (held && changed) patch(held, changed);

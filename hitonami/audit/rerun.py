@@ -31,12 +31,12 @@ def rerun_days(rule: Rule, k: int, guard: int, seed: int = 1) -> Report:
 def _one_day(rule: Rule, people: I64, k: int, guard: int, place: str, rng: np.random.Generator) -> Report:
     report, threshold = Report(), k + guard
     runs = _carry(rule, people, threshold)
-    report.count(runs=len(runs.n), people=int(people.sum()))
+    report.count(simulated_people=int(people.sum()), simulated_runs=len(runs.n))
     report.found(int((runs.n < k + guard).sum()), place, "a run of fewer than K people")
     changed = 0
     for _ in range(MOVES):
         moved = move(rng, runs, people.shape, threshold)
-        report.count(moved=int(np.abs(moved - people).sum()) // 2)
+        report.count(moved_people=int(np.abs(moved - people).sum()) // 2)
         changed += not _carry(rule, moved, threshold).same(runs)
     report.found(changed, place, "another split of the same runs is published differently")
     _truth(rule, report, place, people, runs, k, threshold)
@@ -99,7 +99,7 @@ def _truth(rule: Rule, report: Report, place: str, people: I64, runs: Runs, k: i
             outside += int(((truth < low) | (truth > high)).sum())
             shown, hidden = row_faults(n, low, high, status, k, threshold)
             small, narrow = small + shown, narrow + hidden
-            report.count(rows=len(start))
+            report.count(simulated_rows=len(start))
     report.found(outside, place, "a row's range does not hold the true count")
     report.found(small, place, "a released row of fewer than K people")
     report.found(narrow, place, "a hidden row with fewer than k possible values")

@@ -21,7 +21,7 @@ def audit_pairs(store: Stored, contexts: list[Context]) -> Report:
         a, b = one.run, other.run
         if not _meet(a, b):
             continue
-        report.count(pairs=1)
+        report.count(run_pairs=1)
         place = f"runs {a.run_id} and {b.run_id}"
         if (a.config_hash, a.registry_hash) != (b.config_hash, b.registry_hash):
             report.found(1, place, "share gates and times under other settings, and neither is a workbench")

@@ -39,7 +39,7 @@ def audit_store(store: Stored, run_ids: Sequence[str] = (), all_runs: bool = Fal
             continue
         contexts.append(what)
         released = chains(store, run_id)
-        report.count(runs=1)
+        report.count(audited_runs=1)
         report.add(audit_runs(what, released, rule, rng))
         report.add(audit_rows(store, what, released, rule))
     if all_runs:

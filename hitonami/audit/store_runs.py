@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.model import I64, LEAVES
+from engine.model import I32, I64, LEAVES
 from hitonami.audit.report import Report
 from hitonami.audit.rerun import split
 from hitonami.audit.rules import Rule, Runs
@@ -49,8 +49,8 @@ def _by_leaf(what: Context, chains: Chains) -> list[tuple[int, I64]]:
 def _moved_differs(what: Context, runs: Runs, leaf: int, rows: I64, rule: Rule, rng: np.random.Generator) -> bool:
     """Fill these runs with other people in other panes, carry them, and tell whether anything changed."""
     mine = runs.picked(rows)
-    used, chain = np.unique(mine.chain, return_inverse=True)
-    chain = np.asarray(chain.reshape(-1), np.int32)
+    used, place = np.unique(mine.chain, return_inverse=True)
+    chain: I32 = place.reshape(-1).astype(np.int32)
     final_start, final_end = pane_edges(mine.end_ms - 1, what.clock, leaf)
     # people before a run's last pane stand at any time there; ms of that stretch stand in for its panes
     run, at, people = split(rng, mine.n, final_start - mine.start_ms, what.threshold)

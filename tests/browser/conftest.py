@@ -13,7 +13,7 @@ from dashboard.serve import Server, serve
 from tests.browser.fake_store import FakeRun, FakeStore
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Page
 
 
 class Clock:
@@ -65,6 +65,15 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
     return {**browser_context_args, "locale": "ja-JP", "viewport": {"width": 1920, "height": 1080}}
 
 
+@pytest.fixture(autouse=True)
+def no_script_errors(context: BrowserContext) -> Iterator[None]:
+    """A script error on any page of the context fails its test, at the end: not inside the browser's callback."""
+    errors: list[str] = []
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    yield
+    assert errors == []
+
+
 Served = Callable[..., Server]
 
 
@@ -84,13 +93,12 @@ def served(clock: Clock) -> Iterator[Served]:
 
 @pytest.fixture
 def shown(page: Page, store: FakeStore, served: Served) -> Page:
-    """The page, open and with figures; a script error fails its test."""
+    """The page, open and with figures."""
     open_page(page, served(store).url)
     return page
 
 
 def open_page(page: Page, url: str) -> None:
-    page.on("pageerror", lambda error: pytest.fail(f"script error: {error}"))
     page.goto(url)
     page.locator("#gate-table tbody tr").first.wait_for(state="visible")
 

@@ -91,7 +91,8 @@ def environment(directory: Path, more: Mapping[str, str]) -> dict[str, str]:
         shim = directory / ".bin" / "hitonami"
         shim.parent.mkdir(exist_ok=True)
         shim.write_text(
-            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom hitonami.cli import main\nmain()\n"
+            f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+            "from hitonami.cli import main\nmain()\n"
         )
         shim.chmod(0o755)
         path = f"{shim.parent}:{path}"

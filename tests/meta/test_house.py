@@ -21,7 +21,7 @@ UNFINISHED = re.compile(
 )
 
 
-@pytest.mark.parametrize("path", [p for p in files(*LIMITS)], ids=name)
+@pytest.mark.parametrize("path", list(files(*LIMITS)), ids=name)
 def test_modules_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= LIMITS[path.suffix]
 
@@ -31,7 +31,7 @@ def test_no_path_of_one_machine(path: Path) -> None:
     assert MACHINE.findall(path.read_text(errors="replace")) == []
 
 
-@pytest.mark.parametrize("path", [p for p in files(".py", ".pyx", ".js")], ids=name)
+@pytest.mark.parametrize("path", list(files(".py", ".pyx", ".js")), ids=name)
 def test_nothing_is_left_unfinished(path: Path) -> None:
     assert UNFINISHED.findall(path.read_text()) == []
 

@@ -1,4 +1,4 @@
-"""Runs the pure engine (no Bytewax, no services) over logs, in any cut and interleaving: what property tests shuffle."""
+"""Runs the pure engine (no Bytewax, no services) over logs, cut and interleaved at will, for property tests."""
 
 from __future__ import annotations
 
@@ -112,8 +112,10 @@ def run(
             waiting[part.shard].append(part.encode())
 
     while any(at[i] < len(logs[i]) for i in range(len(logs))):
-        number = rng.choice([i for i in range(len(logs)) if at[i] < len(logs[i])]) if seed is not None else min(
-            i for i in range(len(logs)) if at[i] < len(logs[i])
+        number = (
+            rng.choice([i for i in range(len(logs)) if at[i] < len(logs[i])])
+            if seed is not None
+            else min(i for i in range(len(logs)) if at[i] < len(logs[i]))
         )
         size = rng.randint(1, 40) if seed is not None else len(logs[number])
         batch = logs[number][at[number] : at[number] + size]

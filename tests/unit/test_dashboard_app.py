@@ -272,7 +272,7 @@ def test_a_slow_client_gets_the_newest_instead_of_everything():
     assert b"event: delta" not in second
 
 
-def test_stop_ends_open_streams_at_once_and_twice_is_fine(store: FakeStore):
+def test_stop_ends_open_streams_at_once_and_twice_is_fine(store: FakeStore, caplog: pytest.LogCaptureFixture):
     server = serve(create_app(store))  # type: ignore[arg-type]
     events = Events(server)
     events.next()
@@ -290,6 +290,7 @@ def test_stop_ends_open_streams_at_once_and_twice_is_fine(store: FakeStore):
     server.stop()
     assert ended.wait(5)
     reader.join()
+    assert "Cancel" not in caplog.text  # ended by us, not given up on by uvicorn
     server.stop()
     with pytest.raises(OSError):
         get(server, "/healthz")

@@ -334,7 +334,10 @@ BAD_CSV = [
     ("gate,sensor\nj1,s1\nj2,s1\n", "registry CSV, line 3: sensor stands there twice"),
     (f"gate,sensor\nj1,{'北' * 22}\n", "registry CSV, line 2: sensor is longer than 64 bytes"),
     ("gate,sensor\nj1,\ud800\n", "registry CSV, line 2: sensor is not valid text"),
-    ("gate,sensor,kind\nj1,s1,eye\n", "registry CSV, line 2: kind must be one of counter, beam_pair, tracker, occupancy"),
+    (
+        "gate,sensor,kind\nj1,s1,eye\n",
+        "registry CSV, line 2: kind must be one of counter, beam_pair, tracker, occupancy",
+    ),
     ("gate,sensor,leaf\nj1,s1,1d\n", "registry CSV, line 2: leaf must be one of 10s, 1m, 5m, 15m, 1h"),
     ("gate,sensor,leaf\nj1,s1,1m\nj1,s2,5m\n", "registry CSV, line 3: leaf differs from the gate's first row"),
     ("gate,sensor,leaf\nj1,s1,\nj1,s2,5m\n", "registry CSV, line 3: leaf differs from the gate's first row"),

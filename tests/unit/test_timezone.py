@@ -273,7 +273,7 @@ def test_windows_nest(data: st.DataObject, name: str) -> None:
     for shorter, longer in pairwise(range(HOUR)):
         assert floor(name, floor(name, ms, shorter), longer) == floor(name, ms, longer)
     hour = floor(name, ms, HOUR)
-    if -1_000_000_000_000 < ms:  # after the times of local mean time hours begin at whole minutes
+    if ms > -1_000_000_000_000:  # after the times of local mean time hours begin at whole minutes
         assert hour % MINUTE == 0
 
 
