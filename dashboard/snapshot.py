@@ -186,6 +186,7 @@ def _layout(
         "run": {"id": run.run_id, "kind": run.kind, "timezone": run.timezone},
         "window": window,
         "length_ms": length,
+        "exact": bool(config.get("status", {}).get("exact", False)),
         "k": int(flow.get("k", 5)) + int(flow.get("guard", 1)),
         "gates": [
             {

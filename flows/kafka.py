@@ -121,13 +121,17 @@ class Reader:
         self._waiting: dict[int, deque[Message]] = {}
         self._held = 0
         self._assigned = False
-        self.at_end: dict[int, bool] = {}  # partition -> read to its end, nothing since
+        self._at_end: dict[int, bool] = {}  # partition -> polled to its end, nothing since
 
     def register(self, partition: int, offset: int) -> None:
         """Read ``partition`` from ``offset`` on (OFFSET_BEGINNING: from its first message)."""
         self._from[partition] = offset
         self._waiting[partition] = deque()
-        self.at_end[partition] = False
+        self._at_end[partition] = False
+
+    def at_end(self, partition: int) -> bool:
+        """Whether the partition was read to its end and everything of it has been taken."""
+        return self._at_end[partition] and not self._waiting[partition]
 
     def take(self, partition: int, max_bytes: int) -> Batch | None:
         """The next messages of a partition, about ``max_bytes`` of them; None where there are none now."""
@@ -154,9 +158,9 @@ class Reader:
             if error is None:
                 self._waiting[number].append(message)
                 self._held += len(message)
-                self.at_end[number] = False
+                self._at_end[number] = False
             elif error.code() == KafkaError._PARTITION_EOF:
-                self.at_end[number] = True
+                self._at_end[number] = True
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 raise ServiceUnreachable(
                     f"Kafka {self.cluster.bootstrap}: {self.cluster.topic}/{number} no longer holds the stored offset"

@@ -198,7 +198,7 @@ def dump_topic(
                     batch = reader.take(number, 4 << 20)
                     end = bounds[number][1]
                     if batch is None:
-                        if reader.at_end[number]:
+                        if reader.at_end(number):
                             open_parts.discard(number)
                         continue
                     idle = False

@@ -183,7 +183,7 @@ class _KafkaHandle(_Handle):
         self._busy = batch is not None
         if batch is not None:
             self._take(batch.payloads())
-        elif self._ticker is not None and self._left > 0 and self._reader.at_end[self._part.number]:
+        elif self._ticker is not None and self._left > 0 and self._reader.at_end(self._part.number):
             self._ticker.silent(self._part.number, time.monotonic())
         return self._give()
 
@@ -210,7 +210,7 @@ class _KafkaHandle(_Handle):
         if self._part.watermark >= self._to_ms:
             return True
         # offsets have gaps (transactions): the broker's word that the end was reached counts too
-        return self._end < 0 or self._offset >= self._end or self._reader.at_end[self._part.number]
+        return self._end < 0 or self._offset >= self._end or self._reader.at_end(self._part.number)
 
     @guarded
     def snapshot(self) -> bytes:

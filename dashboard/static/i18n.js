@@ -3,7 +3,7 @@ export const TEXT = {
   ja: {
     skip: '表へ移動', run: '実行', auto: '自動（最新）', window: '集計の長さ', other: 'English', toLight: '明るく', toDark: '暗く',
     watermark: '確定の遅れ', unknowns: '不明', read: '受信', accepted: '採用', rejected: '不採用',
-    rejectedByReason: '不採用の理由', counters: '公開済みの集計だけを数えています。少人数の分は、まとまってから加わります。',
+    rejectedByReason: '不採用の理由', counters: '公開済みの集計だけを数えています。少人数の分は、まとまってから加わります。', countersExact: 'すべてのイベントをそのまま数えています（模擬データなど、保護の要らない実行）。',
     gates: 'ゲート（通過人数）', zones: 'ゾーン（流入・流出人数）',
     gate: 'ゲート', zone: 'ゾーン', ab: 'A → B', ba: 'B → A', undirected: '向き不明', inflow: '流入', outflow: '流出',
     coverage: '観測率', span: '集計の時間', age: '経過', outside: '外',
@@ -20,7 +20,7 @@ export const TEXT = {
   en: {
     skip: 'Go to the tables', run: 'Run', auto: 'Automatic (newest)', window: 'Window length', other: '日本語', toLight: 'Light', toDark: 'Dark',
     watermark: 'Watermark age', unknowns: 'Unknown', read: 'Read', accepted: 'Accepted', rejected: 'Rejected',
-    rejectedByReason: 'Rejected by reason', counters: 'Counts what is released only: small numbers of people are added once enough have passed.',
+    rejectedByReason: 'Rejected by reason', counters: 'Counts what is released only: small numbers of people are added once enough have passed.', countersExact: 'Counts every event as it is (a run that needs no protection, such as simulated people).',
     gates: 'Gates (people passing)', zones: 'Zones (people in and out)',
     gate: 'Gate', zone: 'Zone', ab: 'A → B', ba: 'B → A', undirected: 'No direction', inflow: 'In', outflow: 'Out',
     coverage: 'Coverage', span: 'Window', age: 'Age', outside: 'outside',

@@ -70,6 +70,7 @@ function draw() {
     put(e, whole(rejected[reason] ?? 0));
     e.parentElement?.classList.toggle('zero', !rejected[reason]);
   }
+  put($('counters'), t(layout?.exact ? 'countersExact' : 'counters'));
   for (const b of $('windows').children) {
     b.setAttribute('aria-pressed', String(/** @type {HTMLElement} */ (b).dataset.window === (view.window || layout?.window)));
   }

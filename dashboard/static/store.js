@@ -4,7 +4,7 @@
  *
  * @typedef {{id: string, name: Record<string, string>, limit_ms: number, leaf: string | null,
  *   a?: Record<string, string> | null, b?: Record<string, string> | null}} Place
- * @typedef {{run: {id: string, kind: string, timezone: string}, window: string, length_ms: number, k: number,
+ * @typedef {{run: {id: string, kind: string, timezone: string}, window: string, length_ms: number, k: number, exact: boolean,
  *   gates: Place[], zones: Place[]}} Layout
  * @typedef {Record<string, (number | null)[]>} Columns
  * @typedef {{read: number, accepted: number, rejected: Record<string, number>, run_id: string | null,

@@ -45,6 +45,14 @@ def test_the_header_tells_the_runs_row(shown: Page):
     expect(shown.locator("#clock")).to_contain_text("JST")
 
 
+def test_it_says_what_the_counters_hold(page: Page, served: Served):
+    store = FakeStore()
+    open_page(page, served(store).url)
+    expect(page.locator("#counters")).to_contain_text("公開済みの集計だけ")
+    store.update(config='{"status":{"exact":true}}')
+    expect(page.locator("#counters")).to_contain_text("すべてのイベント")
+
+
 def test_new_rows_change_the_figures(shown: Page, store: FakeStore, clock: Clock):
     store.put("j1", "ab", clock.last_start(), (31, 31))
     store.put("j2", "ba", clock.last_start(), (0, 5))

@@ -1,6 +1,10 @@
 """What decode promises for any bytes: it accepts what orjson accepts, and a message's rows are its own alone."""
 
 import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import orjson
@@ -13,6 +17,8 @@ from engine.fast import _decode
 from engine.model import MALFORMED
 
 both = pytest.mark.parametrize("module", [decode, _decode], ids=["reference", "compiled"])
+
+ROOT = Path(__file__).parents[2]
 
 # A seed's worth of every kind of token; the fuzz glues, cuts and repeats them.
 TOKENS = [bytes([c]) for c in b'"\\{}[],:0123456789.eE+-truefalsn \n\t\r\x00\x0b\x1f\x7f\x80\xbf\xc2\xed\xf4\xff']
@@ -29,6 +35,7 @@ TOKENS += [
 ]
 TOKENS += [rb"\ud83d\ude00", rb"\ud83d", rb"\ude00", rb"\u0022", rb"\n", rb"\q", b"\xe7\x8b\xb8", b"\xf0\x9f\x98\x80"]
 TOKENS += [b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf", b"xxxxxxx", b"12345678"]
+PARTS = [rb"\ud83", rb"\udc0g", rb"\uDC", rb"\ue000", rb"\ude00"]  # of a second escape
 SEEDS = [
     b'{"sensor":"j1-03","ts":1770450000123,"type":"cross","dir":"ab","seq":88121}',
     b'{"sensor":"j1-03","ts":"2026-02-07T07:40:00Z","type":"count","span_ms":60000,"ab":6,"ba":8,"un":0}',
@@ -46,11 +53,11 @@ def accepted(document):
 
 def decoded(module, messages, room=None, record_ts=0):
     """[(message, rest of the row)] of the messages, laid one behind the other."""
-    data = b"".join(messages)
+    data = np.frombuffer(b"".join(messages), np.uint8).copy()  # an allocation of just this size, for the sanitizer
     ends = np.cumsum([len(m) for m in messages], dtype=np.int64)
     starts = ends - np.array([len(m) for m in messages], np.int64)
     stamps = np.full(len(messages), record_ts, np.int64)
-    first, rows, grown, ids = 0, [], room or 1 + data.count(b",") + len(messages), module.Ids([b"j1-03"])
+    first, rows, grown, ids = 0, [], room or 1 + int((data == ord(",")).sum()) + len(messages), module.Ids([b"j1-03"])
     while first < len(messages):
         out = [np.zeros((grown, 3) if name == "n" else grown, dtype) for name, dtype in decode.COLUMNS.items()]
         first, filled = module.decode(data, starts, ends, stamps, ids, *out, first)
@@ -101,7 +108,7 @@ def test_every_prefix_of_a_message_is_malformed():
     whole = [seed + b" " for seed in SEEDS]
     for message in whole:
         cuts = [message[:n] for n in range(1, len(message) - 1)]
-        assert [row[1] for _, row in decoded(_decode, cuts)] == [MALFORMED] * len(cuts)
+        assert [row[1] for cut in cuts for _, row in decoded(_decode, [cut])] == [MALFORMED] * len(cuts)
 
 
 def test_every_byte_at_every_place_is_judged_as_orjson_does():
@@ -112,6 +119,54 @@ def test_every_byte_at_every_place_is_judged_as_orjson_does():
     verdicts = [accepted(m) for m in messages]
     found = [row[1] != MALFORMED for _, row in decoded(_decode, messages)]
     assert found == verdicts
+
+
+def test_every_character_is_judged_as_orjson_does():
+    """All first two bytes of UTF-8 with edges behind them, all UTF-16 units that begin or end something."""
+    edges = [0x00, 0x22, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF]
+    tails = [b"", *(bytes([c]) for c in edges), *(bytes([c, d]) for c in (0x7F, 0x80, 0xBF, 0xC0) for d in edges)]
+    contents = [bytes([a, b]) + tail for a in range(0x80, 0x100) for b in edges for tail in tails]
+    contents += [bytes([a, b]) for a in range(256) for b in range(256)]
+    units = [0, 0x1F, 0x22, 0x7F, 0x80, 0x7FF, 0x800, 0xD7FF, 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xE000, 0xFFFF]
+    contents += [b"\\u%04x" % a + more for a in units for more in (b"", b"x", b"\\n", b"\\u", *PARTS)]
+    contents += [b"\\u%04x\\u%04X" % (a, b) for a in units for b in units]
+    messages = [b'{"type":"tick","ts":1,"x":"' + content + b'"}' for content in contents]
+    found = [row[1] != MALFORMED for _, row in decoded(_decode, messages)]
+    assert [m for m, f in zip(messages, found, strict=True) if f != accepted(m)] == []
+    assert 1_000 < sum(found) < len(found) - 1_000
+
+
+GUARDED = """
+import ctypes, mmap, random, sys
+import numpy as np
+from engine.fast import _decode
+from tests.property.test_decode_fuzz import SEEDS, decode, mutated
+
+page = mmap.PAGESIZE
+pages = mmap.mmap(-1, 2 * page)
+libc = ctypes.CDLL(None, use_errno=True)
+at = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+assert libc.mprotect(ctypes.c_void_p(at + page), ctypes.c_size_t(page), 0) == 0
+data = np.frombuffer(pages, np.uint8)
+rng, ids = random.Random(11), _decode.Ids([b"j1-03"])
+out = [np.zeros((200, 3) if name == "n" else 200, dtype) for name, dtype in decode.COLUMNS.items()]
+messages = [seed[:n] for seed in SEEDS for n in range(1, len(seed) + 1)] + [mutated(rng) for _ in range(5_000)]
+for message in messages:
+    message = message[-page:]
+    ends = np.array([page], np.int64)
+    starts = ends - len(message)
+    data[starts[0] : page] = np.frombuffer(message, np.uint8)
+    _decode.decode(data, starts, ends, ends, ids, *out, 0)
+if "beyond" in sys.argv:
+    print(data[page])
+"""
+
+
+def test_nothing_is_read_behind_a_message():
+    """Messages end where a page begins that may not be read: the process would die."""
+    command = [sys.executable, "-X", "faulthandler=0", "-c", GUARDED]
+    subprocess.run(command, cwd=ROOT, check=True)
+    assert subprocess.run([*command, "beyond"], cwd=ROOT, check=False).returncode == -signal.SIGSEGV
 
 
 @both

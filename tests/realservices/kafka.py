@@ -31,9 +31,7 @@ def _fetch(target: Path) -> None:
     from jgo.maven import MavenContext
 
     work = cache_dir() / "kafka" / "maven"
-    context = MavenContext(
-        repo_cache=work / "repository", timeout=60
-    )
+    context = MavenContext(repo_cache=work / "repository", timeout=60)
     builder = EnvironmentBuilder(context=context, cache_dir=work / "environments", link_strategy=LinkStrategy.COPY)
     environment = builder.from_endpoint(COORDINATES)
     found = sorted(Path(environment.path).rglob("*.jar"))  # its classpath lists only two of them

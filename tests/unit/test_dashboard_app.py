@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from dashboard.app import create_app
-from dashboard.feed import Channel
+from dashboard.feed import Channel, Feed
 from dashboard.serve import Server, serve
 from engine.errors import UsageError
+from tests.browser.apart import run_apart
 from tests.browser.fake_store import FakeRun, FakeStore
 
 NOW = 1_770_450_020_000
@@ -251,9 +252,6 @@ def test_a_slow_client_gets_the_newest_instead_of_everything():
     for _ in range(30):
         channel.hub.publish("delta", b"{}")
     assert len(channel.hub.after(0) or []) == 30
-    import asyncio
-
-    from dashboard.feed import Feed
 
     async def main() -> list[bytes]:
         feed = Feed(FakeStore(), None, lambda: 0.0, 9.0)  # type: ignore[arg-type]
@@ -267,7 +265,7 @@ def test_a_slow_client_gets_the_newest_instead_of_everything():
         feed.close()
         return [first, second]
 
-    first, second = asyncio.run(main())
+    first, second = run_apart(main())
     assert first.count(b"event: snapshot") == second.count(b"event: snapshot") == 1
     assert b"event: delta" not in second
 

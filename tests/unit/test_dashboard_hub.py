@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from dashboard.hub import Broadcast
+from tests.browser.apart import run_apart
 
 
 def number(frame: bytes) -> int:
@@ -66,4 +67,4 @@ def test_all_waiters_wake_on_a_frame_and_on_the_end():
         await asyncio.wait_for(last, 5)
         await asyncio.wait_for(hub.changed(), 5)
 
-    asyncio.run(main())
+    run_apart(main())

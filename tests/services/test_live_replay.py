@@ -1,0 +1,162 @@
+"""Live = replay, through the real Kafka and the real command line, with a kill -9 in mid-stream."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+import loadgen
+from tests.realservices.kafka import Kafka
+
+PARTITIONS = 4
+COMMAND = [sys.executable, "-m", "hitonami.cli"]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def hitonami(*words: object, code: int = 0) -> str:
+    """Run the command; its standard output."""
+    done = subprocess.run([*COMMAND, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == code, (words[0], done.returncode, done.stdout[-500:], done.stderr[-500:])
+    return done.stdout
+
+
+def events(tmp_path: Path) -> tuple[list[tuple[bytes, bytes]], Path]:
+    """Fourteen minutes of the weekday that ended a minute ago, as (key, value), and the registry's path."""
+    start = int(time.time() * 1000) - 900_000
+    scenario = loadgen.SCENARIOS["weekday"](seed=3, seconds=840, start_ms=start, clock_of_day_s=8 * 3600, rate=20)
+    loadgen.write_registry(scenario, tmp_path / "registry.json")
+    return [(m.key, m.value) for m in scenario.events()], tmp_path / "registry.json"
+
+
+def partition(key: bytes) -> int:
+    """The same in both topics, whatever the messages are cut into."""
+    return sum(key) % PARTITIONS
+
+
+def produce(kafka: Kafka, topic: str, messages: Sequence[tuple[int, bytes]], pause: Callable[[int], None]) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    for number, (part, value) in enumerate(messages):
+        producer.produce(topic, value=value, partition=part)
+        if number % 500 == 0:
+            producer.poll(0)
+            pause(number)
+    assert producer.flush(30) == 0
+
+
+def in_arrays(messages: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """The same records in the same order per partition, cut into arrays of 1 to 7."""
+    out = []
+    for part in range(PARTITIONS):
+        mine = iter([value for p, value in messages if p == part])
+        for size in itertools.cycle((1, 7, 3)):
+            chunk = list(itertools.islice(mine, size))
+            if not chunk:
+                break
+            out.append((part, chunk[0] if len(chunk) == 1 else b"[" + b",".join(chunk) + b"]"))
+    return out
+
+
+class Live:
+    """``hitonami run`` as a process of its own."""
+
+    def __init__(self, kafka: Kafka, topic: str, store: str, registry: Path, recovery: Path) -> None:
+        self._command = [*COMMAND, "run", "--kafka", kafka.bootstrap, "--topic", topic, "--store", store]
+        self._command += ["--registry", str(registry), "--recovery", str(recovery)]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            self._command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def stop(self) -> dict[str, Any]:
+        self.process.send_signal(signal.SIGTERM)
+        printed, errors = self.process.communicate(timeout=20)
+        assert self.process.returncode == 0, errors[-500:]
+        return dict(json.loads(printed.splitlines()[-1]))
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_live_killed_in_mid_stream_equals_every_replay(kafka: Kafka, topic: Callable[..., str], tmp_path: Path) -> None:
+    made, registry = events(tmp_path)
+    messages = [(partition(key), value) for key, value in made]
+    store, name = f"chdb://{tmp_path}/store", topic(partitions=PARTITIONS, timestamps="LogAppendTime")
+    live = Live(kafka, name, store, registry, tmp_path / "recovery")
+    killed = []
+
+    def pause(number: int) -> None:
+        time.sleep(0.1)
+        if number >= len(messages) // 2 and not killed:
+            killed.append(number)
+            time.sleep(1.5)
+            live.kill()
+            live.start()
+
+    produce(kafka, name, messages, pause)
+    assert killed
+    time.sleep(10)  # the ticks: 1 s of silence each, and the bound
+    told = live.stop()
+    assert told["read"] == told["accepted"] == len(messages)
+
+    at = ("--store", store, "--registry", registry, "--run-id")
+    replayed = json.loads(hitonami("replay", "--kafka", kafka.bootstrap, "--topic", name, *at, "topic"))
+    assert (replayed["read"], replayed["accepted"]) == (told["read"], told["accepted"])
+    hitonami("dump", "--kafka", kafka.bootstrap, "--topic", name, "-o", tmp_path / "dump.parquet")
+    dumped = json.loads(hitonami("replay", tmp_path / "dump.parquet", *at, "dump"))
+    assert dumped["digest"] == replayed["digest"]
+
+    other = topic(partitions=PARTITIONS, timestamps="LogAppendTime")
+    produce(kafka, other, in_arrays(messages), lambda _number: None)
+    hitonami("replay", "--kafka", kafka.bootstrap, "--topic", other, *at, "arrays")
+    for run in ("topic", "dump", "arrays"):
+        assert "0 differ" in hitonami("verify", "--store", store, "--run-id", "live", "--against", run)
+
+    third = topic(partitions=PARTITIONS, timestamps="LogAppendTime")
+    place = next(i for i, (_, v) in enumerate(messages) if b'"count"' in v)
+    document = json.loads(messages[place][1])
+    document["ab"] = document.get("ab", 0) + 9
+    produce(
+        kafka,
+        third,
+        [*messages[:place], (messages[place][0], json.dumps(document).encode()), *messages[place + 1 :]],
+        lambda _n: None,
+    )
+    hitonami("replay", "--kafka", kafka.bootstrap, "--topic", third, *at, "changed")
+    told_difference = hitonami("verify", "--store", store, "--run-id", "live", "--against", "changed", code=1)
+    assert "0 differ" not in told_difference
+
+
+@pytest.mark.kafka
+@pytest.mark.clickhouse
+def test_run_into_a_server_stops_within_five_seconds(
+    kafka: Kafka, topic: Callable[..., str], clickhouse_url: str, tmp_path: Path
+) -> None:
+    made, registry = events(tmp_path)
+    name = topic(partitions=PARTITIONS, timestamps="LogAppendTime")
+    produce(kafka, name, [(partition(key), value) for key, value in made[:4000]], lambda _number: None)
+    live = Live(kafka, name, clickhouse_url, registry, tmp_path / "recovery")
+    deadline = time.monotonic() + 60
+    rows = 0
+    while rows == 0 and time.monotonic() < deadline:
+        time.sleep(1)
+        hitonami("export", "flow", "--store", clickhouse_url, "--run-id", "live", "-o", tmp_path / "f.csv")
+        rows = len((tmp_path / "f.csv").read_text().splitlines()) - 1
+    assert rows > 0
+    assert live.stop()["read"] >= 4000
+    assert os.stat(tmp_path / "recovery").st_mode & 0o777 == 0o700
