@@ -12,6 +12,7 @@ The first check that fails gives the reason:
     missing_field   ``type``; ``ts``; of an event ``sensor``; of a count ``span_ms`` and all of ab, ba, un
     bad_value       a field that is used holds what it may not
 
+``seq`` is used by every event (cross, count, heartbeat), ``record_ts`` only where the message has none of its own.
 ``set`` and ``registry`` records are not checked here: whoever acts on them does that.
 
 What a row keeps. A row that is not rejected has the columns of its type. A rejected row keeps its kind (none where
@@ -130,9 +131,9 @@ def decode(
 
     Message i is ``data[starts[i]:ends[i]]``, ``record_ts[i]`` its record timestamp in ms, or NO_TIME where the
     records tell it (field ``record_ts``, else ts, + span_ms for a count). The columns (shape (cap,), n (cap, 3),
-    as in engine.model.Events) are written from row 0. A message whose rows do not fit in what is left of them
-    waits for the next call, and all after it. Raises ValueError where lengths or types of the arrays differ from
-    this, a message lies outside ``data`` or ``first`` outside 0 … messages.
+    as in engine.model.Events) are written from row 0; rows behind those filled hold no meaning. A message whose
+    rows do not fit in what is left waits for the next call, and all after it. Raises ValueError where lengths or
+    types of the arrays differ from this, a message lies outside ``data`` or ``first`` outside 0 … messages.
     """
     columns: dict[str, NDArray[Any]] = dict(
         zip(COLUMNS, (kind, reason, sensor, ts, span_ms, n, seq, has_seq, out_record_ts, message), strict=True)

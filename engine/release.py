@@ -147,7 +147,7 @@ def bounds(run_end: I64, run_n: I64, times: I64, threshold: int, start_ms: int) 
     ended = np.searchsorted(run_end, times, side="right")
     lo = np.concatenate(([0], np.cumsum(run_n, dtype=np.int64)))[ended]
     last_end = np.concatenate(([start_ms], run_end))[ended]
-    known = (times == last_end) | (times <= start_ms)
+    known = (times == last_end) | (times < start_ms)
     return lo, lo + np.where(known, 0, threshold - 1)
 
 
