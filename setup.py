@@ -78,7 +78,7 @@ def extensions():
             "language_level": 3,
             "wraparound": False,
             "boundscheck": mode != "release",
-            "show_performance_hints": True,
+            "show_performance_hints": mode == "release",
         },
     )
 

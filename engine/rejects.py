@@ -28,6 +28,7 @@ class Rejects:
         """Take in closed cells, rows (cell_ms, sensor, reason, n) in time order; returns what may be shown now."""
         if not len(rows):
             return {}
+        rows = _summed(rows)  # of several partitions: one pane of a chain is one entry
         chain = np.array([self._chain(s, r) for s, r in rows[:, 1:3].tolist()], np.int32)
         m = len(rows)
         start, n = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 3])
@@ -78,3 +79,11 @@ class Rejects:
     def restore(self, state: tuple[object, ...]) -> None:
         """Take back what ``state()`` gave."""
         self._chains, self._rest, self._since, self._hours = state  # type: ignore[assignment]
+
+
+def _summed(rows: I64) -> I64:
+    """Rows (cell_ms, sensor, reason, n), ordered and one per cell, sensor and reason."""
+    keys, place = np.unique(rows[:, :3], axis=0, return_inverse=True)
+    n = np.zeros(len(keys), np.int64)
+    np.add.at(n, place.ravel(), rows[:, 3])
+    return np.column_stack([keys, n])

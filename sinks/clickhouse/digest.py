@@ -22,15 +22,14 @@ from engine.errors import HitonamiError, UsageError
 from engine.model import DIGESTED, HOUR, LEAVES, LENGTH_MS, PRODUCTS, WINDOWS
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.reader import at, check_window, clamp
-from sinks.clickhouse.runs import read_runs
+from sinks.clickhouse.runs import Run, read_runs
 
 WindowKey = tuple[str, int]  # window label, start in ms
 
 # Groups come in the order of the primary key and are given away as soon as they are whole.
 _SETTINGS = (
     " SETTINGS optimize_aggregation_in_order = 1, aggregation_in_order_max_block_bytes = 1000000,"
-    " max_bytes_before_external_group_by = 67108864, do_not_merge_across_partitions_select_final = 1,"
-    " join_use_nulls = 0"
+    " max_bytes_before_external_group_by = 67108864, do_not_merge_across_partitions_select_final = 1"
 )
 _TEXT = {
     "d": "toString(length({0})), ':', {0}",
@@ -46,28 +45,60 @@ def _hashed(product: str) -> str:
     return f"lower(hex(SHA256(arrayStringConcat(arraySort(groupArray(SHA256(concat({text}))))))))"
 
 
-def _source(connection: Connection, product: str, by_clock: bool) -> str:
-    """A subquery of a product's rows of one run with the window they belong to as ``in_window``, ``in_start``."""
+def _source(connection: Connection, product: str, odd: Mapping[int, int]) -> str:
+    """A subquery of a product's rows of one run with the window they belong to as ``in_window``, ``in_start``.
+
+    ``odd``: end → start (ms) of the 1h windows that are not an hour long.
+    """
     table = connection.table(product)
     if product != "runs_of_flow":
         return (
             f"SELECT *, window AS in_window, window_start AS in_start FROM {table} FINAL WHERE run_id = {{run:String}}"
         )
     labels, lengths = list(LEAVES), list(LENGTH_MS[: len(LEAVES)])
-    nominal = f"toInt64(transform(in_window, {labels}, {lengths}, 0))"
     leaf = (
         f"SELECT *, (SELECT leaves FROM {connection.table('runs')} FINAL WHERE run_id = {{run:String}})[gate]"
         f" AS in_window FROM {table} FINAL WHERE run_id = {{run:String}}"
     )
-    if not by_clock:
-        return f"SELECT *, run_end - INTERVAL {nominal} MILLISECOND AS in_start FROM ({leaf})"
-    return (
-        f"SELECT r.*, if(h.is_hour = 1, h.window_start, r.run_end - INTERVAL {nominal} MILLISECOND) AS in_start"
-        f" FROM (SELECT *, toUInt8(in_window = '{WINDOWS[HOUR]}') AS is_hour FROM ({leaf})) AS r ASOF LEFT JOIN"
-        f" (SELECT DISTINCT toUInt8(1) AS is_hour, window_start FROM {connection.table('flow')}"
-        f" WHERE run_id = {{run:String}} AND window = '{WINDOWS[HOUR]}') AS h"
-        " ON r.is_hour = h.is_hour AND r.run_end > h.window_start"
+    end = "toUnixTimestamp64Milli(run_end)"
+    start = f"{end} - toInt64(transform(in_window, {labels}, {lengths}, 0))"
+    if odd:
+        clock = f"transform({end}, {list(odd)}, {list(odd.values())}, {start})"
+        start = f"if(in_window = '{WINDOWS[HOUR]}', {clock}, {start})"
+    return f"SELECT *, fromUnixTimestamp64Milli({start}, 'UTC') AS in_start FROM ({leaf})"
+
+
+def _odd_hours(connection: Connection, run: Run) -> dict[int, int]:
+    """End → start (ms) of the 1h windows that end with a run of flow and are not an hour long.
+
+    A zone whose clocks change by part of an hour has them. Their starts are those of the 1h rows of flow.
+    """
+    gates = [gate for gate, leaf in run.leaves.items() if leaf == WINDOWS[HOUR]]
+    if not gates:
+        return {}
+    starts, ends = (
+        np.array(
+            [
+                row[0]
+                for row in connection.rows(
+                    f"SELECT DISTINCT toUnixTimestamp64Milli({time}) AS t FROM {connection.table(product)}"
+                    f" WHERE run_id = {{run:String}} AND {condition} ORDER BY t",
+                    {"run": run.run_id, "hour": WINDOWS[HOUR], "gates": gates},
+                )
+            ],
+            np.int64,
+        )
+        for product, time, condition in (
+            ("flow", "window_start", "window = {hour:String}"),
+            ("runs_of_flow", "run_end", "gate IN {gates:Array(String)}"),
+        )
     )
+    place = np.searchsorted(starts, ends) - 1
+    ends, place = ends[place >= 0], place[place >= 0]
+    length = ends - starts[place]
+    # Longer than an hour and more is no window: it is the last one before a gap, or a run without its row of flow.
+    odd = (length != LENGTH_MS[HOUR]) & (length < 2 * LENGTH_MS[HOUR])
+    return dict(zip(ends[odd].tolist(), starts[place][odd].tolist(), strict=True))
 
 
 def window_digests(
@@ -78,7 +109,7 @@ def window_digests(
     ``start_ms``, ``end_ms``: only windows that start in ``[start_ms, end_ms)``. Raises UsageError for a run that is
     not stored, HitonamiError when a stored run of flow has a gate that the run's ``leaves`` do not tell.
     """
-    by_clock = _needs_clock(_leaves(connection, run_id))
+    odd = _odd_hours(connection, _run(connection, run_id))
     bounds, parameters = [], {"run": run_id}
     values: dict[str, Any] = parameters
     if start_ms is not None:
@@ -92,7 +123,7 @@ def window_digests(
         found = connection.arrow(
             "SELECT toString(in_window) AS label, toUnixTimestamp64Milli(in_start) AS start,"
             f" {_hashed(product)} AS digest"
-            f" FROM ({_source(connection, product, by_clock)}) WHERE {' AND '.join(bounds) or '1'}"
+            f" FROM ({_source(connection, product, odd)}) WHERE {' AND '.join(bounds) or '1'}"
             f" GROUP BY in_window, in_start{_SETTINGS}",
             values,
         )
@@ -138,11 +169,11 @@ def _keyed(
     connection: Connection, product: str, run_id: str, window: str, start_ms: int
 ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
     key, kinds = PRODUCTS[product]
-    by_clock = _needs_clock(_leaves(connection, run_id))
+    odd = _odd_hours(connection, _run(connection, run_id))
     columns = [*kinds, "registry_version", "revision"]
     shown = [f"toUnixTimestamp64Milli({name})" if kinds.get(name) == "t" else name for name in columns]
     found = connection.rows(
-        f"SELECT {', '.join(shown)} FROM ({_source(connection, product, by_clock)})"
+        f"SELECT {', '.join(shown)} FROM ({_source(connection, product, odd)})"
         f" WHERE in_window = {{window:String}} AND in_start = {at('start')}{_SETTINGS}",
         {"run": run_id, "window": window, "start": clamp(start_ms)},
     )
@@ -151,15 +182,11 @@ def _keyed(
         yield tuple(values[name] for name in key), values
 
 
-def _leaves(connection: Connection, run_id: str) -> Mapping[str, str]:
+def _run(connection: Connection, run_id: str) -> Run:
     found = read_runs(connection, run_id)
     if not found:
         raise UsageError(f"no run {run_id} in store {connection.shown}")
-    return found[0].leaves
-
-
-def _needs_clock(leaves: Mapping[str, str]) -> bool:
-    return WINDOWS[HOUR] in leaves.values()
+    return found[0]
 
 
 def _spoken(product: str, key: tuple[Any, ...]) -> str:
