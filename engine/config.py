@@ -89,7 +89,7 @@ class Config:
         lines = []
         for section, keys in self._values.items():
             lines.append(f"[{section}]")
-            lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
+            lines += [f"{key} = {_toml(value)}" for key, value in keys.items()]
             lines.append("")
         return "\n".join(lines)
 
@@ -104,3 +104,8 @@ def _checked(section: str, key: str, value: Any) -> Any:
     if words and value not in words:
         raise BadInput(f"config: {key} in [{section}] must be one of {', '.join(words)}")
     return value
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML: JSON but for surrogate pairs and DEL, which TOML wants otherwise."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -7,7 +7,6 @@ import os
 import sys
 from typing import Annotated
 
-import click
 import typer
 
 from engine.errors import HitonamiError
@@ -64,15 +63,15 @@ def main() -> None:
     except HitonamiError as error:
         err.print(f"hitonami: {error}", markup=False)
         code = error.exit_code
-    except click.ClickException as error:
-        err.print(f"hitonami: {error.format_message()}", markup=False)
-        code = 2
-    except (click.Abort, KeyboardInterrupt):
+    except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:
+        if hasattr(error, "format_message"):  # a usage error of Typer's own click, whichever it carries
+            err.print(f"hitonami: {error.format_message()}", markup=False)
+            sys.exit(2)
         if level["verbosity"] > 0:
             raise
         err.print(f"hitonami: internal error: {type(error).__name__} (-v shows where)", markup=False)

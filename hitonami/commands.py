@@ -82,7 +82,7 @@ def audit(
     run_id: Annotated[str | None, typer.Option("--run-id", help="One run; the newest where not given.")] = None,
     all_runs: Annotated[bool, typer.Option("--all-runs", help="All runs, and what they tell together.")] = False,
 ) -> None:
-    """Audit the release rule and what a store holds (PRIVACY-AUDIT in docs); exit 1 where it finds something.
+    """Audit the release rule and what a store holds (docs/PRIVACY-AUDIT.md); exit 1 where it finds something.
 
     Example: hitonami audit --store chdb:///tmp/figures --all-runs
     """
@@ -166,7 +166,7 @@ def dashboard(
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="decode, window, release or replay.")],
+    name: Annotated[str, typer.Argument(help="replay")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a benchmark of a checkout's benchmarks/ folder.

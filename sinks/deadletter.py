@@ -74,6 +74,7 @@ class DeadLetters:
         self._fields = fields
         self._key = secrets.token_bytes(32)
         self._failed = 0
+        self._seen: tuple[tuple[str, int, int, int], tuple[list[str], int, str]] | None = None
         self.written = 0
 
     @property
@@ -105,7 +106,7 @@ class DeadLetters:
         self._target.close(timeout_s)
 
     def _record(self, reason: str, topic: str, partition: int, offset: int, payload: bytes | memoryview) -> bytes:
-        names, others = self._names(payload)
+        names, others, digest = self._looked_at((topic, partition, offset, len(payload)), payload)
         record = {
             "reason": reason,
             "schema": self._schema,
@@ -115,9 +116,17 @@ class DeadLetters:
             "topic": topic,
             "partition": partition,
             "offset": offset,
-            "digest": hashlib.blake2b(payload, digest_size=16, key=self._key).hexdigest(),
+            "digest": digest,
         }
         return orjson.dumps(record)
+
+    def _looked_at(self, place: tuple[str, int, int, int], payload: bytes | memoryview) -> tuple[list[str], int, str]:
+        # The refused elements of one array come one after the other with the whole message: look into it once, or a
+        # message of n elements would cost n times its length.
+        if self._seen is None or self._seen[0] != place:
+            digest = hashlib.blake2b(payload, digest_size=16, key=self._key).hexdigest()
+            self._seen = place, (*self._names(payload), digest)
+        return self._seen[1]
 
     def _names(self, payload: bytes | memoryview) -> tuple[list[str], int]:
         """Known names found, in the contract's order, and the number of other names (of all objects together)."""

@@ -19,6 +19,9 @@ RUN_TABLES = (*PRODUCTS, "runs")  # partitioned by run; runs last, so that a hal
 KEY_TIME: Mapping[str, str] = {
     product: next(name for name in key if columns[name] == "t") for product, (key, columns) in PRODUCTS.items()
 }
+# Tables of the embedded engine: parts of one file up to 256 MB, merged row by row. A merge with a buffer per column and
+# part would need some 40 MB more, for a speed of reading that a store of this size does not miss.
+EMBEDDED_TABLES = "min_bytes_for_wide_part = 268435456, enable_vertical_merge_algorithm = 0"
 DATETIME_MAX = 10_413_791_999_999  # 2299-12-31T23:59:59.999Z, last instant of DateTime64(3)
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
 _TIME = pa.timestamp("ms", "UTC")
@@ -56,6 +59,9 @@ def migrate(connection: Connection) -> list[int]:
     for number in applied:
         for statement in known[number]:
             connection.command(statement.replace("{database}", database))
+        if connection.embedded:
+            for product in PRODUCTS:
+                connection.command(f"ALTER TABLE {connection.table(product)} MODIFY SETTING {EMBEDDED_TABLES}")
         connection.insert_json(
             "schema_migrations", ["number"], b'{"number":%d}\n' % number, {"async_insert": 0, "insert_deduplicate": 0}
         )

@@ -80,6 +80,21 @@ def test_messages_of_other_shapes(tmp_path: Path, payload: bytes, fields: list[s
     assert (record["fields"], record["other_fields"], record["length"]) == (fields, others, len(payload))
 
 
+def test_a_message_is_looked_into_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An array's refused elements each come with the whole message."""
+    path, looked = tmp_path / "letters.jsonl", []
+    letters = DeadLetters(FileTarget(path))
+    names = letters._names
+    monkeypatch.setattr(letters, "_names", lambda payload: looked.append(1) or names(payload))
+    for offset, payload in enumerate([b'[{"ts":1},{"un":2}]', b'{"ab":3}']):
+        for reason in ("bad_value", "unknown_type", "bad_value"):
+            letters.put(reason, "people", 0, offset, payload)
+    letters.close()
+    assert len(looked) == 2
+    assert [record["fields"] for record in records(path)] == [["ts", "un"]] * 3 + [["ab"]] * 3
+    assert [record["reason"] for record in records(path)][:3] == ["bad_value", "unknown_type", "bad_value"]
+
+
 def test_no_value_is_in_any_letter(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "letters.jsonl"
     letters = DeadLetters(FileTarget(path))
@@ -87,8 +102,8 @@ def test_no_value_is_in_any_letter(tmp_path: Path, capfd: pytest.CaptureFixture[
     payloads = [whole, whole[:-1], b"[" + whole + b"]", CANARY.encode(), b'"' + CANARY.encode() + b'"', whole + whole]
     payloads += [orjson.dumps({name: CANARY}) for name in PEOPLE_FIELDS]
     for reason in set(REASONS[1:]) - {REASONS[code] for code in NOT_DEAD_LETTERED}:
-        for payload in payloads:
-            letters.put(reason, "people", 0, 0, payload)
+        for i, payload in enumerate(payloads):
+            letters.put(reason, "people", 0, i, payload)
     letters.close()
     text = path.read_text()
     assert text.count("\n") == letters.written > 100
@@ -99,12 +114,12 @@ def test_no_value_is_in_any_letter(tmp_path: Path, capfd: pytest.CaptureFixture[
 def test_the_digest_is_keyed_by_process(tmp_path: Path) -> None:
     path = tmp_path / "letters.jsonl"
     first, second = DeadLetters(FileTarget(path)), DeadLetters(FileTarget(path))
-    for letters in (first, first, second):
-        letters.put("malformed", "people", 0, 0, b"the same")
-    first.put("malformed", "people", 0, 0, b"another")
+    for i, letters in enumerate((first, first, second)):
+        letters.put("malformed", "people", 0, i, b"the same")
+    first.put("malformed", "people", 0, 9, b"another")
     first.close()
     second.close()
-    a, b, c, d = [record["digest"] for record in records(path)]  # second's is the last written
+    a, b, d, c = [record["digest"] for record in records(path)]  # each has written at its close
     assert a == b
     assert len({a, c, d}) == 3
 

@@ -307,7 +307,7 @@ def test_a_registry_from_a_csv() -> None:
         ("j3,01", "counter", "j3", ON_CHANGE, 30_000),
     ]
     assert [s.approved for s in found.sensors] == [
-        ((1_767_232_800_000, END),),  # the day begins at 02:00 UTC there
+        ((1_767_236_400_000, END),),  # the day begins at 03:00 UTC there
         ((1_767_193_200_000, END),),
         (),  # nobody has approved it
         ((1_508_036_400_000, END),),  # that day began at 01:00 = 03:00 UTC
