@@ -91,7 +91,7 @@ class ClassFigures:
         self._covered: dict[int, dict[int, I64]] = {code: {} for code in self.codes}  # window start -> ms per gate
 
     def begin(self, chain_start: I64) -> None:
-        """Tell where counting began, per gate and direction (g, 3); may move back before the first rows."""
+        """Tell where counting began, per gate and direction (g, 3), in ms."""
         self._chain_start = chain_start
 
     def cover(self, panes: I64, gates: I64, covered_ms: I64) -> None:

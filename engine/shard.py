@@ -199,6 +199,7 @@ class _Class:
         chains = len(gates) * DIRECTION_COUNT
         self._rest, self._crosses = np.zeros(chains, np.int64), np.zeros(chains, np.int64)
         self._since = np.full(chains, NO_TIME, np.int64)
+        self._begun = False
 
     def release(self, sums: _Sums, spans: I64, exact: bool) -> tuple[Runs, int]:
         """Runs that ended in the panes of this class (chains local to it), and cross records that may be shown."""
@@ -209,7 +210,7 @@ class _Class:
         gate = self._local[covers[:, 2]]
         self.figures.cover(covers[:, 0], gate, covers[:, 3])
         if len(spans):
-            self._begin(spans, panes)
+            self._begin(spans)
         people = panes[:, 3:6]
         row, direction = np.nonzero(people)
         chain = self._local[panes[row, 2]] * DIRECTION_COUNT + direction
@@ -228,18 +229,17 @@ class _Class:
         shown = int(crossed.sum()) if exact else int(run_crosses.sum())
         return Runs(run_chain[:runs].astype(np.int64), run_start, run_end, run_n), shown
 
-    def _begin(self, spans: I64, panes: I64) -> None:
-        """Counting begins with the pane of the run's first activity; earlier only where a slow gate held people."""
-        if self._since.max(initial=NO_TIME) == NO_TIME:
-            self._since[:] = self.tables.zone_clock.floor(spans[:1, 0], self.leaf)[0]
-            self._started = self._since.copy()
-        if len(panes):
-            for direction in range(DIRECTION_COUNT):
-                chain = self._local[panes[:, 2]] * DIRECTION_COUNT + direction
-                fresh = self._started[chain] == self._since[chain]
-                np.minimum.at(self._since, chain[fresh], panes[fresh, 0])
-                np.minimum.at(self._started, chain[fresh], panes[fresh, 0])
-        self.figures.begin(self._started.reshape(-1, DIRECTION_COUNT))
+    def _begin(self, spans: I64) -> None:
+        """Counting begins with the pane of the run's first activity, earlier by the delay of a slow class.
+
+        No pane of this class can lie before that. The start follows from activity, never from where people were: a
+        start chosen by a chain's own people would tell that nobody came before.
+        """
+        if not self._begun:
+            start = self.tables.zone_clock.floor(spans[:1, 0] - self.delay_ms, self.leaf)
+            self._since[:] = start[0]
+            self.figures.begin(self._since.reshape(-1, DIRECTION_COUNT).copy())
+            self._begun = True
 
     def _chosen(self, panes: I64, covers: I64) -> tuple[I64, I64]:
         """Of each group of redundant sensors, per pane: the first listed with coverage ≥ 0.5, else the first that
@@ -262,13 +262,11 @@ class _Class:
         gate = self.gates[runs.chain // DIRECTION_COUNT]
         return Runs(gate * DIRECTION_COUNT + runs.chain % DIRECTION_COUNT, runs.start_ms, runs.end_ms, runs.n)
 
-    _started: I64 = np.empty(0, np.int64)  # where counting began, per chain
-
     def state(self) -> tuple[object, ...]:
-        return self._rest, self._since, self._crosses, self._started, self.figures.state()
+        return self._rest, self._since, self._crosses, self._begun, self.figures.state()
 
     def restore(self, state: tuple[object, ...]) -> None:
-        self._rest, self._since, self._crosses, self._started, figures = state  # type: ignore[assignment]
+        self._rest, self._since, self._crosses, self._begun, figures = state  # type: ignore[assignment]
         self.figures.restore(figures)  # type: ignore[arg-type]
 
 

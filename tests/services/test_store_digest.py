@@ -44,6 +44,8 @@ def test_windows_are_told_by_length_and_start(store: Store) -> None:
 def test_order_batches_and_run_id_do_not_matter(store: Store) -> None:
     rows = day()
     rng = np.random.default_rng(7)
+    # A merge would take the repeated rows away before a query without FINAL could count them twice.
+    store._connection.command(f"SYSTEM STOP MERGES {store._connection.table('flow')}")
     store.start_run(run("r1"))
     store.insert(flow("all", *rows), "r1")
     store.insert(runs_of_flow("all", *RUNS), "r1")

@@ -59,6 +59,7 @@ def test_tables_have_the_products_columns(store: Store) -> None:
 
 def test_the_same_unit_twice_is_one_block(store: Store) -> None:
     rows = flow("s0/a", *day())
+    store._connection.command(f"SYSTEM STOP MERGES {store._connection.table('flow')}")
     store.insert(rows, "r1")
     store.insert(rows, "r1")
     assert blocks(store) == len(rows)
@@ -69,6 +70,7 @@ def test_the_same_unit_after_a_restart_is_one_block(store_url: str) -> None:
     for _ in range(3):
         with Store.open(store_url) as store:
             store.migrate()
+            store._connection.command(f"SYSTEM STOP MERGES {store._connection.table('flow')}")
             store.insert(rows, "r1")
             assert blocks(store) == len(rows)
 
@@ -124,6 +126,7 @@ def test_rows_cut_otherwise_after_a_restart_are_one(store_url: str) -> None:
         store.insert(flow("s0/a", *rows[:200]), "r1")
         whole = store.rows("flow", "r1")
     with Store.open(store_url) as store:
+        store._connection.command(f"SYSTEM STOP MERGES {store._connection.table('flow')}")
         store.insert(flow("s0/b", *rows[100:200]), "r1")
         assert store.rows("flow", "r1").equals(whole)
         store.insert(flow("s0/c", *rows[150:]), "r1")
