@@ -133,6 +133,16 @@ def test_rows_cut_otherwise_after_a_restart_are_one(store_url: str) -> None:
         assert store.rows("flow", "r1").num_rows == len(rows)
 
 
+def test_a_unit_that_comes_with_more_rows_loses_none(store_url: str) -> None:
+    """The content is part of the token: the same unit with other, not contradicting rows is stored."""
+    rows = day()
+    for last in (100, 200, 150):
+        with Store.open(store_url) as store:
+            store.migrate()
+            store.insert(flow("s0/a", *rows[:last]), "r1")
+            assert store.rows("flow", "r1").num_rows == (100 if last == 100 else 200)
+
+
 def test_other_codes_for_the_same_rows_are_no_error(store: Store) -> None:
     rows = flow("s0/a", *day())
     turned = tuple(reversed(rows.names["gate"]))

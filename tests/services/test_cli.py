@@ -1,0 +1,129 @@
+"""Exit codes and one-line errors of the command line, and the demo."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.services.test_live_replay import COMMAND, ROOT, hitonami
+
+
+def failing(*words: object, code: int) -> str:
+    """Standard error of a command that must fail with one line."""
+    done = subprocess.run([*COMMAND, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, (done.returncode, done.stdout[-300:], done.stderr[-300:])
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("hitonami: ")
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("cli")
+    out = ("-o", work / "e.jsonl", "--registry-out", work / "r.json")
+    hitonami("load", "weekday", "--seconds", 120, *out)
+    (work / "bad.toml").write_text("[flow]\nkk = 1\n")
+    (work / "other.toml").write_text("[flow]\nk = 3\n")
+    (work / "bad.json").write_text('{"version": 1}')
+    hitonami("replay", work / "e.jsonl", *at(work), "--run-id", "a")
+    return work
+
+
+def at(work: Path) -> tuple[str, ...]:
+    return ("--store", f"chdb://{work}/store", "--registry", str(work / "r.json"))
+
+
+def test_errors_end_with_their_code(made: Path) -> None:
+    events = made / "e.jsonl"
+    store = ("--store", f"chdb://{made}/store")
+    assert "exists" in failing("replay", events, *at(made), "--run-id", "a", code=2)
+    assert "kk" in failing("replay", events, *at(made), "--run-id", "b", "--config", made / "bad.toml", code=2)
+    failing("replay", events, *store, "--registry", made / "none.json", "--run-id", "b", code=3)
+    failing("replay", events, *store, "--registry", made / "bad.json", "--run-id", "b", code=3)
+    failing("replay", made / "none.jsonl", *at(made), "--run-id", "b", code=3)
+    failing("replay", events, "--store", "http://127.0.0.1:9/x", *at(made)[2:], "--run-id", "b", code=4)
+    failing("replay", "--kafka", "127.0.0.1:9", *at(made), "--run-id", "b", code=4)
+    failing("replay", events, "--speed", "2", *at(made), "--run-id", "b", code=2)
+    failing("nothing", code=2)
+    failing("export", "flow", *store, "--run-id", "none", "-o", made / "x.csv", code=2)
+
+
+def test_a_second_release_is_a_workbench_run(made: Path) -> None:
+    store = ("--store", f"chdb://{made}/store")
+    hitonami("replay", made / "e.jsonl", *at(made), "--run-id", "w", "--config", made / "other.toml")
+    assert "workbench" in failing("export", "flow", *store, "--run-id", "w", "-o", made / "w.csv", code=2)
+    hitonami("export", "flow", *store, "--run-id", "w", "-o", made / "w.parquet", "--format", "parquet", "--workbench")
+    found = [json.loads(line) for line in hitonami("runs", "list", *store).splitlines()]
+    assert {run["run_id"]: run["class"] for run in found} == {"a": "replay", "w": "workbench"}
+    hitonami("runs", "drop", "w", *store)
+    assert "w" not in [json.loads(line)["run_id"] for line in hitonami("runs", "list", *store).splitlines()]
+
+
+CANARY = "7c0ffee7canary"
+
+
+def test_no_value_leaves_by_an_error_path(made: Path, tmp_path: Path) -> None:
+    good = json.loads((made / "e.jsonl").read_text().splitlines()[0])
+    bad: list[dict[str, Any]] = [
+        {**good, "sensor": CANARY},
+        {**good, "type": CANARY},
+        {**good, "ts": CANARY},
+        {**good, "type": "cross", "dir": CANARY},
+        {**good, CANARY: 1, "ts": None},
+    ]
+    lines = [json.dumps(b) for b in bad] + ['{"sensor":"' + CANARY]
+    (tmp_path / "bad.jsonl").write_text("\n".join([*lines, json.dumps({**good, CANARY: CANARY}), ""]))
+    store, letters = f"chdb://{tmp_path}/store", tmp_path / "letters.jsonl"
+    words = (
+        "replay",
+        tmp_path / "bad.jsonl",
+        "--store",
+        store,
+        *at(made)[2:],
+        "--run-id",
+        "c",
+        "--dead-letters",
+        letters,
+    )
+    done = subprocess.run([*COMMAND, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    summary = json.loads(done.stdout.splitlines()[-1])
+    assert (summary["read"], summary["accepted"], sum(summary["rejected"].values())) == (7, 1, 6)
+    assert len(letters.read_text().splitlines()) == 6
+    written = [p.read_bytes() for p in (tmp_path / "store").rglob("*") if p.is_file()]
+    everything = b"".join([done.stdout.encode(), done.stderr.encode(), letters.read_bytes(), *written])
+    assert CANARY.encode() not in everything
+
+
+def test_the_demo_shows_moving_figures_and_ends_clean() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hitonami.cli", "demo"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
+    seen, deadline = set[int](), time.monotonic() + 60
+    while len(seen) < 3 and time.monotonic() < deadline:
+        with urllib.request.urlopen(f"{url}/api/status", timeout=5) as answer:
+            status = json.loads(answer.read())
+        assert status["read"] == status["accepted"] + sum(status["rejected"].values())
+        seen.add(status["read"])
+        time.sleep(1)
+    assert len(seen) >= 3
+    children = psutil.Process(process.pid).children(recursive=True)
+    os.kill(process.pid, signal.SIGINT)
+    rest, errors = process.communicate(timeout=15)
+    assert process.returncode == 0, errors[-300:]
+    assert "http" not in rest and errors == ""
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
