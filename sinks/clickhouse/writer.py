@@ -95,7 +95,7 @@ class Writer:
         # Every related setting is sent: their defaults have changed between versions of ClickHouse.
         rows, size = 4 * SLICE_ROWS, 1 << 30
         settings: dict[str, Any] = {
-            "insert_deduplication_token": f"{run_id}/{product}/{unit}",
+            "insert_deduplication_token": f"{run_id}/{product}/{unit}/{digest.hex()}",
             "insert_deduplicate": 1,
             "deduplicate_blocks_in_dependent_materialized_views": 0,
             "async_insert": 0,
