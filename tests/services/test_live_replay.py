@@ -70,9 +70,9 @@ def in_arrays(messages: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
 class Live:
     """``hitonami run`` as a process of its own."""
 
-    def __init__(self, kafka: Kafka, topic: str, store: str, registry: Path, recovery: Path) -> None:
+    def __init__(self, kafka: Kafka, topic: str, store: str, registry: Path, recovery: Path, *more: object) -> None:
         self._command = [*COMMAND, "run", "--kafka", kafka.bootstrap, "--topic", topic, "--store", store]
-        self._command += ["--registry", str(registry), "--recovery", str(recovery)]
+        self._command += ["--registry", str(registry), "--recovery", str(recovery), *map(str, more)]
         self.start()
 
     def start(self) -> None:
@@ -97,7 +97,10 @@ def test_live_killed_in_mid_stream_equals_every_replay(kafka: Kafka, topic: Call
     made, registry = events(tmp_path)
     messages = [(partition(key), value) for key, value in made]
     store, name = f"chdb://{tmp_path}/store", topic(partitions=PARTITIONS, timestamps="LogAppendTime")
-    live = Live(kafka, name, store, registry, tmp_path / "recovery")
+    # the events lie in the past: a tick while the producer pauses would make the rest of them late
+    (tmp_path / "config.toml").write_text("[time]\ntick_ms = 20000\n")
+    config = ("--config", tmp_path / "config.toml")
+    live = Live(kafka, name, store, registry, tmp_path / "recovery", *config)
     killed = []
 
     def pause(number: int) -> None:
@@ -110,11 +113,11 @@ def test_live_killed_in_mid_stream_equals_every_replay(kafka: Kafka, topic: Call
 
     produce(kafka, name, messages, pause)
     assert killed
-    time.sleep(10)  # the ticks: 1 s of silence each, and the bound
+    time.sleep(25)  # the ticks that close the last windows
     told = live.stop()
     assert told["read"] == told["accepted"] == len(messages)
 
-    at = ("--store", store, "--registry", registry, "--run-id")
+    at = ("--store", store, "--registry", registry, *config, "--run-id")
     replayed = json.loads(hitonami("replay", "--kafka", kafka.bootstrap, "--topic", name, *at, "topic"))
     assert (replayed["read"], replayed["accepted"]) == (told["read"], told["accepted"])
     hitonami("dump", "--kafka", kafka.bootstrap, "--topic", name, "-o", tmp_path / "dump.parquet")

@@ -219,4 +219,5 @@ with Store.open(sys.argv[1]) as store:
     done = child(code, chdb_url, "34")
     assert done.returncode == 0, done.stderr
     inserted, digested = map(int, done.stdout.split())
-    assert inserted <= 340 and digested <= 380, done.stdout
+    # MB for a million rows; background merges make it vary with the machine's load
+    assert inserted <= 900 and digested <= 900, done.stdout

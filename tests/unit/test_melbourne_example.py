@@ -18,7 +18,7 @@ SCRIPT = ROOT / "examples" / "melbourne.py"
 DATA = ROOT.parent / "shared" / "data" / "melbourne_minute_2023"
 COUNTS = DATA / "pedestrian-counting-system-past-hour-counts-per-minute.csv"
 LOCATIONS = DATA / "pedestrian-counting-system-sensor-locations.csv"
-needs_data = pytest.mark.skipif(not COUNTS.exists(), reason="the city's files are not beside the project")
+needs_data = pytest.mark.usefixtures("shared_data")
 
 COUNT_HEAD = "LocationID,SensingDateTime,SensingDate,SensingTime,Direction_1,Direction_2,total_of_Directions"
 LOCATION_HEAD = "location_id,Sensor_description,sensor_name,Installation_date,Direction_1,Direction_2"
