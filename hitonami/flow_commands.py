@@ -136,7 +136,9 @@ def load(
     scenario: Annotated[str, typer.Argument(help="weekday")],
     kafka: KafkaOption = None,
     rate: Annotated[float | None, typer.Option("--rate", help="Events per second on average.")] = None,
-    seconds: Annotated[int | None, typer.Option("--seconds", help="Length; a whole day where not given.")] = None,
+    seconds: Annotated[
+        int | None, typer.Option("--seconds", help="Length; where not given a day in a file, no end in Kafka.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same events.")] = 1,
     truth: Annotated[Path | None, typer.Option("--truth", help="File for the true counts.")] = None,
     registry_out: Annotated[Path | None, typer.Option("--registry-out", help="File for the registry.")] = None,
@@ -160,13 +162,19 @@ def load(
 
         options |= {"seconds": seconds, "start_ms": int(time.time() * 1000), "clock_of_day_s": 8 * 3600}
     else:
-        options |= {"seconds": seconds or loadgen.WEEKDAY_S}
-    made = loadgen.SCENARIOS[scenario](**options)
-    if registry_out is not None:
-        loadgen.write_registry(made, registry_out)
-    if output is not None:
-        loadgen.write_file(made, output)
-    else:
+        options |= {"seconds": loadgen.WEEKDAY_S if seconds is None else seconds}
+    try:
+        made = loadgen.SCENARIOS[scenario](**options)
+    except ValueError as error:
+        raise UsageError(f"load: {error}") from None
+    try:
+        if registry_out is not None:
+            loadgen.write_registry(made, registry_out)
+        if output is not None:
+            loadgen.write_file(made, output)
+    except OSError as error:
+        raise BadInput(f"load: {error.filename}: {error.strerror}") from None
+    if output is None:
         guard.on_signals()
         try:
             sent = loadgen.produce(

@@ -15,10 +15,8 @@ from engine import registry
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "examples" / "melbourne.py"
-DATA = ROOT.parent / "shared" / "data" / "melbourne_minute_2023"
-COUNTS = DATA / "pedestrian-counting-system-past-hour-counts-per-minute.csv"
-LOCATIONS = DATA / "pedestrian-counting-system-sensor-locations.csv"
-needs_data = pytest.mark.usefixtures("shared_data")
+COUNTS = "pedestrian-counting-system-past-hour-counts-per-minute.csv"
+LOCATIONS = "pedestrian-counting-system-sensor-locations.csv"
 
 COUNT_HEAD = "LocationID,SensingDateTime,SensingDate,SensingTime,Direction_1,Direction_2,total_of_Directions"
 LOCATION_HEAD = "location_id,Sensor_description,sensor_name,Installation_date,Direction_1,Direction_2"
@@ -121,9 +119,9 @@ def test_a_file_that_cannot_be_used_ends_with_one_line(tmp_path: Path, broken: s
     assert done.stdout == ""
 
 
-@needs_data
-def test_the_citys_own_files(tmp_path: Path) -> None:
-    done, events, made = run(tmp_path, COUNTS, LOCATIONS)
+def test_the_citys_own_files(tmp_path: Path, shared_data: Path) -> None:
+    data = shared_data / "melbourne_minute_2023"
+    done, events, made = run(tmp_path, data / COUNTS, data / LOCATIONS)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "25446 events of 108 locations, 156009 people\n"
     sent: Counter = Counter()
@@ -132,7 +130,7 @@ def test_the_citys_own_files(tmp_path: Path) -> None:
         sent[event["sensor"], "ab"] += event["ab"]
         sent[event["sensor"], "ba"] += event["ba"]
     expected: Counter = Counter()
-    with COUNTS.open(encoding="utf-8-sig", newline="") as file:
+    with (data / COUNTS).open(encoding="utf-8-sig", newline="") as file:
         for row in csv.DictReader(file):
             expected[f"mel-{row['LocationID']}", "ab"] += int(row["Direction_1"])
             expected[f"mel-{row['LocationID']}", "ba"] += int(row["Direction_2"])
