@@ -125,12 +125,16 @@ def _replay(
 
 
 def _judge(setup: Setup, row: RunRow, summary: Summary) -> None:
-    """A second release of the same people with other settings is a workbench run (PRIVACY.md R5)."""
+    """A second release of the same people is a workbench run (PRIVACY.md R5).
+
+    With other settings, and with the same settings from another start of the log: then the chains are cut elsewhere,
+    and two cuts of the same people subtract.
+    """
     if summary.first_ms is None or summary.last_ms is None:
         return
     others = setup.store.overlapping_runs(row.run.leaves, summary.first_ms, summary.last_ms)
-    mine = (row.run.config_hash, row.run.registry_hash)
-    if any(o.run_id != row.run.run_id and (o.config_hash, o.registry_hash) != mine for o in others):
+    mine = (row.run.config_hash, row.run.registry_hash, row.run.first_ms)
+    if any(o.run_id != row.run.run_id and (o.config_hash, o.registry_hash, o.first_ms) != mine for o in others):
         row.run = Run(**{**row.run.__dict__, "kind": "workbench"})
 
 

@@ -61,8 +61,12 @@ def test_a_second_release_is_a_workbench_run(made: Path) -> None:
     hitonami("replay", made / "e.jsonl", *at(made), "--run-id", "w", "--config", made / "other.toml")
     assert "workbench" in failing("export", "flow", *store, "--run-id", "w", "-o", made / "w.csv", code=2)
     hitonami("export", "flow", *store, "--run-id", "w", "-o", made / "w.parquet", "--format", "parquet", "--workbench")
+    (made / "part.jsonl").write_bytes(b"".join((made / "e.jsonl").read_bytes().splitlines(keepends=True)[300:]))
+    hitonami("replay", made / "part.jsonl", *at(made), "--run-id", "part")
+    hitonami("replay", made / "e.jsonl", *at(made), "--run-id", "again")
     found = [json.loads(line) for line in hitonami("runs", "list", *store).splitlines()]
-    assert {run["run_id"]: run["class"] for run in found} == {"a": "replay", "w": "workbench"}
+    classes = {run["run_id"]: run["class"] for run in found}
+    assert classes == {"a": "replay", "w": "workbench", "part": "workbench", "again": "replay"}
     hitonami("runs", "drop", "w", *store)
     assert "w" not in [json.loads(line)["run_id"] for line in hitonami("runs", "list", *store).splitlines()]
 
