@@ -14,7 +14,7 @@ import numpy as np
 from engine import kernels, partial
 from engine.errors import BadInput
 from engine.figures import Block, ClassFigures, Runs, flow_rows
-from engine.model import DIRECTION_COUNT, END, GAP_MS, I64, NO_TIME, REASONS, Released
+from engine.model import CELL_MS, DIRECTION_COUNT, END, GAP_MS, I64, NO_TIME, REASONS, Released
 from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
 from engine.partition import shard_of
 from engine.registry import Tables, classes
@@ -162,7 +162,7 @@ class _Waiting:
         """Panes and covers that close at or before ``w``, rejects of the cells behind it, in time order."""
         panes, self._panes = _parted(self._panes, PANE_COLUMNS, 1, w)
         covers, self._covers = _parted(self._covers, COVER_COLUMNS, 1, w)
-        rejects, self._rejects = _parted(self._rejects, REJECT_COLUMNS, 0, w)
+        rejects, self._rejects = _parted(self._rejects, REJECT_COLUMNS, 0, w - CELL_MS)
         return panes, covers, rejects[np.lexsort(rejects.T[:3][::-1])]
 
     def active(self, w: int) -> I64:

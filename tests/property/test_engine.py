@@ -122,6 +122,27 @@ def test_swapping_directions_mirrors_the_figures(made: list[Any]) -> None:
         assert two.flow(window) == expected
 
 
+def test_rejects_wait_for_the_partition_that_is_behind() -> None:
+    # the cell at W is open in the slower partition: told too early, its chain went on out of order
+    logs = logs_of(
+        [
+            [("heartbeat", 3, 680, "ba", 5), ("bad", 1, 1133, "ba", 8)],
+            [
+                ("cross", 1, -23728, None, 3),
+                ("cross", 2, -4853, "ba", 4),
+                ("heartbeat", 0, 3035, "ba", 4),
+                ("bad", 1, -30330, "ab", 2),
+                ("cross", 2, -13871, "ab", 2),
+                ("cross", 0, -19278, "ba", 3),
+                ("cross", 0, -10790, "ab", 6),
+            ],
+        ]
+    )
+    result = run(REGISTRY, logs, PLAIN)
+    assert sum(row["n"] for row in result.rows["rejects"] if row["reason"] == "malformed") == 2
+    assert result.rejected["malformed"] == 2
+
+
 def test_a_cross_shows_in_no_live_counter_before_its_run() -> None:
     log = [message(i, ("cross", 0, 0, "ab", 0)) for i in range(5)]
     tick = (json.dumps({"type": "tick", "ts": START + 600_000}).encode(), None)

@@ -1,0 +1,209 @@
+"""Panes, watermark, lateness and duplicates of one partition on time lines small enough to check by eye.
+
+Times are seconds; panes are 10 s, the bound is 5 s, so W stands 5 s behind the newest admitted record.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from engine.model import COUNT, CROSS, DUPLICATE, HEARTBEAT, LATE, NO_TIME, TICK
+from tests.support.columns import TABLES
+
+SENSORS = 40
+ON_CHANGE, BY_HEARTBEAT, EVERY_SPAN = 0, 1, 2
+
+
+class Row(NamedTuple):
+    """One admitted record; ``record`` None = the record's own time, ``seq`` None = without."""
+
+    kind: int
+    ts: float
+    sensor: int = 0
+    record: float | None = None
+    span: float = 0
+    seq: int | None = None
+    n: tuple[int, int, int] = (1, 0, 0)
+
+
+class Log:
+    """A table fed with rows of leaf 10 s; keeps what became of them."""
+
+    def __init__(self, kind: str, delay_s: int = 0, reporting: int = ON_CHANGE) -> None:
+        self.table: Any = TABLES[kind](5_000)
+        self.kind, self.delay_s, self.reporting = kind, delay_s, reporting
+
+    def add(self, *rows: Row) -> list[int]:
+        def ms(values: list[float]) -> Any:
+            return np.array([round(v * 1000) for v in values], np.int64)
+
+        ts, span = ms([r.ts for r in rows]), ms([r.span for r in rows])
+        record = ms([r.ts + r.span if r.record is None else r.record for r in rows])
+        pane = (ts + span // 2) // 10_000 * 10_000
+        reason, self.told = np.zeros(len(rows), np.uint8), np.empty(len(rows), np.int64)
+        self.table.add(
+            np.array([r.kind for r in rows], np.int8), reason, np.array([r.sensor for r in rows], np.int32), ts, span,
+            np.array([r.n for r in rows], np.int64).reshape(-1, 3), np.array([r.seq or 0 for r in rows], np.int64),
+            np.array([r.seq is not None for r in rows], np.uint8), pane, pane + 10_000, np.minimum(ts + span, record),
+            np.full(SENSORS, self.delay_s * 1000, np.int64), np.full(SENSORS, self.reporting, np.int8),
+            np.full(SENSORS, 20_000, np.int64), self.told,
+        )  # fmt: skip
+        return reason.tolist()
+
+    @property
+    def w(self) -> float:
+        return float(self.table.watermark) / 1000
+
+    def panes(self, until: float = 1e9) -> list[list[int]]:
+        rows = np.frombuffer(self.table.take(round(until * 1000)), np.int64).reshape(-1, 9)
+        return sorted([start // 1000, close // 1000, *rest] for start, close, *rest in rows.tolist())
+
+    def covers(self) -> list[list[int]]:
+        rows = np.frombuffer(self.table.covers(), np.int64).reshape(-1, 3)
+        return sorted([s, start // 1000, end // 1000] for s, start, end in rows.tolist())
+
+
+@pytest.fixture(params=TABLES)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def cross(ts: float, **rest: Any) -> Row:
+    return Row(CROSS, ts, **rest)
+
+
+def test_nothing_is_known_before_the_first_record(kind: str) -> None:
+    log = Log(kind)
+    assert (log.table.watermark, log.table.first_watermark) == (NO_TIME, NO_TIME)
+    log.add(cross(12), cross(31))
+    assert (log.w, log.table.first_watermark) == (26, 7_000)
+
+
+def test_a_pane_is_open_until_w_reaches_its_end(kind: str) -> None:
+    # log   ──12──────14.999───8───────15───────9───▶
+    # W        7       9.999   9.999   10       10       [0, 10) closes at W = 10, not before
+    log = Log(kind)
+    assert log.add(cross(12), cross(14.999), cross(8), cross(15), cross(9)) == [0, 0, 0, 0, LATE]
+    assert log.panes() == [[0, 10, 0, 1, 0, 0, 1, 0, 0], [10, 20, 0, 3, 0, 0, 3, 0, 0]]
+
+
+def test_late_is_judged_before_the_record_moves_w(kind: str) -> None:
+    log = Log(kind)
+    assert log.add(cross(1), cross(99), cross(98), cross(80)) == [0, 0, 0, LATE]
+    assert log.w == 94
+
+
+def test_a_late_record_moves_nothing_and_is_told_under_w(kind: str) -> None:
+    log = Log(kind)
+    log.add(cross(50))
+    assert log.add(cross(3), cross(51)) == [LATE, 0]
+    assert log.told.tolist() == [45_000, 51_000]
+
+
+def test_a_delay_keeps_the_pane_open_longer(kind: str) -> None:
+    log = Log(kind, delay_s=20)
+    # [0, 10) closes at 30: open at W = 29, closed at W = 30
+    assert log.add(cross(34), cross(9), cross(35), cross(9)) == [0, 0, 0, LATE]
+    assert log.panes(29) == []
+    assert log.panes(30) == [[0, 30, 0, 1, 0, 0, 1, 0, 0]]
+
+
+def test_the_same_count_counts_once_while_its_pane_is_open(kind: str) -> None:
+    log = Log(kind)
+    one = Row(COUNT, 10, span=10, n=(3, 2, 1))
+    other = one._replace(n=(9, 9, 9))  # whatever its values
+    longer, elsewhere = one._replace(span=8), one._replace(sensor=1)
+    assert log.add(one, other, longer, elsewhere) == [0, DUPLICATE, 0, 0]
+    assert log.panes() == [[10, 20, 0, 6, 4, 2, 0, 0, 0], [10, 20, 1, 3, 2, 1, 0, 0, 0]]
+
+
+def test_the_same_cross_counts_once_by_its_seq(kind: str) -> None:
+    log = Log(kind)
+    assert log.add(*(cross(10, seq=s) for s in (7, 7, 8, 0, 0))) == [0, DUPLICATE, 0, 0, DUPLICATE]
+    assert log.add(cross(10, seq=7, sensor=1), cross(10.001, seq=7)) == [0, 0]
+
+
+def test_a_cross_without_seq_is_never_a_duplicate(kind: str) -> None:
+    log = Log(kind)
+    assert log.add(*[cross(10)] * 9) == [0] * 9
+    assert log.panes() == [[10, 20, 0, 9, 0, 0, 9, 0, 0]]
+
+
+def test_a_heartbeat_is_never_a_duplicate(kind: str) -> None:
+    assert Log(kind).add(*[Row(HEARTBEAT, 10, seq=7)] * 3) == [0] * 3
+
+
+def test_after_its_pane_has_closed_a_repeat_is_late_not_duplicate(kind: str) -> None:
+    log = Log(kind)
+    assert log.add(cross(5, seq=1), cross(40), cross(5, seq=1)) == [0, 0, LATE]
+
+
+def test_w_follows_the_lesser_of_ts_and_record_ts(kind: str) -> None:
+    log = Log(kind)
+    log.add(cross(50, record=20))  # a clock 30 s fast
+    assert log.w == 15
+    log.add(cross(21, record=900))  # a slow upload
+    assert log.w == 16
+    log.add(Row(COUNT, 20, span=10))  # enters with ts + span
+    assert log.w == 25
+
+
+def test_w_never_goes_back(kind: str) -> None:
+    log = Log(kind)
+    log.add(cross(50), cross(46), cross(49, record=3))
+    assert log.w == 45
+
+
+def test_a_tick_moves_w_and_nothing_else(kind: str) -> None:
+    log = Log(kind)
+    log.add(cross(12))
+    assert log.add(Row(TICK, 60), Row(TICK, 40)) == [0, 0]
+    assert log.told.tolist() == [NO_TIME, NO_TIME]
+    assert log.w == 55
+    assert log.add(cross(49)) == [LATE]
+    assert log.panes() == [[10, 20, 0, 1, 0, 0, 1, 0, 0]]
+
+
+def test_heartbeats_cover_twice_their_beat(kind: str) -> None:
+    log = Log(kind, reporting=BY_HEARTBEAT)
+    log.add(Row(HEARTBEAT, 10), cross(12), Row(COUNT, 10, span=10))
+    assert log.covers() == [[0, 10, 50]]
+    assert log.covers() == []
+
+
+def test_spans_cover_themselves(kind: str) -> None:
+    log = Log(kind, reporting=EVERY_SPAN)
+    log.add(Row(COUNT, 10, span=10), Row(HEARTBEAT, 12), cross(13))
+    assert log.covers() == [[0, 10, 20]]
+    # both belong to [10, 20), the pane of their middle; what lies before 10 covers only while [0, 10) is still open
+    log = Log(kind, reporting=EVERY_SPAN)
+    log.add(Row(COUNT, 8, span=10), cross(15.5), Row(COUNT, 8, span=9, sensor=1))
+    assert log.covers() == [[0, 8, 18], [1, 10, 17]]
+
+
+def test_take_gives_a_pane_once(kind: str) -> None:
+    log = Log(kind)
+    log.add(cross(5), cross(15, n=(0, 1, 0)), cross(18, n=(0, 0, 1)))
+    assert log.panes(10) == [[0, 10, 0, 1, 0, 0, 1, 0, 0]]
+    assert log.panes(10) == []
+    assert log.panes(20) == [[10, 20, 0, 0, 1, 1, 0, 1, 1]]
+
+
+def test_a_restart_remembers_panes_keys_and_w(kind: str) -> None:
+    log = Log(kind)
+    log.add(cross(31, seq=4), Row(COUNT, 30, span=10))
+    log.table = TABLES[kind](5_000, log.table.state())
+    assert log.add(cross(31, seq=4), Row(COUNT, 30, span=10), cross(24), cross(36)) == [DUPLICATE, DUPLICATE, LATE, 0]
+    assert log.panes() == [[30, 40, 0, 3, 0, 0, 2, 0, 0]]
+
+
+@pytest.mark.parametrize("fast", [15, 20, 55])
+def test_one_fast_clock_makes_nobody_late(kind: str, fast: int) -> None:
+    log = Log(kind)
+    rows = [
+        cross(now + (fast if sensor == 7 else 0), sensor=sensor, record=now)
+        for now, sensor in ((100 + i / 4, i % SENSORS) for i in range(1_200))
+    ]
+    assert log.add(*rows) == [0] * 1_200
+    assert log.w == 100 + 1_199 / 4 - 5
