@@ -145,12 +145,14 @@ class ClassFigures:
         parts = []
         for first, last in spans.tolist():
             self._next[code] = max(self._next[code], int(self._clock.floor(np.array([first], np.int64), code)[0]))
-            stop = min(until, int(self._clock.next(np.array([last], np.int64), code)[0]))
-            if self._next[code] < stop:
-                edges = self._clock.edges(self._next[code], stop, code)
+            stop = int(self._clock.next(np.array([last], np.int64), code)[0])
+            if self._next[code] < min(stop, until):
+                edges = self._clock.edges(self._next[code], min(stop, until), code)
                 edges = edges[edges <= until]
                 parts.append((edges[:-1], edges[1:]))
                 self._next[code] = int(edges[-1])
+            if self._next[code] < stop:
+                break  # the rest of this span comes first, later
         if not parts:
             return np.empty(0, np.int64), np.empty(0, np.int64)
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
