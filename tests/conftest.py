@@ -36,7 +36,8 @@ def _started(make: Callable[[Path], Service], directory: Path) -> Service:
     try:
         return make(directory).start()
     except ServiceError as error:
-        pytest.fail(str(error), pytrace=False)
+        reason = str(error)
+    pytest.fail(reason, pytrace=False)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ATTEMPTS = 3
+CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")  # Debian; Fedora
 # Below Linux's ephemeral range: a client that knocks at a dead server's ephemeral port can connect to itself.
 PORTS = range(20_000, 32_000)
 
@@ -30,6 +31,17 @@ def cache_dir() -> Path:
     path = Path(os.environ.get("HITONAMI_CACHE") or ROOT / ".cache").resolve()
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def trust_the_system() -> None:
+    """Let Python's and Node's clients trust the certificates the system trusts, beside their own lists.
+
+    Where a company's proxy signs with its own authority only the system knows it, and pip already asks there.
+    """
+    bundle = next((path for path in CERTIFICATES if os.path.exists(path)), None)
+    if bundle is not None:
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", bundle)
+        os.environ.setdefault("NODE_EXTRA_CA_CERTS", bundle)
 
 
 def fetched(name: str, fetch: Callable[[Path], None], sentence: str) -> Path:

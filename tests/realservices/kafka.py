@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from tests.realservices.cache import ServiceError, cache_dir, fetched, free_port
+from tests.realservices.cache import ServiceError, fetched, free_port, trust_the_system
 from tests.realservices.process import Process
 
 VERSION = "4.4.0"
@@ -30,13 +30,13 @@ def _fetch(target: Path) -> None:
     from jgo.env import EnvironmentBuilder, LinkStrategy
     from jgo.maven import MavenContext
 
-    work = cache_dir() / "kafka" / "maven"
+    trust_the_system()
+    work = target / "maven"
     context = MavenContext(repo_cache=work / "repository", timeout=60)
     builder = EnvironmentBuilder(context=context, cache_dir=work / "environments", link_strategy=LinkStrategy.COPY)
     environment = builder.from_endpoint(COORDINATES)
     found = sorted(Path(environment.path).rglob("*.jar"))  # its classpath lists only two of them
     if len(found) < LEAST_JARS or any(jar.stat().st_size == 0 for jar in found):
-        shutil.rmtree(work, ignore_errors=True)
         raise ServiceError(f"only {len(found)} whole jars of at least {LEAST_JARS}")
     for jar in found:
         shutil.copyfile(jar, target / jar.name)
