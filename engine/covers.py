@@ -7,6 +7,7 @@ import numpy as np
 from engine.model import END, HOUR, I64, LENGTH_MS
 from engine.partial import COVER_COLUMNS
 from engine.registry import Tables
+from engine.rows import joined, summed
 
 
 def union(spans: I64) -> I64:
@@ -21,7 +22,7 @@ def union(spans: I64) -> I64:
     step = int(end.max()) - base + 1
     group = np.cumsum(first_of_sensor) - 1
     if (int(group[-1]) + 1) * step > 2**62:  # wild times: the shift would overflow, go sensor by sensor
-        return np.concatenate([union_of_one(spans[group == g]) for g in range(int(group[-1]) + 1)])
+        return np.concatenate([_union_of_one(spans[group == g]) for g in range(int(group[-1]) + 1)])
     reach = np.maximum.accumulate(end - base + group * step) - group * step + base
     opens = first_of_sensor | np.append(True, start[1:] > reach[:-1])
     heads = np.flatnonzero(opens)
@@ -30,13 +31,10 @@ def union(spans: I64) -> I64:
     return out[out[:, 1] < out[:, 2]]
 
 
-def union_of_one(spans: I64) -> I64:
-    """Union of the spans of one sensor, sorted by start."""
-    reach = np.maximum.accumulate(spans[:, 2])
-    heads = np.flatnonzero(np.append(True, spans[1:, 1] > reach[:-1]))
-    tails = np.append(heads[1:], len(spans)) - 1
-    out = np.column_stack([spans[heads, 0], spans[heads, 1], reach[tails]])
-    return out[out[:, 1] < out[:, 2]]
+def _union_of_one(spans: I64) -> I64:
+    one = joined(spans[:, 1:], 0)
+    one = one[one[:, 0] < one[:, 1]]
+    return np.column_stack([np.full(len(one), spans[0, 0]), one])
 
 
 def split(spans: I64, tables: Tables, w: int) -> tuple[I64, I64]:
@@ -62,12 +60,7 @@ def split(spans: I64, tables: Tables, w: int) -> tuple[I64, I64]:
     parts = []
     for code in np.unique(leaf).tolist():
         parts.append(_by_pane(behind[leaf == code], code, tables))
-    rows = np.concatenate(parts)
-    rows = rows[np.lexsort((rows[:, 0], rows[:, 2]))]
-    heads = np.flatnonzero(np.append(True, (np.diff(rows[:, 0]) != 0) | (np.diff(rows[:, 2]) != 0)))
-    out = rows[heads]
-    out[:, 3] = np.add.reduceat(rows[:, 3], heads)
-    return ahead, out
+    return ahead, summed(np.concatenate(parts), (2, 0), 3)
 
 
 def _open_from(sensor: I64, tables: Tables, w: int) -> I64:

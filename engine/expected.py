@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from engine.model import END, I64, ON_CHANGE, TS_MAX, TS_MIN
 from engine.registry import Tables
+from engine.rows import joined
 
 _EDGE_MS = 86_400_000  # approvals beyond all event times are cut to this far outside of them
 
@@ -33,9 +34,13 @@ class Expected:
             else:
                 name = f"group {sensor.group}" if sensor.group else f"sensor {row}"
                 lanes.setdefault((gate, name), []).extend(spans)
-        told = [(gate, *span) for (gate, _), spans in lanes.items() for span in _merged(spans)]
+        told = [
+            (gate, start, end)
+            for (gate, _), spans in lanes.items()
+            for start, end in joined(np.array(spans, np.int64).reshape(-1, 2), 0).tolist()
+            if start < end
+        ]
         self._told, self._silent = _Spans(told, self.gates), _Spans(silent, self.gates)
-        self.reporting = bool(told)
 
     def over(self, starts: I64, ends: I64) -> tuple[I64, NDArray[np.bool_]]:
         """For windows [starts, ends) (w,): expected sensor time in ms (w, gates), and where on_change sensors stood."""
@@ -82,13 +87,3 @@ def _rounded(tables: Tables, leaf: int, start: int, end: int) -> tuple[int, int]
     floor = tables.zone_clock.floor(edges, leaf)
     up = np.where(floor == edges, edges, tables.zone_clock.next(edges, leaf))
     return int(up[0]), END if end == END else int(up[1])
-
-
-def _merged(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    out: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
-        if out and start <= out[-1][1]:
-            out[-1] = (out[-1][0], max(end, out[-1][1]))
-        elif start < end:
-            out.append((start, end))
-    return out

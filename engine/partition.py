@@ -30,6 +30,7 @@ from engine.model import (
 )
 from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
 from engine.registry import Tables
+from engine.rejects import named
 
 _STATE = 1  # version of the snapshot
 
@@ -231,7 +232,7 @@ class Partition:
 
     def rejected_by_reason(self) -> Mapping[str, int]:
         """Exact rejects by reason word, without zeros."""
-        return {REASONS[code]: n for code, n in enumerate(self.rejected.tolist()) if n}
+        return named(self.rejected)
 
 
 def sensor_shards(tables: Tables, shards: int) -> I32:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from engine import kernels
 from engine.model import CELL_MS, END, HOUR, I64, REASONS, Released
 from engine.registry import Tables
+from engine.rows import summed
 
 _NO_SENSOR = ""  # rejects of no known sensor: an id that is not in the registry is never stored
 
@@ -28,7 +29,7 @@ class Rejects:
         """Take in closed cells, rows (cell_ms, sensor, reason, n) in time order; returns what may be shown now."""
         if not len(rows):
             return {}
-        rows = _summed(rows)  # of several partitions: one pane of a chain is one entry
+        rows = summed(rows, (0, 1, 2), 3)  # of several partitions: one pane of a chain is one entry
         chain = np.array([self._chain(s, r) for s, r in rows[:, 1:3].tolist()], np.int32)
         m = len(rows)
         start, n = np.ascontiguousarray(rows[:, 0]), np.ascontiguousarray(rows[:, 3])
@@ -81,9 +82,6 @@ class Rejects:
         self._chains, self._rest, self._since, self._hours = state  # type: ignore[assignment]
 
 
-def _summed(rows: I64) -> I64:
-    """Rows (cell_ms, sensor, reason, n), ordered and one per cell, sensor and reason."""
-    keys, place = np.unique(rows[:, :3], axis=0, return_inverse=True)
-    n = np.zeros(len(keys), np.int64)
-    np.add.at(n, place.ravel(), rows[:, 3])
-    return np.column_stack([keys, n])
+def named(counts: I64) -> dict[str, int]:
+    """Counts by reason code, one per REASONS, as counts by reason word, without zeros."""
+    return {REASONS[code]: n for code, n in enumerate(counts.tolist()) if n}

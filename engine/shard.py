@@ -18,7 +18,8 @@ from engine.model import CELL_MS, DIRECTION_COUNT, END, GAP_MS, I64, NO_TIME, RE
 from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
 from engine.partition import shard_of
 from engine.registry import Tables, classes
-from engine.rejects import Rejects
+from engine.rejects import Rejects, named
+from engine.rows import joined, summed
 from engine.zones import Share, shares
 
 _STATE = 1  # version of the snapshot
@@ -88,7 +89,7 @@ class Shard:
 
     def _close(self, w: int, out: Outcome) -> None:
         unit = f"{self.number:02d}/{self.watermark}-{w}"
-        self._spans = merged_spans(np.concatenate([self._spans, self._waiting.active(w)]))
+        self._spans = joined(np.concatenate([self._spans, self._waiting.active(w)]), GAP_MS)
         if len(self._spans):
             out.first_ms, out.last_ms = int(self._spans[0, 0]), int(self._spans[-1, 1])
         panes, covered, rejects = self._waiting.ready(w)
@@ -182,7 +183,7 @@ class _Sums:
     """Closed panes and covers of all sensors, summed over partitions: one row per (pane, sensor)."""
 
     def __init__(self, panes: I64, covers: I64) -> None:
-        self.panes, self.covers = _summed(panes, 3), _summed(covers, 3)
+        self.panes, self.covers = summed(panes, (0, 2), 3), summed(covers, (0, 2), 3)
 
 
 class _Class:
@@ -214,11 +215,10 @@ class _Class:
         people = panes[:, 3:6]
         row, direction = np.nonzero(people)
         chain = self._local[panes[row, 2]] * DIRECTION_COUNT + direction
-        start, end = panes[row, 0], panes[row, 1] - self.delay_ms
-        order = np.lexsort((chain, start))
-        chain, start, end = chain[order], start[order], end[order]
-        n, crossed = people[row, direction][order], panes[row, 6 + direction][order]
-        chain, start, end, n, crossed = _by_chain(chain, start, end, n, crossed)
+        lanes = np.column_stack(
+            [panes[row, 0], panes[row, 1] - self.delay_ms, chain, people[row, direction], panes[row, 6 + direction]]
+        )
+        start, end, chain, n, crossed = np.ascontiguousarray(summed(lanes, (0, 2), 3).T)
         m = len(chain)
         run_chain, out = np.empty(m, np.int32), [np.empty(m, np.int64) for _ in range(4)]
         runs = kernels.active().carry(
@@ -279,25 +279,6 @@ def _groups(tables: Tables, gates: list[int]) -> list[list[int]]:
     return [rows for rows in groups.values() if len(rows) > 1]
 
 
-def _by_chain(chain: I64, start: I64, end: I64, n: I64, crossed: I64) -> tuple[I64, I64, I64, I64, I64]:
-    """Sum neighbouring rows of one chain and pane (the lanes of a gate)."""
-    if len(chain) < 2:
-        return chain, start, end, n, crossed
-    heads = np.flatnonzero(np.append(True, (np.diff(chain) != 0) | (np.diff(start) != 0)))
-    return chain[heads], start[heads], end[heads], np.add.reduceat(n, heads), np.add.reduceat(crossed, heads)
-
-
-def _summed(rows: I64, first: int) -> I64:
-    """Rows (pane, close, sensor, values from column ``first`` on): one per (pane, sensor), values added."""
-    if len(rows) < 2:
-        return rows
-    rows = rows[np.lexsort((rows[:, 2], rows[:, 0]))]
-    heads = np.flatnonzero(np.append(True, (np.diff(rows[:, 0]) != 0) | (np.diff(rows[:, 2]) != 0)))
-    out = rows[heads]
-    out[:, first:] = np.add.reduceat(rows[:, first:], heads, axis=0)
-    return out
-
-
 def _parted(parts: list[I64], columns: int, by: int, w: int) -> tuple[I64, list[I64]]:
     if not parts:
         return np.empty((0, columns), np.int64), []
@@ -325,18 +306,6 @@ def _flow(blocks: list[Block], tables: Tables, unit: str) -> list[Released]:
 
 
 def _by_reason(rejects: I64) -> dict[str, int]:
-    out: dict[str, int] = {}
-    for reason, n in rejects[:, 2:4].tolist():
-        out[REASONS[reason]] = out.get(REASONS[reason], 0) + n
-    return out
-
-
-def merged_spans(spans: I64) -> I64:
-    """Union of activity spans (s, 2); spans at most GAP_MS apart are one."""
-    if len(spans) < 2:
-        return spans
-    spans = spans[np.argsort(spans[:, 0], kind="stable")]
-    reach = np.maximum.accumulate(spans[:, 1])
-    heads = np.flatnonzero(np.append(True, spans[1:, 0] - reach[:-1] > GAP_MS))
-    tails = np.append(heads[1:], len(spans)) - 1
-    return np.column_stack([spans[heads, 0], reach[tails]])
+    counts = np.zeros(len(REASONS), np.int64)
+    np.add.at(counts, rejects[:, 2], rejects[:, 3])
+    return named(counts)
