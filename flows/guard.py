@@ -6,12 +6,13 @@ then the process ends at once with the error's exit code. What was not committed
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import ParamSpec, TypeVar
 
@@ -21,7 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 stop = threading.Event()  # set by SIGTERM and SIGINT: sources end at their next call, windows stay open
-_before_exit: list[Callable[[], None]] = []
+_at_failure: list[Callable[[], None]] = []
 
 
 def on_signals() -> None:
@@ -34,9 +35,14 @@ def on_signals() -> None:
         signal.signal(number, set_flag)
 
 
-def before_exit(work: Callable[[], None]) -> None:
-    """Have ``work`` done before a failing callback ends the process (end children, for example)."""
-    _before_exit.append(work)
+@contextlib.contextmanager
+def on_failure(work: Callable[[], None]) -> Iterator[None]:
+    """Have ``work`` done when a callback fails inside this block, before the process ends."""
+    _at_failure.append(work)
+    try:
+        yield
+    finally:
+        _at_failure.remove(work)
 
 
 def fail(error: BaseException) -> None:
@@ -50,8 +56,9 @@ def fail(error: BaseException) -> None:
         place = f" at {os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}" if at is not None else ""
         line, code = f"internal error: {type(error).__name__}{place}", 1
     print(f"hitonami: {line}", file=sys.stderr, flush=True)
-    for work in _before_exit:
-        work()
+    for work in _at_failure:
+        with contextlib.suppress(Exception):  # the process ends all the same, with the first message only
+            work()
     sys.stdout.flush()
     os._exit(code)
 

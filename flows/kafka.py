@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import (
     OFFSET_BEGINNING,
+    OFFSET_END,
     Consumer,
     KafkaError,
     KafkaException,
@@ -24,9 +26,13 @@ from engine.errors import BadInput, ServiceUnreachable
 from engine.model import I64, Payloads
 
 TOPIC = "people"
+BEGINNING, LATEST = OFFSET_BEGINNING, OFFSET_END  # offsets of no number: the first record, the next one to come
 _REACH_S = 10.0
 _POLL = 20_000  # messages per poll
 _HELD_BYTES = 32 << 20  # polled and not yet taken, all partitions together
+_log = logging.getLogger("hitonami.kafka")  # librdkafka's own lines would be a second message to every error
+_log.addHandler(logging.NullHandler())
+_log.propagate = False
 
 
 class Cluster:
@@ -37,12 +43,12 @@ class Cluster:
         self.settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "log_level": 2,
-            "logger": _silent(),
+            "logger": _log,
             "error_cb": lambda _error: None,
             **(settings or {}),
         }
 
-    def consumer(self, **more: Any) -> Consumer:
+    def consumer(self) -> Consumer:
         """A consumer for ``assign``; its group is never used. Raises BadInput for settings librdkafka refuses."""
         made: Consumer = _made(
             Consumer,
@@ -56,14 +62,13 @@ class Cluster:
                 "fetch.wait.max.ms": 50,
                 "queued.max.messages.kbytes": 65536,
                 **self.settings,
-                **more,
             },
         )
         return made
 
-    def producer(self, **more: Any) -> Producer:
+    def producer(self) -> Producer:
         """A producer. Raises BadInput for settings librdkafka refuses."""
-        made: Producer = _made(Producer, {"linger.ms": 0, "message.timeout.ms": 5000, **self.settings, **more})
+        made: Producer = _made(Producer, {"linger.ms": 0, "message.timeout.ms": 5000, **self.settings})
         return made
 
     def partitions(self) -> int:
@@ -204,18 +209,6 @@ def _made(kind: Any, settings: dict[str, Any]) -> Any:
         return kind(settings)
     except (KafkaException, ValueError, TypeError):
         raise BadInput("Kafka: the client refuses a setting of --kafka-config") from None
-
-
-def _silent() -> Any:
-    import logging
-
-    logger = logging.getLogger("hitonami.kafka")
-    logger.addHandler(logging.NullHandler())
-    logger.propagate = False
-    return logger
-
-
-BEGINNING = OFFSET_BEGINNING
 
 
 def topic_settings(cluster: Cluster) -> dict[str, str]:

@@ -20,6 +20,11 @@ from engine.errors import BadInput, UsageError
 _OWNER = "hitonami.json"
 
 
+def holds_state(directory: Path) -> bool:
+    """Whether ``directory`` is the recovery directory of a run."""
+    return (directory / _OWNER).exists()
+
+
 def open_recovery(directory: Path, owner: Mapping[str, str]) -> tuple[RecoveryConfig, bool]:
     """Prepare ``directory`` (made 0700 where it is missing) for the run described by ``owner``.
 
@@ -30,7 +35,7 @@ def open_recovery(directory: Path, owner: Mapping[str, str]) -> tuple[RecoveryCo
         directory.mkdir(parents=True, exist_ok=True)
         os.chmod(directory, 0o700)
         known = directory / _OWNER
-        if known.exists():
+        if holds_state(directory):
             before = json.loads(known.read_text())
             differs = [name for name, value in owner.items() if before.get(name) != value]
             if differs:

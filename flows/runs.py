@@ -6,20 +6,23 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from engine import kernels
 from engine.config import Config
 from engine.errors import UsageError
-from engine.model import END, LEAVES, NO_TIME
+from engine.model import END, LEAVES, NO_TIME, REASONS
 from engine.registry import Registry, Tables, longest_delay_ms
+from engine.rejects import named
 from flows import guard
 from flows.dump import DumpWriter
-from flows.kafka import BEGINNING, Cluster, Reader
+from flows.kafka import BEGINNING, LATEST, Cluster, Reader
 from flows.logs import open_logs
 from flows.people import ALL, dataflow, execute
-from flows.recovery import open_recovery
+from flows.recovery import holds_state, open_recovery
 from flows.source import FileSource, KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, Span, StoreSink
 from sinks.clickhouse.runs import Run
@@ -115,9 +118,9 @@ def _replay(
     span = None if from_ms == NO_TIME and to_ms == END else Span(parts.tables.zone_clock, from_ms, to_ms)
     keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
     sink = StoreSink(setup.store, row, keys, bulk=True, span=span)
-    guard.before_exit(lambda: row.end("failed"))
     if partitions:
-        execute(dataflow(source, sink, parts, partitions, setup.config), None)
+        with guard.on_failure(lambda: row.end("failed")):
+            execute(dataflow(source, sink, parts, partitions, setup.config), None)
     summary = _summary(setup, parts, begun, finished=not guard.stop.is_set())
     _judge(setup, row, summary)
     row.end("finished" if summary.finished else "stopped")
@@ -135,7 +138,7 @@ def _judge(setup: Setup, row: RunRow, summary: Summary) -> None:
     others = setup.store.overlapping_runs(row.run.leaves, summary.first_ms, summary.last_ms)
     mine = (row.run.config_hash, row.run.registry_hash, row.run.first_ms)
     if any(o.run_id != row.run.run_id and (o.config_hash, o.registry_hash, o.first_ms) != mine for o in others):
-        row.run = Run(**{**row.run.__dict__, "kind": "workbench"})
+        row.run = replace(row.run, kind="workbench")
 
 
 def run_live(
@@ -157,16 +160,16 @@ def run_live(
         "number of shards": str(LIVE_SHARDS),
     }
     known = setup.store.run(setup.run_id)
-    if known is not None and not (recovery / "hitonami.json").exists():
+    if known is not None and not holds_state(recovery):
         raise UsageError(f"run {setup.run_id} is in the store, but {recovery} holds no state of it: take another id")
     config, resumes = open_recovery(recovery, owner)
     if resumes and start != "stored" and known is not None:
         raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
     run = _run(setup, tables, "live") if known is None else known
-    row = RunRow(setup.store, Run(**{**run.__dict__, "state": "running"}))
+    row = RunRow(setup.store, replace(run, state="running"))
     setup.store.start_run(row.run)
     parts = Parts(tables, setup.config["time", "bound_ms"], LIVE_SHARDS, setup.letters, cluster.topic)
-    offset = -1 if start == "latest" else BEGINNING  # -1: librdkafka's logical end
+    offset = LATEST if start == "latest" else BEGINNING
     source = KafkaSource(parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], start=offset)
     keys = [shard_key(s) for s in range(LIVE_SHARDS)] + [ALL]
     sink = StoreSink(setup.store, row, keys, bulk=False, span=None)
@@ -253,17 +256,14 @@ def _run(setup: Setup, tables: Tables, kind: str) -> Run:
 
 
 def _summary(setup: Setup, parts: Parts, begun: float, *, finished: bool) -> Summary:
-    rejected: dict[str, int] = {}
-    for part in parts.all.values():
-        for reason, n in part.rejected_by_reason().items():
-            rejected[reason] = rejected.get(reason, 0) + n
+    rejected = sum((p.rejected for p in parts.all.values()), np.zeros(len(REASONS), np.int64))
     first = min((p.first_ms for p in parts.all.values()), default=END)
     last = max((p.last_ms for p in parts.all.values()), default=NO_TIME)
     return Summary(
         setup.run_id,
         sum(p.read for p in parts.all.values()),
         sum(p.accepted for p in parts.all.values()),
-        rejected,
+        named(rejected),
         first if first != END else None,
         last if last != NO_TIME else None,
         time.monotonic() - begun,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -54,25 +55,26 @@ class RunRow:
     def __init__(self, store: Store, run: Run) -> None:
         self._store, self.run = store, run
 
-    def put(self, progress: Progress, first_ms: int | None, last_ms: int | None, state: str = "running") -> None:
+    def put(self, progress: Progress, first_ms: int | None, last_ms: int | None) -> None:
         """Store how far the run has come (PRIVACY.md R6: released counters only)."""
-        self.run = replace(
-            self.run,
+        self._change(
             closed_ms=progress.closed_ms,
             read=progress.read,
             accepted=progress.accepted,
             rejected=dict(progress.rejected),
             first_ms=first_ms,
             last_ms=last_ms,
-            state=state,
-            updated_ms=max(int(time.time() * 1000), self.run.updated_ms + 1),
         )
         retried(lambda: self._store.update_run(self.run))
 
     def end(self, state: str) -> None:
         """Store that the run has ended as ``state``."""
-        self.run = replace(self.run, state=state, updated_ms=max(int(time.time() * 1000), self.run.updated_ms + 1))
+        self._change(state=state)
         self._store.update_run(self.run)
+
+    def _change(self, **columns: Any) -> None:
+        updated_ms = max(int(time.time() * 1000), self.run.updated_ms + 1)  # of two rows the later counts
+        self.run = replace(self.run, updated_ms=updated_ms, **columns)
 
 
 @dataclass(frozen=True, slots=True)

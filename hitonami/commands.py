@@ -10,18 +10,18 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from engine import kernels
 from engine.config import Config
 from engine.errors import CheckFailed, HitonamiError, UsageError
-from engine.model import END, LENGTH_MS, NO_TIME, WINDOWS
+from engine.model import END, NO_TIME, WINDOWS
 from engine.timezone import TimeZone
-from hitonami.common import opened, out, say, span_of
+from hitonami.common import StoreOption, known_run, opened, out, say, span_of
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 
-StoreOption = Annotated[str, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")]
 runs = typer.Typer(help="Runs in a store.", no_args_is_help=True, rich_markup_mode=None)
 schema = typer.Typer(help="Tables of a store.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -39,7 +39,7 @@ def verify(
     """
     from_ms, to_ms = span_of(from_, to)
     with opened(store) as held:
-        a, b = _known(held, run_id), _known(held, against)
+        a, b = known_run(held, run_id), known_run(held, against)
         times = {
             "start_ms": None if from_ms == NO_TIME else from_ms,
             "end_ms": None if to_ms == END else to_ms,
@@ -57,24 +57,10 @@ def verify(
             raise CheckFailed("no window is closed in both")
 
 
-def _known(store: Store, run_id: str) -> Run:
-    run = store.run(run_id)
-    if run is None:
-        raise UsageError(f"no run {run_id} in the store")
-    return run
-
-
 def _closed(run: Run, label: str, start_ms: int) -> bool:
-    code = WINDOWS.index(label)
-    if run.closed_ms == END:
-        return True
-    if code < 4:
-        end = start_ms + LENGTH_MS[code]
-    else:
-        import numpy as np
-
-        end = int(TimeZone(run.timezone).next(np.array([start_ms], np.int64), code)[0])
-    return end + run.gate_delay_ms <= run.closed_ms
+    """Whether all gates of a run have closed the window."""
+    end = TimeZone(run.timezone).next(np.array([start_ms], np.int64), WINDOWS.index(label))
+    return run.closed_ms == END or int(end[0]) + run.gate_delay_ms <= run.closed_ms
 
 
 def audit(
@@ -91,7 +77,7 @@ def audit(
     with opened(store) as held:
         stored = [run.run_id for run in held.runs()]
         if run_id is not None:
-            _known(held, run_id)
+            known_run(held, run_id)
         chosen = stored if all_runs else [run_id] if run_id is not None else stored[-1:]
         report = audit_rule()
         report.add(audit_store(held, chosen, all_runs))
@@ -207,7 +193,7 @@ def runs_drop(run_id: Annotated[str, typer.Argument(help="The run to remove.")],
     Example: hitonami runs drop monday --store chdb:///tmp/figures
     """
     with opened(store) as held:
-        if _known(held, run_id).kind == "live":
+        if known_run(held, run_id).kind == "live":
             raise UsageError(f"{run_id} is a live run: what it published stays")
         held.drop_run(run_id)
 

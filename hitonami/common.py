@@ -7,15 +7,19 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from engine import rfc3339
 from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME
+from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 
+StoreOption = Annotated[str, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")]
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 level = {"verbosity": 0}  # -q lowers it, -v raises it
@@ -48,6 +52,14 @@ def opened(url: str) -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+def known_run(store: Store, run_id: str) -> Run:
+    """The run of that id. Raises UsageError where there is none."""
+    run = store.run(run_id)
+    if run is None:
+        raise UsageError(f"no run {run_id} in the store")
+    return run
 
 
 def kafka_settings(path: Path | None) -> dict[str, str]:
@@ -84,13 +96,13 @@ def progress() -> Iterator[Callable[[str, float], None]]:
     )
     lock = threading.Lock()
     with Progress(*columns, console=err, transient=True) as bar:
-        tasks: dict[str, object] = {}
+        tasks: dict[str, TaskID] = {}
 
         def tell(what: str, share: float) -> None:
             with lock:
                 if what not in tasks:
                     tasks[what] = bar.add_task(what, total=1.0)
-                bar.update(tasks[what], completed=share)  # type: ignore[arg-type]
+                bar.update(tasks[what], completed=share)
 
         yield tell
 

@@ -20,7 +20,7 @@ from flows.kafka import Cluster
 from flows.runs import Setup, run_live
 from hitonami import __version__
 from hitonami.common import opened, out
-from hitonami.embedded import broker, end_with_parent
+from hitonami.embedded import broker, end, end_with_parent
 from sinks.deadletter import DeadLetters, FileTarget
 
 
@@ -57,12 +57,7 @@ def demo() -> None:
                     on_start=lambda: out.print(server.url, markup=False),
                 )
             finally:
-                loader.terminate()
+                end(loader)
                 server.stop()
-                try:
-                    loader.wait(2)
-                except subprocess.TimeoutExpired:
-                    loader.kill()
-                    loader.wait()
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -21,6 +21,16 @@ def end_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Ask a child to end, and make it end when it takes longer than 2 s."""
+    process.terminate()
+    try:
+        process.wait(2)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def free_port() -> int:
     """A TCP port of loopback that is free now."""
     with socket.socket() as probe:
@@ -59,12 +69,7 @@ def broker() -> Iterator[str]:
         _wait(address, process)
         yield address
     finally:
-        process.terminate()
-        try:
-            process.wait(2)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:

@@ -12,7 +12,7 @@ from engine import registry as registries
 from engine import registry_new
 from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME, PRODUCTS, WINDOWS
-from hitonami.common import opened, out, say, span_of
+from hitonami.common import StoreOption, known_run, opened, out, say, span_of
 from sinks import files
 
 registry = typer.Typer(help="Registries: check one, make one.", no_args_is_help=True, rich_markup_mode=None)
@@ -20,7 +20,7 @@ registry = typer.Typer(help="Registries: check one, make one.", no_args_is_help=
 
 def export(
     product: Annotated[str, typer.Argument(help="runs_of_flow, flow, zones or rejects.")],
-    store: Annotated[str, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")],
+    store: StoreOption,
     run_id: Annotated[str, typer.Option("--run-id", help="The run.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],
     window: Annotated[str | None, typer.Option("--window", help="One window length; all where not given.")] = None,
@@ -41,9 +41,7 @@ def export(
         raise UsageError(f"--window: one of {', '.join(WINDOWS)}, for products with windows")
     from_ms, to_ms = span_of(from_, to)
     with opened(store) as held:
-        run = held.run(run_id)
-        if run is None:
-            raise UsageError(f"no run {run_id} in the store")
+        run = known_run(held, run_id)
         if run.kind == "workbench" and not workbench:
             raise UsageError(f"{run_id} is a workbench run, a second release: --workbench exports it all the same")
         table = held.rows(

@@ -16,7 +16,7 @@ from flows import guard
 from flows.kafka import Cluster
 from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka, run_live
 from hitonami import __version__
-from hitonami.common import kafka_settings, opened, out, progress, say, span_of
+from hitonami.common import StoreOption, kafka_settings, opened, out, progress, say, span_of
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
 
@@ -24,7 +24,6 @@ KafkaOption = Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT",
 KafkaConfig = Annotated[
     Path | None, typer.Option("--kafka-config", help="librdkafka settings, key = value per line (TLS, SASL).")
 ]
-StoreOption = Annotated[str, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")]
 RegistryOption = Annotated[Path, typer.Option("--registry", help="Registry file (JSON).")]
 ConfigOption = Annotated[Path | None, typer.Option("--config", help="Settings (TOML); see doctor --config.")]
 FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="Event time, RFC 3339 with offset.")]
@@ -189,10 +188,7 @@ def load(
 
 def _letters(path: Path | None, cluster: Cluster | None) -> DeadLetters | None:
     if path is not None:
-        try:
-            return DeadLetters(FileTarget(path))
-        except OSError as error:
-            raise BadInput(f"{path}: {error.strerror}") from None
+        return DeadLetters(FileTarget(path))
     return DeadLetters(KafkaTarget(cluster.settings, "rejects")) if cluster is not None else None
 
 
