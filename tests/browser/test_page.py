@@ -148,6 +148,24 @@ def test_nothing_shifts_while_figures_come_and_grow(page: Page, served: Served, 
     assert page.evaluate("window.shifts") == []
 
 
+def test_the_header_stands_before_its_words_come(page: Page, served: Served, store: FakeStore):
+    page.add_init_script(
+        """window.moved = [];
+        new PerformanceObserver(list => { for (const e of list.getEntries()) window.moved.push(
+            ...e.sources.filter(s => (s.node?.closest ? s.node : s.node?.parentElement)?.closest('header'))
+              .map(s => s.node.nodeName)); })
+          .observe({type: 'layout-shift', buffered: true});"""
+    )
+    store.broken = True
+    page.goto(served(store).url)
+    expect(page.locator("#trouble")).not_to_be_empty()
+    page.wait_for_timeout(300)  # painted without words
+    store.broken = False
+    expect(page.locator("#mode")).to_have_text("● 現在 実行中")
+    page.wait_for_timeout(300)  # and with them
+    assert page.evaluate("window.moved") == []
+
+
 def test_the_policy_blocks_foreign_and_inline(page: Page, served: Served, store: FakeStore):
     answer = page.goto(served(store).url)
     assert answer is not None and answer.headers["content-security-policy"].startswith("default-src 'none'")
