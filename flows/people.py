@@ -85,7 +85,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
 
     @guarded
     def on_batch(self, values: list[Told]) -> tuple[Iterable[object], bool]:
-        run, before = self._state, (min(self._state.watermark.values()), self._state.accepted)
+        run, before = self._state, self._shown()
         done = []
         for told in values:
             run.watermark[told.shard] = told.watermark
@@ -99,11 +99,19 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         if done:
             unit = f"all/{done[0][0]}-{done[0][1]}/{done[-1][0]}-{done[-1][1]}"
             out.append(zone_rows(done, self._tables, self._threshold, unit))
-        if (closed, run.accepted) != before:
+        if self._shown() != before:
             known = run.last_ms != NO_TIME
             progress = Progress(closed, run.accepted, dict(run.rejected))
             out.append(Advance(progress, run.first_ms if known else None, run.last_ms if known else None))
         return [*out, TICK], False
+
+    def _shown(self) -> tuple[object, ...]:
+        """What the live counters are made of: a change of any of it is told at once, be it rejects alone.
+
+        Shards come one by one: the slowest, which moves ``closed``, may be far behind the rejects of the others.
+        """
+        run = self._state
+        return min(run.watermark.values()), run.accepted, dict(run.rejected)
 
     @guarded
     def snapshot(self) -> bytes:
