@@ -26,7 +26,7 @@ IGNORED = "trap '' INT; exec \"$@\""  # what a shell hands to a command it start
 )
 def test_it_ends_with_0_and_leaves_nothing(start: str, number: signal.Signals, tmp_path: Path) -> None:
     process = subprocess.Popen(
-        ["/bin/sh", "-c", start, "sh", sys.executable, "-m", "hitonami.cli", "demo"],
+        ["/bin/sh", "-c", start, "sh", sys.executable, "-m", "hitonami", "demo"],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         stdin=subprocess.DEVNULL,
@@ -51,3 +51,30 @@ def test_it_ends_with_0_and_leaves_nothing(start: str, number: signal.Signals, t
     psutil.wait_procs(children, timeout=5)
     assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("command", "code"), [("demo", 0), ("audit", 130)])
+def test_it_can_be_stopped_while_it_loads(command: str, code: int, tmp_path: Path) -> None:
+    # the command line waits for a line before it loads on, so that the signal comes in the middle
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Wait:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'hitonami.cli':\n"
+        "            print('loading', flush=True)\n"
+        "            import time\n"
+        "            time.sleep(30)\n"
+        "sys.meta_path.insert(0, Wait())\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hitonami", command],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None and process.stdout.readline() == "loading\n"
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=20)
+    assert (process.returncode, rest) == (code, "")
