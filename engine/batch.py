@@ -11,15 +11,15 @@ from engine.decode import COLUMNS
 from engine.model import DIRECTION_COUNT, Events, Payloads
 
 
-def decode_events(payloads: Payloads, ids: Any) -> Events:
-    """All rows of ``payloads``; ``ids`` is the ``Ids`` of the active kernels over the registry's sensors.
+def decode_events(payloads: Payloads, ids: Any, first: int = 0) -> Events:
+    """All rows of ``payloads`` from message ``first`` on; ``ids``: ``Ids`` of the active kernels over the sensors.
 
     Raises ValueError where the arrays of ``payloads`` do not fit together.
     """
     decode = kernels.active().decode
-    room = len(payloads)  # enough for one object a message; arrays need more
+    room = len(payloads) - first  # enough for one object a message; arrays need more
     columns = {name: _empty(name, room) for name in COLUMNS}
-    filled = first = 0
+    filled = 0
     while True:
         free = [column[filled:] for column in columns.values()]
         first, rows = decode(payloads.data, payloads.starts, payloads.ends, payloads.record_ts, ids, *free, first)

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from engine.model import END, HOUR, I64, LENGTH_MS
 from engine.partial import COVER_COLUMNS
-from engine.registry import Tables
 from engine.rows import joined, summed
+from engine.tables import Tables
 
 
 def union(spans: I64) -> I64:

@@ -22,7 +22,7 @@ can be read; its other columns hold the defaults of engine.model.Events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,14 +73,17 @@ COLUMNS: Mapping[str, type[np.generic]] = {
 
 
 class Ids:
-    """Exact-match table of sensor ids: UTF-8 bytes -> their place in ``ids``.
+    """Exact-match table of sensor ids: UTF-8 bytes -> their place in ``ids``; None in it is a row without an id.
 
     Raises ValueError for an id of more than ID_BYTES bytes and for one that comes twice.
     """
 
-    def __init__(self, ids: list[bytes]) -> None:
+    def __init__(self, ids: Sequence[bytes | None]) -> None:
         self._rows: dict[bytes, int] = {}
+        self._size = len(ids)
         for row, sensor_id in enumerate(ids):
+            if sensor_id is None:
+                continue
             if len(sensor_id) > ID_BYTES:
                 raise ValueError(f"id {row} is longer than {ID_BYTES} bytes")
             if sensor_id in self._rows:
@@ -88,7 +91,7 @@ class Ids:
             self._rows[sensor_id] = row
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._size
 
     def find(self, id: bytes) -> int:
         """Row of the id, -1 where there is none."""

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import END, I64, ON_CHANGE, TS_MAX, TS_MIN
-from engine.registry import Tables
 from engine.rows import joined
+from engine.tables import Tables
 
 _EDGE_MS = 86_400_000  # approvals beyond all event times are cut to this far outside of them
 
@@ -24,7 +24,7 @@ class Expected:
         local = {g: i for i, g in enumerate(gates)}
         lanes: dict[tuple[int, str], list[tuple[int, int]]] = {}
         silent: list[tuple[int, int, int]] = []
-        for row, sensor in enumerate(tables.registry.sensors):
+        for row, sensor in zip(tables.sensor_row, tables.registry.sensors, strict=True):
             gate = local.get(int(tables.sensor_gate[row]))
             if gate is None:
                 continue

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +29,8 @@ from engine.model import (
     WINDOWS,
     Released,
 )
-from engine.registry import Tables
 from engine.release import window_rows
+from engine.tables import Tables
 
 F64 = NDArray[np.float64]
 _ROWS_AT_ONCE = 60_000  # rows of one block: bounds memory when a replay closes many windows at once
@@ -59,8 +60,9 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Flow figures of windows of one length (w,) × gates of one class (g,) × directions (3)."""
+    """Flow figures of windows of one length (w,) × gates of one class (g,) × directions (3), by one version."""
 
+    tables: Tables
     code: int
     starts: I64
     gates: I32
@@ -77,11 +79,11 @@ class ClassFigures:
     """Figures of the gates of one class of one shard; advanced with the watermark, kept in ``state()``."""
 
     def __init__(self, tables: Tables, gates: list[int], leaf: int, delay_ms: int, threshold: int) -> None:
-        self.tables, self.leaf, self.delay_ms, self.threshold = tables, leaf, delay_ms, threshold
+        self.leaf, self.delay_ms, self.threshold = leaf, delay_ms, threshold
         self.gates = np.array(gates, np.int32)
         self.codes = range(leaf, len(WINDOWS))
         self._clock = tables.zone_clock
-        self._expected = Expected(tables, gates, leaf)
+        self.use(tables)
         shape = (len(gates), DIRECTION_COUNT)
         self._chain_start = np.full(shape, NO_TIME, np.int64)  # counting began here: nobody before
         self._total = np.zeros(shape, np.int64)  # people in all released runs
@@ -90,9 +92,36 @@ class ClassFigures:
         self._held: dict[int, tuple[int, I64, I64]] = {}  # that start and the bounds there, once W has passed it
         self._covered: dict[int, dict[int, I64]] = {code: {} for code in self.codes}  # window start -> ms per gate
 
-    def begin(self, chain_start: I64) -> None:
-        """Tell where counting began, per gate and direction (g, 3), in ms."""
+    def use(self, tables: Tables) -> None:
+        """Let a version of the registry hold for the windows that come."""
+        self.tables = tables
+        known = self.gates < len(tables.gate_here)  # the others come with a later version
+        self._here = np.zeros(len(self.gates), np.bool_)
+        self._here[known] = tables.gate_here[self.gates[known]]
+        self._expected = Expected(tables, self.gates.tolist(), self.leaf)
+
+    def begin(self, chain_start: I64, first_window_ms: int = NO_TIME) -> None:
+        """Tell where counting began, per gate and direction (g, 3), in ms; and an instant of the first windows."""
         self._chain_start = chain_start
+        if first_window_ms != NO_TIME:
+            at = np.array([first_window_ms], np.int64)
+            self._next = {code: int(self._clock.floor(at, code)[0]) for code in self.codes}
+
+    def grow(self, gates: list[int], start_ms: int) -> None:
+        """Take in gates of a later version, counted from ``start_ms`` on; rows begin when it is used."""
+        self.gates = np.append(self.gates, np.array(gates, np.int32)).astype(np.int32)
+        self._here = np.append(self._here, np.zeros(len(gates), np.bool_))
+        more = (len(gates), DIRECTION_COUNT)
+        self._chain_start = np.concatenate([self._chain_start, np.full(more, start_ms, np.int64)])
+        self._total = np.concatenate([self._total, np.zeros(more, np.int64)])
+        self._last_end = np.concatenate([self._last_end, np.full(more, NO_TIME, np.int64)])
+        none = np.zeros(more, np.int64)
+        for code, (start, low, high) in self._held.items():
+            self._held[code] = start, np.concatenate([low, none]), np.concatenate([high, none])
+        for rows in self._covered.values():
+            for start, covered in rows.items():
+                rows[start] = np.append(covered, none[:, 0])
+        self._expected = Expected(self.tables, self.gates.tolist(), self.leaf)
 
     def cover(self, panes: I64, gates: I64, covered_ms: I64) -> None:
         """Add covered sensor time: rows of (pane start, local gate, ms)."""
@@ -185,9 +214,10 @@ class ClassFigures:
         coverage, expected = self._expected.coverage(covered, starts, ends)
         n, n_low, n_high, status = window_rows(low_a, high_a, low[to], high[to], self.threshold, coverage[:, :, None])
         self._held[code] = int(ends[-1]), low[to[-1]], high[to[-1]]
-        return Block(
-            code, starts, self.gates, n, n_low, n_high, status, coverage, np.minimum(covered, expected), expected
-        )
+        figures: list[Any] = [n, n_low, n_high, status, coverage, np.minimum(covered, expected), expected]
+        if not self._here.all():
+            figures = [of_gates[:, self._here] for of_gates in figures]
+        return Block(self.tables, code, starts, self.gates[self._here], *figures)
 
     def state(self) -> tuple[object, ...]:
         """Everything a later ``restore`` needs."""
@@ -204,8 +234,9 @@ def _picked(runs: Runs, which: NDArray[np.bool_]) -> Runs:
     return Runs(runs.chain[which], runs.start_ms[which], runs.end_ms[which], runs.n[which])
 
 
-def flow_rows(blocks: list[Block], tables: Tables, unit: str) -> Released:
-    """The product ``flow`` from blocks (at least one), ordered by block, window, gate and direction."""
+def flow_rows(blocks: list[Block], unit: str) -> Released:
+    """The product ``flow`` from blocks of one version (at least one), ordered by block, window, gate and direction."""
+    tables = blocks[0].tables
     columns: dict[str, list[NDArray[np.generic]]] = {}
     for block in blocks:
         shape = block.n.shape

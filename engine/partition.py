@@ -11,6 +11,8 @@ import numpy as np
 
 from engine import covers, kernels
 from engine.batch import decode_events
+from engine.book import Book, Records
+from engine.decode import COLUMNS
 from engine.errors import BadInput
 from engine.model import (
     CELL_MS,
@@ -28,19 +30,24 @@ from engine.model import (
     Events,
     Payloads,
 )
-from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
-from engine.registry import Tables
+from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, VERSION_COLUMNS, Partial
 from engine.rejects import named
+from engine.tables import Tables
+from engine.window import KEY_COLUMNS, KEY_SENSOR
 
 _STATE = 2  # version of the snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """What became of one batch: its rows and, per row, the reason it was refused for (0 = accepted or control)."""
+    """What became of one batch: its rows and, per row, the reason it was refused for (0 = accepted or control).
+
+    ``faults``: (message, why) of registry records that were no valid version; the log goes on with the one before.
+    """
 
     events: Events
     reason: U8
+    faults: list[tuple[int, str]]
 
 
 class Partition:
@@ -50,11 +57,12 @@ class Partition:
     Counters are exact and for the terminal only (PRIVACY.md R6): ``accepted``, ``rejected`` (by reason code).
     """
 
-    def __init__(self, number: int, tables: Tables, bound_ms: int, shards: int, state: bytes | None = None) -> None:
-        self.number, self.tables, self.shards = number, tables, shards
+    def __init__(self, number: int, book: Book, bound_ms: int, shards: int, state: bytes | None = None) -> None:
+        self.number, self.shards, self._book, self._bound_ms = number, shards, book, bound_ms
         self._kernels = kernels.active()
-        self._ids = self._kernels.Ids([i.encode() for i in tables.sensor_ids])
-        self._shard_of = sensor_shards(tables, shards)
+        self._sequence = book.start  # versions met so far
+        self._versions: list[tuple[int, str]] = []  # (W, hash) not told yet
+        self._records = Records()
         self.accepted = 0
         self.rejected = np.zeros(len(REASONS), np.int64)
         self.first_ms, self.last_ms = END, NO_TIME  # least and greatest instant of an accepted event
@@ -64,13 +72,13 @@ class Partition:
         self._rejects: dict[tuple[int, int, int], int] = {}  # (cell, sensor, reason) -> n not told yet
         self._covers: I64 = np.empty((0, 3), np.int64)  # covered spans not told yet
         # Per sensor: close of the earliest pane for which a count was accepted, END before any, NO_TIME once told.
-        self._counted: I64 = np.full(len(tables.sensor_ids), END, np.int64)
-        self._fresh = self._counted != NO_TIME  # sensors not told yet
+        self._counted: I64 = np.empty(0, np.int64)
         self.ended = False
         panes = None
         if state is not None:
             panes = self._restore(state)
         self._panes = self._kernels.PaneTable(bound_ms, panes)
+        self._use(book.tables(self._sequence))
 
     @property
     def watermark(self) -> int:
@@ -82,12 +90,54 @@ class Partition:
         """Events read so far: accepted + rejected, always."""
         return self.accepted + int(self.rejected.sum())
 
+    def _use(self, tables: Tables) -> None:
+        self.tables = tables
+        more = len(tables.sensor_ids) - len(self._counted)
+        self._counted = np.append(self._counted, np.full(more, END, np.int64))
+        self._fresh = self._counted != NO_TIME  # sensors not told yet
+        self._ids = self._kernels.Ids(tables.wire_ids())
+        self._shard_of = sensor_shards(tables, self.shards)
+
     def feed(self, payloads: Payloads) -> Fed:
-        """Take in messages in log order. Raises BadInput for a registry record (needs a later version)."""
-        events = decode_events(payloads, self._ids)
+        """Take in messages in log order; a registry record holds for the messages behind its own."""
+        parts: list[tuple[Events, U8]] = []
+        faults: list[tuple[int, str]] = []
+        first = 0
+        while True:
+            events = decode_events(payloads, self._ids, first)
+            records = np.flatnonzero(events.kind == REGISTRY)
+            if not len(records):
+                parts.append((events, self._take(events)))
+                break
+            at = int(events.message[records[0]])
+            events = _head(events, int(np.searchsorted(events.message, at, "right")))
+            parts.append((events, self._take(events)))
+            fault = self._registry(bytes(payloads.data[payloads.starts[at] : payloads.ends[at]]))
+            if fault is not None:
+                faults.append((at, fault))
+            first = at + 1
+        return Fed(*_joined(parts), faults)
+
+    def _registry(self, message: bytes) -> str | None:
+        """Let a registry record hold from here on; returns why it cannot."""
+        version, fault = self._records.take(message, self.tables)
+        if version is None or version.hash == self.tables.registry.hash:
+            return fault
+        self._book.meet(version)
+        before, self._sequence = self.tables, (*self._sequence, version.hash)
+        self._use(self._book.tables(self._sequence))
+        w = self.watermark
+        self._versions.append((w if w == NO_TIME else w - w % CELL_MS, version.hash))
+        moved = self.tables.moved(before)
+        if moved:  # a repeat of a record from before the move is still a duplicate
+            marks, panes, keys = self._panes.state()
+            rows = np.frombuffer(keys, np.int64).reshape(-1, KEY_COLUMNS).copy()
+            rows[:, KEY_SENSOR] = [moved.get(s, s) for s in rows[:, KEY_SENSOR].tolist()]
+            self._panes = self._kernels.PaneTable(self._bound_ms, (marks, panes, rows.tobytes()))
+        return None
+
+    def _take(self, events: Events) -> U8:
         rows = len(events)
-        if rows and (events.kind == REGISTRY).any():
-            raise BadInput("the log holds a registry record: this version reads --registry only")
         tables, reason = self.tables, events.reason
         pane_ms, pane_end_ms, mark_ms, told_ms = (np.empty(rows, np.int64) for _ in range(4))
         self._kernels.admit(
@@ -126,7 +176,7 @@ class Partition:
             told_ms,
         )
         self._count(events, reason, told_ms, pane_end_ms)
-        return Fed(events, reason)
+        return reason
 
     def _count(self, events: Events, reason: U8, told_ms: I64, pane_end_ms: I64) -> None:
         good = (reason == 0) & (events.kind >= CROSS) & (events.kind <= HEARTBEAT)
@@ -179,6 +229,7 @@ class Partition:
         self._covers, covered = covers.split(self._covers, self.tables, w)
         active = self._take_active(w)
         rejects = self._take_rejects(w)
+        versions = self._take_versions(w)
         counted = self._take_counted(w)
         pane_shard, cover_shard = self._shard_of[panes[:, 2]], self._shard_of[covered[:, 2]]
         reject_shard = np.where(rejects[:, 1] < 0, 0, self._shard_of[rejects[:, 1]])
@@ -194,11 +245,18 @@ class Partition:
                 rejects[reject_shard == shard],
                 active,
                 counted[self._shard_of[counted[:, 1]] == shard],
+                versions,
             )
             for shard in range(self.shards)
         ]
         self._told_to, self._plain = w, 0
         return out
+
+    def _take_versions(self, w: int) -> I64:
+        done = [entry for entry in self._versions if entry[0] < w]
+        self._versions = self._versions[len(done) :]
+        rows = [[at, *np.frombuffer(bytes.fromhex(of), np.int64).tolist()] for at, of in done]
+        return np.array(rows, np.int64).reshape(-1, VERSION_COLUMNS)
 
     def _take_active(self, w: int) -> I64:
         done = self._cells[self._cells + CELL_MS <= w]
@@ -238,26 +296,39 @@ class Partition:
                 self._covers.tobytes(),
                 self._counted.tobytes(),
                 self._panes.state(),
+                (self._sequence, self._versions, self._records.pieces),
             ),
             5,
         )
 
     def _restore(self, state: bytes) -> tuple[bytes, ...]:
-        version, *kept = pickle.loads(state)
+        version, *rest = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
-        self.accepted, rejected, marks, cells, self._rejects, spans, counted, panes = kept
+        self.accepted, rejected, marks, cells, self._rejects, spans, counted, panes, registries = rest
+        self._sequence, self._versions, pieces = registries
+        self._records = Records(pieces)
         self.rejected = np.array(rejected, np.int64)
         self.first_ms, self.last_ms, self._told_to, self._plain, self.ended = marks
         self._cells = np.frombuffer(cells, np.int64)
         self._covers = np.frombuffer(spans, np.int64).reshape(-1, COVER_COLUMNS - 1)
         self._counted = np.frombuffer(counted, np.int64).copy()
-        self._fresh = self._counted != NO_TIME
         return tuple(panes)
 
     def rejected_by_reason(self) -> Mapping[str, int]:
         """Exact rejects by reason word, without zeros."""
         return named(self.rejected)
+
+
+def _head(events: Events, rows: int) -> Events:
+    return Events(**{name: getattr(events, name)[:rows] for name in COLUMNS})
+
+
+def _joined(parts: list[tuple[Events, U8]]) -> tuple[Events, U8]:
+    if len(parts) == 1:
+        return parts[0]
+    columns = {name: np.concatenate([getattr(events, name) for events, _ in parts]) for name in COLUMNS}
+    return Events(**columns), np.concatenate([reason for _, reason in parts])
 
 
 def sensor_shards(tables: Tables, shards: int) -> I32:

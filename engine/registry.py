@@ -1,4 +1,4 @@
-"""The registry: which sensors, gates and zones there are, since when they are approved; and its tables for kernels."""
+"""The registry: which sensors, gates and zones there are, and since when sensors are approved."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import orjson
 
 from engine.errors import BadInput
-from engine.model import I8, I32, I64, LEAVES, LENGTH_MS, REPORTING
+from engine.model import LEAVES, REPORTING
 from engine.registry_fields import Fields
 from engine.timezone import TimeZone
 
@@ -80,67 +79,6 @@ class Registry:
     sensors: tuple[Sensor, ...]
     text: str
     hash: str = field(default="")
-
-    def tables(self) -> Tables:
-        """The same as columns for kernels."""
-        return Tables(self)
-
-
-@dataclass(frozen=True, init=False)
-class Tables:
-    """Columns of a registry: rows of sensors (S), gates (G) and zones (Z) in the registry's order.
-
-    ``sensor_gate`` -1 = no gate. ``approved_at[s]:approved_at[s + 1]`` are sensor s's rows in ``approved_from`` and
-    ``approved_to``. ``gate_a``, ``gate_b`` -1 = outside. ``zone_window`` = code of the coarsest leaf of its gates.
-    """
-
-    registry: Registry
-    zone_clock: TimeZone
-    sensor_ids: tuple[str, ...]
-    sensor_gate: I32
-    sensor_leaf: I8
-    sensor_delay_ms: I64
-    sensor_reporting: I8
-    sensor_beat_ms: I64
-    approved_at: I32
-    approved_from: I64
-    approved_to: I64
-    gate_ids: tuple[str, ...]
-    gate_leaf: I8
-    gate_delay_ms: I64
-    gate_a: I32
-    gate_b: I32
-    zone_ids: tuple[str, ...]
-    zone_window: I8
-    zone_delay_ms: I64
-
-    def __init__(self, registry: Registry) -> None:
-        put = object.__setattr__
-        gates, sensors, zones = registry.gates, registry.sensors, registry.zones
-        gate_row = {g.id: i for i, g in enumerate(gates)}
-        zone_row = {z.id: i for i, z in enumerate(zones)}
-        put(self, "registry", registry)
-        put(self, "zone_clock", TimeZone(registry.timezone))
-        put(self, "sensor_ids", tuple(s.id for s in sensors))
-        put(self, "sensor_gate", np.array([gate_row.get(s.gate or "", -1) for s in sensors], np.int32))
-        leaf = [gates[gate_row[s.gate]].leaf if s.gate in gate_row else 0 for s in sensors]
-        delay = [gates[gate_row[s.gate]].delay_ms if s.gate in gate_row else 0 for s in sensors]
-        put(self, "sensor_leaf", np.array(leaf, np.int8))
-        put(self, "sensor_delay_ms", np.array(delay, np.int64))
-        put(self, "sensor_reporting", np.array([s.reporting for s in sensors], np.int8))
-        put(self, "sensor_beat_ms", np.array([s.beat_ms for s in sensors], np.int64))
-        put(self, "approved_at", np.cumsum([0, *(len(s.approved) for s in sensors)]).astype(np.int32))
-        put(self, "approved_from", np.array([f for s in sensors for f, _ in s.approved], np.int64))
-        put(self, "approved_to", np.array([t for s in sensors for _, t in s.approved], np.int64))
-        put(self, "gate_ids", tuple(g.id for g in gates))
-        put(self, "gate_leaf", np.array([g.leaf for g in gates], np.int8))
-        put(self, "gate_delay_ms", np.array([g.delay_ms for g in gates], np.int64))
-        put(self, "gate_a", np.array([zone_row.get(g.a or "", -1) for g in gates], np.int32))
-        put(self, "gate_b", np.array([zone_row.get(g.b or "", -1) for g in gates], np.int32))
-        put(self, "zone_ids", tuple(z.id for z in zones))
-        touching = [[g for g in gates if z.id in (g.a, g.b)] for z in zones]
-        put(self, "zone_window", np.array([max((g.leaf for g in t), default=0) for t in touching], np.int8))
-        put(self, "zone_delay_ms", np.array([max((g.delay_ms for g in t), default=0) for t in touching], np.int64))
 
 
 def load(path: str | Path) -> Registry:
@@ -296,21 +234,3 @@ def _check_parents(zones: Sequence[Zone | None], known: set[str], faults: list[s
             above, steps = parents.get(above), steps + 1
         if above == zone.id:
             faults.append(f"zones[{i}].parent: leads back to the zone itself")
-
-
-def classes(tables: Tables) -> dict[tuple[int, int], list[int]]:
-    """Gate rows by (leaf code, delay in ms): gates of one class share their windows."""
-    out: dict[tuple[int, int], list[int]] = {}
-    for row, (leaf, delay) in enumerate(zip(tables.gate_leaf.tolist(), tables.gate_delay_ms.tolist(), strict=True)):
-        out.setdefault((leaf, delay), []).append(row)
-    return out
-
-
-def longest_delay_ms(tables: Tables) -> int:
-    """The largest delay among all gates: what W must pass beyond a window's end before all gates have closed it."""
-    return int(tables.gate_delay_ms.max(initial=0))
-
-
-def leaf_length_ms(leaf: int) -> int:
-    """Nominal length of a leaf, the limit of a count's span."""
-    return LENGTH_MS[leaf]

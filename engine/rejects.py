@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from engine import kernels
 from engine.model import CELL_MS, END, HOUR, I64, REASONS, Released
-from engine.registry import Tables
 from engine.rows import summed
+from engine.tables import Tables
 
 _NO_SENSOR = ""  # rejects of no known sensor: an id that is not in the registry is never stored
 

@@ -7,19 +7,22 @@ function of the partitions' logs: not of the order in which their partials arriv
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine import kernels, partial
+from engine import partial
+from engine.book import Book
 from engine.errors import BadInput
-from engine.figures import Block, ClassFigures, Runs, flow_rows
-from engine.model import CELL_MS, DIRECTION_COUNT, END, GAP_MS, I64, NO_TIME, REASONS, Released
+from engine.figures import Block, Runs, flow_rows
+from engine.model import CELL_MS, END, GAP_MS, I64, NO_TIME, REASONS, Released
 from engine.partial import ACTIVE_COLUMNS, COUNTED_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
 from engine.partition import shard_of
-from engine.registry import Tables, classes
 from engine.rejects import Rejects, named
 from engine.rows import joined, summed
+from engine.shard_class import ShardClass, Step, Switch, restored
+from engine.tables import Tables, classes
 from engine.zones import Share, shares
 
 _STATE = 2  # version of the snapshot
@@ -27,9 +30,13 @@ _STATE = 2  # version of the snapshot
 
 @dataclass(slots=True)
 class Outcome:
-    """What a shard gives on: rows for the sinks, shares for the zones, and what live counters may now show."""
+    """What a shard gives on: rows for the sinks, shares for the zones, and what live counters may now show.
+
+    ``switches``: all registry versions of the run so far, the same in every shard that has come as far.
+    """
 
     watermark: int
+    switches: list[Switch]
     rows: list[Released] = field(default_factory=list)
     shares: list[Share] = field(default_factory=list)
     accepted: int = 0
@@ -51,30 +58,38 @@ class Shard:
         number: int,
         shards: int,
         partitions: int,
-        tables: Tables,
+        book: Book,
         threshold: int,
         *,
         exact: bool = False,
         state: bytes | None = None,
     ) -> None:
-        self.number, self.tables, self.threshold, self.exact = number, tables, threshold, exact
+        self.number, self.shards, self.threshold, self.exact = number, shards, threshold, exact
+        self._book = book
         self._told = dict.fromkeys(range(partitions), NO_TIME)  # W of each partition
+        self._met = dict.fromkeys(range(partitions), book.start)  # versions each partition has told
+        self._coming: list[tuple[int, int, str]] = []  # (W, its place in the partition's sequence, hash)
+        self._switches = [Switch(NO_TIME, book.start)]
+        self._rank = (0, "")  # place and version of the newest
         self._spans: I64 = np.empty((0, ACTIVE_COLUMNS), np.int64)  # activity that has closed
+        self._first = END  # first activity of the run
         self._waiting = _Waiting()
-        mine = {g for g, name in enumerate(tables.gate_ids) if shard_of(name, shards) == number}
-        self._classes = [
-            _Class(tables, [g for g in gates if g in mine], leaf, delay, threshold)
-            for (leaf, delay), gates in sorted(classes(tables).items())
-            if mine.intersection(gates)
-        ]
-        self._rejects = Rejects(tables, threshold)
+        self._classes: list[ShardClass] = []
+        self._rejects = Rejects(book.tables(book.start), threshold)
         self.watermark = NO_TIME
         if state is not None:
             self._restore(state)
+        else:
+            self._know(0)
+
+    @property
+    def tables(self) -> Tables:
+        """Rows of everything this shard knows."""
+        return self._book.tables(self._switches[-1].sequence)
 
     def take(self, blobs: list[bytes]) -> Outcome:
         """Take in partials in any order; close what all partitions have passed."""
-        out = Outcome(self.watermark)
+        out = Outcome(self.watermark, self._switches)
         for blob in blobs:
             part = partial.decode(blob)
             if part.w_to <= self._told.get(part.partition, NO_TIME):
@@ -82,11 +97,16 @@ class Shard:
             if part.w_from != self._told.get(part.partition, NO_TIME):
                 raise BadInput(f"shard {self.number}: a gap in the partials of partition {part.partition}")
             self._told[part.partition] = part.w_to
+            for at, *words in part.versions.tolist():
+                met = self._met[part.partition]
+                self._met[part.partition] = (*met, np.array(words, np.int64).tobytes().hex())
+                self._coming.append((at, len(met), self._met[part.partition][-1]))
             self._waiting.add(part)
             out.accepted += part.plain
         low = min(self._told.values(), default=NO_TIME)
         if low > self.watermark:
             self._close(low, out)
+        out.switches = self._switches
         return out
 
     def _close(self, w: int, out: Outcome) -> None:
@@ -94,21 +114,21 @@ class Shard:
         self._spans = joined(np.concatenate([self._spans, self._waiting.active(w)]), GAP_MS)
         if len(self._spans):
             out.first_ms, out.last_ms = int(self._spans[0, 0]), int(self._spans[-1, 1])
-        panes, covered, rejects, counted = self._waiting.ready(w)
-        by_sensor = _Sums(panes, covered)
-        runs, blocks = [], []
+            self._first = min(self._first, out.first_ms)
+        self._adopt(w)
+        panes, covers, rejects, counted = self._waiting.ready(w, self._rows_of)
+        panes, covers = summed(panes, (0, 2), 3), summed(covers, (0, 2), 3)
+        steps: dict[int, list[Step]] = {}
         for group in self._classes:
+            if self._first != END:
+                group.begin(self._first)
             group.hold(counted)
-            released, crosses = group.release(by_sensor, self._spans, self.exact)
-            out.accepted += crosses
-            if len(released.chain):
-                runs.append(group.globally(released))
-            for block in group.figures.advance(w, self._spans, released):
-                blocks.append(block)
-                out.shares += shares(block, self.tables)
-        if runs:
-            out.rows.append(_joined(runs).rows(self.tables, unit))
-        out.rows += _flow(blocks, self.tables, unit)
+            for step in group.steps(w, panes, covers, self._spans, self._switches, self._book, self.exact):
+                steps.setdefault(step.version, []).append(step)
+                out.accepted += step.shown
+        for version, of in sorted(steps.items()):
+            out.rows += self._rows(version, of, unit)
+            out.shares += [share for step in of for block in step.blocks for share in shares(block, version)]
         released_rejects = self._rejects.add(rejects)
         out.rejected = _by_reason(rejects) if self.exact else released_rejects
         hours = self._rejects.close(w, unit)
@@ -116,6 +136,53 @@ class Shard:
             out.rows.append(hours)
         self.watermark = out.watermark = w
         self._spans = self._spans_needed(w)
+
+    def _rows(self, version: int, steps: list[Step], unit: str) -> list[Released]:
+        tables = self._book.tables(self._switches[version].sequence)
+        unit = f"{unit}/{version}" if version else unit
+        runs = [step.runs for step in steps if len(step.runs.chain)]
+        out = [_joined(runs).rows(tables, unit)] if runs else []
+        return out + _flow([block for step in steps for block in step.blocks], unit)
+
+    def _adopt(self, w: int) -> None:
+        """Let versions that a partition met before ``w`` hold; of several the newest: the later in the logs."""
+        now = sorted(entry for entry in self._coming if entry[0] < w)
+        self._coming = [entry for entry in self._coming if entry[0] >= w]
+        for at, place, of in now:
+            newest = self._switches[-1].sequence
+            rank = (place, self._book.version(of).version)
+            if rank > self._rank:
+                self._rank = rank
+                self._switches = [*self._switches, Switch(at, (*newest, of))]
+            elif of not in newest:  # another version at the same place of another partition: know its rows
+                self._switches = [*self._switches, Switch(at, (*newest, of, newest[-1]))]
+            else:
+                continue
+            self._know(at)
+
+    def _know(self, at: int) -> None:
+        """Take in gates and sensors of the newest version."""
+        tables, begun = self.tables, self._first < at
+        known = {g for group in self._classes for g in group.gates.tolist()}
+        mine = {g for g, name in enumerate(tables.gate_ids) if shard_of(name, self.shards) == self.number} - known
+        fresh = {key: [g for g in gates if g in mine] for key, gates in sorted(classes(tables).items())}
+        for group in self._classes:
+            group.know(tables, fresh.pop((group.leaf, group.delay_ms), []), at if begun else None)
+        for (leaf, delay), gates in fresh.items():
+            if gates:
+                made = ShardClass(tables, gates, leaf, delay, self.threshold, len(self._switches) - 1)
+                if begun:
+                    made.begin_later(at)
+                self._classes.append(made)
+        self._rejects.tables = tables
+
+    def _rows_of(self, partition: int) -> I64 | None:
+        """The shard's sensor rows of a partition's; None where they are the same."""
+        met, ours = self._met[partition], self._switches[-1].sequence
+        if met[: len(ours)] == ours[: len(met)]:
+            return None
+        row = {(s.id, s.gate): i for i, s in enumerate(self.tables.sensors)}
+        return np.array([row.get((s.id, s.gate), -1) for s in self._book.tables(met).sensors] + [-1], np.int64)
 
     def _spans_needed(self, w: int) -> I64:
         """Drop activity whose longest windows have all been written; the newest span stays, it may grow."""
@@ -128,49 +195,59 @@ class Shard:
 
     def snapshot(self) -> bytes:
         """Everything a later ``Shard(..., state=)`` needs, one bytes object."""
+        versions = (self._met, self._coming, [(s.at_ms, s.sequence) for s in self._switches], self._rank)
+        activity = (self._spans, self._first)
         groups = [group.state() for group in self._classes]
         return pickle.dumps(
-            (_STATE, self.watermark, self._told, self._spans, self._waiting, groups, self._rejects.state()), 5
+            (_STATE, self.watermark, self._told, versions, activity, self._waiting, groups, self._rejects.state()), 5
         )
 
     def _restore(self, state: bytes) -> None:
-        version, *parts = pickle.loads(state)
+        version, *rest = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
-        self.watermark, told, self._spans, self._waiting, groups, rejects = parts
+        self.watermark, told, versions, activity, self._waiting, groups, rejects = rest
+        met, self._coming, switches, self._rank = versions
         self._told |= told
-        for group, kept in zip(self._classes, groups, strict=True):
-            group.restore(kept)
+        self._met |= met
+        self._switches = [Switch(at, sequence) for at, sequence in switches]
+        self._spans, self._first = activity
+        self._classes = [restored(kept, self._switches, self._book, self.tables, self.threshold) for kept in groups]
+        self._rejects = Rejects(self.tables, self.threshold)
         self._rejects.restore(rejects)
 
 
 class _Waiting:
-    """Rows of partials until all partitions have passed their close time."""
+    """Rows of partials until all partitions have passed their close time; sensors as the partition numbers them."""
 
     def __init__(self) -> None:
-        self._panes: list[I64] = []
-        self._covers: list[I64] = []
-        self._rejects: list[I64] = []
+        self._panes: dict[int, list[I64]] = {}
+        self._covers: dict[int, list[I64]] = {}
+        self._rejects: dict[int, list[I64]] = {}
         self._active: list[I64] = []
-        self._counted: list[I64] = []
+        self._counted: dict[int, list[I64]] = {}
 
     def add(self, part: Partial) -> None:
         for rows, kept in (
             (part.panes, self._panes),
             (part.covers, self._covers),
             (part.rejects, self._rejects),
-            (part.active, self._active),
             (part.counted, self._counted),
         ):
             if len(rows):
-                kept.append(rows)
+                kept.setdefault(part.partition, []).append(rows)
+        if len(part.active):
+            self._active.append(part.active)
 
-    def ready(self, w: int) -> tuple[I64, I64, I64, I64]:
-        """Panes, covers, first counts that close at or before ``w``, rejects of the cells behind it, in time order."""
-        panes, self._panes = _parted(self._panes, PANE_COLUMNS, 1, w)
-        covers, self._covers = _parted(self._covers, COVER_COLUMNS, 1, w)
-        rejects, self._rejects = _parted(self._rejects, REJECT_COLUMNS, 0, w - CELL_MS)
-        counted, self._counted = _parted(self._counted, COUNTED_COLUMNS, 0, w)
+    def ready(self, w: int, rows_of: Callable[[int], I64 | None]) -> tuple[I64, I64, I64, I64]:
+        """Panes, covers, first counts that close at or before ``w``, rejects of the cells behind it, in time order.
+
+        ``rows_of`` tells the shard's sensor rows of a partition's (-1 stays -1).
+        """
+        panes = _parted(self._panes, PANE_COLUMNS, 1, w, 2, rows_of)
+        covers = _parted(self._covers, COVER_COLUMNS, 1, w, 2, rows_of)
+        rejects = _parted(self._rejects, REJECT_COLUMNS, 0, w - CELL_MS, 1, rows_of)
+        counted = _parted(self._counted, COUNTED_COLUMNS, 0, w, 1, rows_of)
         return panes, covers, rejects[np.lexsort(rejects.T[:3][::-1])], counted
 
     def active(self, w: int) -> I64:
@@ -186,127 +263,29 @@ class _Waiting:
         return np.column_stack([now[:, 0], np.minimum(now[:, 1], w - 1)])
 
 
-class _Sums:
-    """Closed panes and covers of all sensors, summed over partitions: one row per (pane, sensor)."""
-
-    def __init__(self, panes: I64, covers: I64) -> None:
-        self.panes, self.covers = summed(panes, (0, 2), 3), summed(covers, (0, 2), 3)
-
-
-class _Class:
-    """Gates of one shard that share leaf and delay: their chains, sensors and figures."""
-
-    def __init__(self, tables: Tables, gates: list[int], leaf: int, delay_ms: int, threshold: int) -> None:
-        self.tables, self.leaf, self.delay_ms, self.threshold = tables, leaf, delay_ms, threshold
-        self.gates = np.array(gates, np.int64)
-        self.figures = ClassFigures(tables, gates, leaf, delay_ms, threshold)
-        local = np.full(len(tables.gate_ids) + 1, -1, np.int64)
-        local[gates] = np.arange(len(gates))
-        self._local = local[tables.sensor_gate]  # sensor -> gate of this class, -1 = none (also at gate row -1)
-        self._groups = _groups(tables, gates)
-        chains = len(gates) * DIRECTION_COUNT
-        self._rest, self._crosses = np.zeros(chains, np.int64), np.zeros(chains, np.int64)
-        self._since = np.full(chains, NO_TIME, np.int64)
-        self._counts_from = np.full(len(gates), END, np.int64)  # end of the first pane with a count record
-        self._begun = False
-
-    def hold(self, counted: I64) -> None:
-        """Note gates whose sensors have begun to send counts, also of nobody: whom they counted must not show."""
-        gate = self._local[counted[:, 1]]
-        mine = gate >= 0
-        np.minimum.at(self._counts_from, gate[mine], counted[mine, 0] - self.delay_ms)
-
-    def release(self, sums: _Sums, spans: I64, exact: bool) -> tuple[Runs, int]:
-        """Runs that ended in the panes of this class (chains local to it), and cross records that may be shown."""
-        panes = sums.panes[self._local[sums.panes[:, 2]] >= 0]
-        covers = sums.covers[self._local[sums.covers[:, 2]] >= 0]
-        if self._groups:
-            panes, covers = self._chosen(panes, covers)
-        gate = self._local[covers[:, 2]]
-        self.figures.cover(covers[:, 0], gate, covers[:, 3])
-        if len(spans):
-            self._begin(spans)
-        people = panes[:, 3:6]
-        row, direction = np.nonzero(people)
-        chain = self._local[panes[row, 2]] * DIRECTION_COUNT + direction
-        lanes = np.column_stack(
-            [panes[row, 0], panes[row, 1] - self.delay_ms, chain, people[row, direction], panes[row, 6 + direction]]
-        )
-        start, end, chain, n, crossed = np.ascontiguousarray(summed(lanes, (0, 2), 3).T)
-        m = len(chain)
-        run_chain, out = np.empty(m, np.int32), [np.empty(m, np.int64) for _ in range(4)]
-        runs = kernels.active().carry(
-            chain.astype(np.int32), start, end, n, crossed, self.threshold,
-            self._rest, self._since, self._crosses, run_chain, *out,
-        )  # fmt: skip
-        run_start, run_end, run_n, run_crosses = (column[:runs] for column in out)
-        pure = run_end < self._counts_from[run_chain[:runs] // DIRECTION_COUNT]
-        shown = int(crossed.sum()) if exact else int(run_crosses[pure].sum())
-        return Runs(run_chain[:runs].astype(np.int64), run_start, run_end, run_n), shown
-
-    def _begin(self, spans: I64) -> None:
-        """Counting begins with the pane of the run's first activity, earlier by the delay of a slow class.
-
-        No pane of this class can lie before that. The start follows from activity, never from where people were: a
-        start chosen by a chain's own people would tell that nobody came before.
-        """
-        if not self._begun:
-            start = self.tables.zone_clock.floor(spans[:1, 0] - self.delay_ms, self.leaf)
-            self._since[:] = start[0]
-            self.figures.begin(self._since.reshape(-1, DIRECTION_COUNT).copy())
-            self._begun = True
-
-    def _chosen(self, panes: I64, covers: I64) -> tuple[I64, I64]:
-        """Of each group of redundant sensors, per pane: the first listed with coverage ≥ 0.5, else the first that
-        cannot tell its coverage, else the first listed."""
-        covered = {(p, s): ms for p, s, ms in covers[:, [0, 2, 3]].tolist()}
-        length = {p: close - self.delay_ms - p for p, close in np.concatenate([panes[:, :2], covers[:, :2]]).tolist()}
-        drop: set[tuple[int, int]] = set()
-        for sensors in self._groups:
-            for pane, ms in length.items():
-                alive = [s for s in sensors if 2 * covered.get((pane, s), 0) >= ms]
-                mute = [s for s in sensors if self.tables.sensor_reporting[s] == 0]
-                chosen = (alive or mute or sensors)[0]
-                drop |= {(pane, s) for s in sensors if s != chosen}
-        keep_panes = [(p, s) not in drop for p, s in panes[:, [0, 2]].tolist()]
-        keep_covers = [(p, s) not in drop for p, s in covers[:, [0, 2]].tolist()]
-        return panes[np.array(keep_panes, np.bool_)], covers[np.array(keep_covers, np.bool_)]
-
-    def globally(self, runs: Runs) -> Runs:
-        """The same runs with chains numbered by the registry's gate rows."""
-        gate = self.gates[runs.chain // DIRECTION_COUNT]
-        return Runs(gate * DIRECTION_COUNT + runs.chain % DIRECTION_COUNT, runs.start_ms, runs.end_ms, runs.n)
-
-    def state(self) -> tuple[object, ...]:
-        return self._rest, self._since, self._crosses, self._counts_from, self._begun, self.figures.state()
-
-    def restore(self, state: tuple[object, ...]) -> None:
-        self._rest, self._since, self._crosses, self._counts_from, self._begun, figures = state  # type: ignore[assignment]
-        self.figures.restore(figures)  # type: ignore[arg-type]
-
-
-def _groups(tables: Tables, gates: list[int]) -> list[list[int]]:
-    """Rows of the sensors that share a group at one of ``gates``, in the registry's order."""
-    groups: dict[tuple[int, str], list[int]] = {}
-    for row, sensor in enumerate(tables.registry.sensors):
-        if sensor.group and int(tables.sensor_gate[row]) in gates:
-            groups.setdefault((int(tables.sensor_gate[row]), sensor.group), []).append(row)
-    return [rows for rows in groups.values() if len(rows) > 1]
-
-
-def _parted(parts: list[I64], columns: int, by: int, w: int) -> tuple[I64, list[I64]]:
-    if not parts:
-        return np.empty((0, columns), np.int64), []
-    rows = np.concatenate(parts)
-    done = rows[:, by] <= w
-    return rows[done], [] if done.all() else [rows[~done]]
+def _parted(
+    parts: dict[int, list[I64]], columns: int, by: int, w: int, sensor: int, rows_of: Callable[[int], I64 | None]
+) -> I64:
+    """Take the rows out whose column ``by`` is at most ``w``."""
+    out = [np.empty((0, columns), np.int64)]
+    for partition in list(parts):
+        rows = np.concatenate(parts.pop(partition))
+        done = rows[:, by] <= w
+        if not done.all():
+            parts[partition] = [rows[~done]]
+        rows, renumber = rows[done], rows_of(partition)
+        if renumber is not None:
+            rows = rows.copy()
+            rows[:, sensor] = renumber[rows[:, sensor]]
+        out.append(rows)
+    return np.concatenate(out)
 
 
 def _joined(runs: list[Runs]) -> Runs:
     return Runs(*(np.concatenate(c) for c in zip(*((r.chain, r.start_ms, r.end_ms, r.n) for r in runs), strict=True)))
 
 
-def _flow(blocks: list[Block], tables: Tables, unit: str) -> list[Released]:
+def _flow(blocks: list[Block], unit: str) -> list[Released]:
     """Blocks as few Released as keep each below about 60,000 rows."""
     out: list[Released] = []
     batch: list[Block] = []
@@ -315,9 +294,9 @@ def _flow(blocks: list[Block], tables: Tables, unit: str) -> list[Released]:
         batch.append(block)
         size += block.n.size
         if size > 30_000:
-            out.append(flow_rows(batch, tables, f"{unit}/{len(out)}"))
+            out.append(flow_rows(batch, f"{unit}/{len(out)}"))
             batch, size = [], 0
-    return [*out, flow_rows(batch, tables, f"{unit}/{len(out)}")] if batch else out
+    return [*out, flow_rows(batch, f"{unit}/{len(out)}")] if batch else out
 
 
 def _by_reason(rejects: I64) -> dict[str, int]:

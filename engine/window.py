@@ -29,6 +29,7 @@ from engine.model import (
 
 _PANE = ("pane_ms", "close_ms", "sensor", "ab", "ba", "un", "cross_ab", "cross_ba", "cross_un")
 _KEY = ("close_ms", "sensor", "kind", "ts", "x")
+KEY_COLUMNS, KEY_SENSOR = len(_KEY), 1  # of the dedupe keys in a state
 _COVER = ("sensor", "start_ms", "end_ms")
 
 

@@ -6,6 +6,7 @@ A crossing a→b leaves zone a and enters zone b. Passages of unknown direction 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from engine.model import (
     WINDOWS,
     Released,
 )
-from engine.registry import Tables
+from engine.tables import Tables
 
 LOS_WORDS = ("unknown",)  # graded from density and speed, which come with their sensors
 # inflow low and high, outflow low and high, gates told (-1 = row made), covered ms, expected ms, gates unknown, gates
@@ -33,8 +34,12 @@ _COLUMNS = 9
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one shard tells of one window to the zones: gates (g,), their low and high (g, 3) and coverage."""
+    """What one shard tells of one window to the zones: gates (g,), their low and high (g, 3) and coverage.
 
+    ``version`` is the place of the registry version in the run's switches (engine.shard.Switch).
+    """
+
+    version: int
     code: int
     start_ms: int
     gates: I32
@@ -46,9 +51,9 @@ class Share:
     expected: I64
 
 
-def shares(block: Block, tables: Tables) -> list[Share]:
+def shares(block: Block, version: int) -> list[Share]:
     """The shares of a block's windows, for the gates that border a zone that has such windows."""
-    gates = block.gates
+    gates, tables = block.gates, block.tables
     a, b = tables.gate_a[gates], tables.gate_b[gates]
     wanted = np.zeros(len(gates), np.bool_)
     for side in (a, b):
@@ -59,6 +64,7 @@ def shares(block: Block, tables: Tables) -> list[Share]:
     blind = np.isnan(block.coverage[:, wanted]).astype(np.int64)
     return [
         Share(
+            version,
             block.code,
             start,
             gates[wanted],
@@ -73,48 +79,53 @@ def shares(block: Block, tables: Tables) -> list[Share]:
     ]
 
 
-class ZoneFigures:
-    """Collects shares until every gate of a zone has told its window, then makes the zone's row."""
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The sums of a zone's window of which every gate has told its part."""
 
-    def __init__(self, tables: Tables) -> None:
-        self.tables = tables
-        zones = len(tables.zone_ids)
-        a, b = tables.gate_a, tables.gate_b
-        self._gates = np.bincount(a[a >= 0], minlength=zones) + np.bincount(b[(b >= 0) & (a != b)], minlength=zones)
+    version: int
+    code: int
+    start_ms: int
+    zone: int
+    sums: I64
+
+
+class ZoneFigures:
+    """Collects shares until every gate of a zone has told its window, then makes the zone's row.
+
+    ``tables`` of the versions by their place in the run's switches; all shares of a window name the same version.
+    """
+
+    def __init__(self, tables: Callable[[int], Tables]) -> None:
+        self._tables = tables
+        self._gates: dict[int, I64] = {}  # version -> gates of each zone
         self._open: dict[tuple[int, int], I64] = {}  # (code, start) -> (zones, _COLUMNS)
 
-    def add(self, parts: list[Share]) -> list[tuple[int, int, int, I64]]:
-        """Take in shares; rows (code, start, zone, sums) of the zones they complete."""
+    def add(self, parts: list[Share]) -> list[Done]:
+        """Take in shares; the zones' windows they complete."""
         done = []
         for share in parts:
-            key = (share.code, share.start_ms)
+            key, tables, gates = (share.code, share.start_ms), self._tables(share.version), self._count(share.version)
             sums = self._open.get(key)
             if sums is None:
-                sums = self._open[key] = np.zeros((len(self._gates), _COLUMNS), np.int64)
-            self._sum(sums, share)
-            want = (self._gates > 0) & (self.tables.zone_window <= share.code)
-            ready = want & (sums[:, 4] == self._gates)
+                sums = self._open[key] = np.zeros((len(gates), _COLUMNS), np.int64)
+            _sum(sums, share, tables)
+            want = (gates > 0) & (tables.zone_window <= share.code)
+            ready = want & (sums[:, 4] == gates)
             for zone in np.flatnonzero(ready).tolist():
-                done.append((*key, zone, sums[zone].copy()))
+                done.append(Done(share.version, *key, zone, sums[zone].copy()))
                 sums[zone, 4] = -1  # told
             if not (want & (sums[:, 4] >= 0)).any():
                 del self._open[key]
         return done
 
-    def _sum(self, sums: I64, share: Share) -> None:
-        a, b = self.tables.gate_a[share.gates], self.tables.gate_b[share.gates]
-        for zone, enters, leaves in ((a, 1, 0), (b, 0, 1)):
-            mine = zone >= 0
-            at = zone[mine].astype(np.int64)
-            np.add.at(sums[:, 0], at, share.low[mine, enters])
-            np.add.at(sums[:, 1], at, share.high[mine, enters])
-            np.add.at(sums[:, 2], at, share.low[mine, leaves])
-            np.add.at(sums[:, 3], at, share.high[mine, leaves])
-        for zone, mine in ((a, a >= 0), (b, (b >= 0) & (a != b))):
-            told = np.column_stack(
-                [np.ones_like(share.known), share.covered, share.expected, 1 - share.known, share.blind]
-            )
-            np.add.at(sums, (zone[mine, None], np.arange(4, _COLUMNS)), told[mine])
+    def _count(self, version: int) -> I64:
+        if version not in self._gates:
+            tables = self._tables(version)
+            a, b, zones = tables.gate_a[tables.gate_here], tables.gate_b[tables.gate_here], len(tables.zone_ids)
+            both = np.append(a[a >= 0], b[(b >= 0) & (a != b)])
+            self._gates[version] = np.bincount(both, minlength=zones)
+        return self._gates[version]
 
     def state(self) -> dict[tuple[int, int], I64]:
         """Windows still waiting for gates."""
@@ -125,10 +136,30 @@ class ZoneFigures:
         self._open = state
 
 
-def zone_rows(done: list[tuple[int, int, int, I64]], tables: Tables, threshold: int, unit: str) -> Released:
-    """The product ``zones`` from completed sums (at least one). Occupancy and density need other sensors: empty."""
-    code, start, zone = (np.array([row[i] for row in done], np.int64) for i in range(3))
-    sums = np.array([row[3] for row in done])
+def _sum(sums: I64, share: Share, tables: Tables) -> None:
+    """Add the figures of a share's gates to the sums of the zones they border."""
+    a, b = tables.gate_a[share.gates], tables.gate_b[share.gates]
+    for zone, enters, leaves in ((a, 1, 0), (b, 0, 1)):
+        mine = zone >= 0
+        at = zone[mine].astype(np.int64)
+        np.add.at(sums[:, 0], at, share.low[mine, enters])
+        np.add.at(sums[:, 1], at, share.high[mine, enters])
+        np.add.at(sums[:, 2], at, share.low[mine, leaves])
+        np.add.at(sums[:, 3], at, share.high[mine, leaves])
+    for zone, mine in ((a, a >= 0), (b, (b >= 0) & (a != b))):
+        told = np.column_stack([np.ones_like(share.known), share.covered, share.expected, 1 - share.known, share.blind])
+        np.add.at(sums, (zone[mine, None], np.arange(4, _COLUMNS)), told[mine])
+
+
+def zone_rows(done: list[Done], tables: Callable[[int], Tables], threshold: int, unit: str) -> list[Released]:
+    """The product ``zones`` from completed sums, one block per version. Occupancy and density need other sensors."""
+    versions = sorted({d.version for d in done})
+    return [_rows([d for d in done if d.version == v], tables(v), threshold, f"{unit}/{v}") for v in versions]
+
+
+def _rows(done: list[Done], tables: Tables, threshold: int, unit: str) -> Released:
+    code, start, zone = (np.array([getattr(d, i) for d in done], np.int64) for i in ("code", "start_ms", "zone"))
+    sums = np.array([d.sums for d in done])
     unknown, null = sums[:, 7] > 0, np.full(len(done), NULL_INT, np.int64)
     columns: dict[str, np.ndarray] = {
         "window": code.astype(np.int32),

@@ -45,6 +45,11 @@ def on_failure(work: Callable[[], None]) -> Iterator[None]:
         _at_failure.remove(work)
 
 
+def warn(line: str) -> None:
+    """Tell on stderr what an operator has to know while the run goes on. Never with a value of the input."""
+    print(f"hitonami: {line}", file=sys.stderr, flush=True)
+
+
 def fail(error: BaseException) -> None:
     """Tell a failure in one line and end the process with its exit code. Never returns."""
     if isinstance(error, HitonamiError):

@@ -14,10 +14,12 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 from bytewax.recovery import RecoveryConfig
 
+from engine.book import Book
 from engine.config import Config
 from engine.model import END, NO_TIME, Progress
-from engine.registry import Tables
 from engine.shard import Outcome, Shard
+from engine.shard_class import Switch
+from engine.tables import Tables
 from engine.zones import Share, ZoneFigures, zone_rows
 from flows.guard import guarded
 from flows.source import FileSource, KafkaSource, Parts, is_tick, shard_number
@@ -33,6 +35,7 @@ class Told:
 
     shard: int
     watermark: int
+    switches: list[Switch]
     shares: list[Share]
     accepted: int
     rejected: Mapping[str, int]
@@ -52,8 +55,9 @@ class _ShardLogic(StatefulBatchLogic[bytes, object, bytes]):
             self._shard = self._make(shard_number(values[0]), None)
         out: Outcome = self._shard.take([blob for blob in values if not is_tick(blob)])
         told = Told(
-            self._shard.number, out.watermark, out.shares, out.accepted, out.rejected, out.first_ms, out.last_ms
-        )
+            self._shard.number, out.watermark, out.switches, out.shares,
+            out.accepted, out.rejected, out.first_ms, out.last_ms,
+        )  # fmt: skip
         return [*out.rows, told, END_OF_RUN if out.watermark == END else TICK], False
 
     @guarded
@@ -66,6 +70,7 @@ class _ShardLogic(StatefulBatchLogic[bytes, object, bytes]):
 class _RunState:
     watermark: dict[int, int]
     zones: Any
+    switches: list[Switch] = field(default_factory=list)
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
@@ -75,13 +80,16 @@ class _RunState:
 class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     """Zones and progress of the whole run."""
 
-    def __init__(self, tables: Tables, threshold: int, shards: int, state: bytes | None) -> None:
-        self._tables, self._threshold = tables, threshold
-        self._zones = ZoneFigures(tables)
+    def __init__(self, book: Book, threshold: int, shards: int, state: bytes | None) -> None:
+        self._book, self._threshold = book, threshold
+        self._zones = ZoneFigures(self._tables)
         self._state = _RunState(dict.fromkeys(range(shards), NO_TIME), None)
         if state is not None:
             self._state = pickle.loads(state)
             self._zones.restore(self._state.zones)
+
+    def _tables(self, version: int) -> Tables:
+        return self._book.tables(self._state.switches[version].sequence)
 
     @guarded
     def on_batch(self, values: list[Told]) -> tuple[Iterable[object], bool]:
@@ -89,6 +97,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         done = []
         for told in values:
             run.watermark[told.shard] = told.watermark
+            run.switches = max(run.switches, told.switches, key=len)  # all shards have the same, some not all yet
             run.accepted += told.accepted
             for reason, n in told.rejected.items():
                 run.rejected[reason] = run.rejected.get(reason, 0) + n
@@ -97,12 +106,13 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         closed = min(run.watermark.values())
         out: list[object] = []
         if done:
-            unit = f"all/{done[0][0]}-{done[0][1]}/{done[-1][0]}-{done[-1][1]}"
-            out.append(zone_rows(done, self._tables, self._threshold, unit))
+            unit = f"all/{done[0].code}-{done[0].start_ms}/{done[-1].code}-{done[-1].start_ms}"
+            out += zone_rows(done, self._tables, self._threshold, unit)
         if self._shown() != before:
             known = run.last_ms != NO_TIME
             progress = Progress(closed, run.accepted, dict(run.rejected))
-            out.append(Advance(progress, run.first_ms if known else None, run.last_ms if known else None))
+            sequence = run.switches[-1].sequence if run.switches else self._book.start
+            out.append(Advance(progress, run.first_ms if known else None, run.last_ms if known else None, sequence))
         return [*out, TICK], False
 
     def _shown(self) -> tuple[object, ...]:
@@ -123,18 +133,18 @@ def dataflow(
     source: FileSource | KafkaSource, sink: StoreSink, parts: Parts, partitions: int, config: Config
 ) -> Dataflow:
     """The flow of one run."""
-    tables, shards = parts.tables, parts.shards
+    book, shards = parts.book, parts.shards
     threshold, exact = config.threshold, config["status", "exact"]
 
     def make(number: int, state: bytes | None) -> Shard:
-        return Shard(number, shards, partitions, tables, threshold, exact=exact, state=state)
+        return Shard(number, shards, partitions, book, threshold, exact=exact, state=state)
 
     flow = Dataflow("people")
     partials = op.input("logs", flow, source)
     closed = op.stateful_batch("shards", partials, guarded(lambda state: _ShardLogic(make, state)))
     rows = op.flat_map_batch("rows", closed, lambda items: [i for i in items if not isinstance(i[1], Told)])
     told = op.flat_map_batch("told", closed, lambda items: [(ALL, v) for _, v in items if isinstance(v, Told)])
-    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(tables, threshold, shards, state)))
+    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(book, threshold, shards, state)))
     op.output("store", op.merge("out", rows, run), sink)
     return flow
 

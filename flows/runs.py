@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from engine import kernels
+from engine.book import Book
 from engine.config import Config
 from engine.errors import UsageError
-from engine.model import END, LEAVES, NO_TIME, REASONS
-from engine.registry import Registry, Tables, longest_delay_ms
+from engine.model import END, NO_TIME, REASONS
+from engine.registry import Registry, parse
 from engine.rejects import named
+from engine.tables import Tables, longest_delay_ms
 from flows import guard
 from flows.dump import DumpWriter
 from flows.kafka import BEGINNING, LATEST, Cluster, Reader
@@ -24,7 +26,7 @@ from flows.logs import open_logs
 from flows.people import ALL, dataflow, execute
 from flows.recovery import holds_state, open_recovery
 from flows.source import FileSource, KafkaSource, Parts, shard_key
-from flows.store_sink import RunRow, Span, StoreSink
+from flows.store_sink import RunRow, Span, StoreSink, of_gates, retried
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters
@@ -71,13 +73,14 @@ def replay_files(
     """Replay JSON Lines and dumps into the store. Raises UsageError for a run id that exists."""
     begun = time.monotonic()
     _free(setup)
-    tables = setup.registry.tables()
+    book = _book(setup)
+    tables = book.tables(book.start)
     work = Path(tempfile.mkdtemp(prefix="hitonami-"))
     try:
-        ids = kernels.active().Ids([i.encode() for i in tables.sensor_ids])
+        ids = kernels.active().Ids(tables.wire_ids())
         logs = open_logs(paths, order, ids, work, progress)
         topic = logs[0].topic if logs else "people"
-        parts = Parts(tables, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, topic)
+        parts = Parts(book, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, topic)
         tell = progress or (lambda _what, _share: None)
         source = FileSource(parts, logs, lambda share: tell("replay", share))
         return _replay(setup, parts, source, len(logs), from_ms, to_ms, begun)
@@ -94,8 +97,9 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
     _free(setup)
     partitions = cluster.partitions()
     ends = [high if high > low else 0 for low, high in cluster.ends(partitions)]
-    tables = setup.registry.tables()
-    parts = Parts(tables, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, cluster.topic)
+    book = _book(setup)
+    tables = book.tables(book.start)
+    parts = Parts(book, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, cluster.topic)
     last = END if to_ms == END else to_ms + longest_delay_ms(tables)
     source = KafkaSource(parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last)
     try:
@@ -113,9 +117,10 @@ def _replay(
     to_ms: int,
     begun: float,
 ) -> Summary:
-    row = RunRow(setup.store, _run(setup, parts.tables, "replay"))
+    tables = parts.book.tables(parts.book.start)
+    row = RunRow(setup.store, _run(setup, tables, "replay"), parts.book)
     setup.store.start_run(row.run)
-    span = None if from_ms == NO_TIME and to_ms == END else Span(parts.tables.zone_clock, from_ms, to_ms)
+    span = None if from_ms == NO_TIME and to_ms == END else Span(tables.zone_clock, from_ms, to_ms)
     keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
     sink = StoreSink(setup.store, row, keys, bulk=True, span=span)
     if partitions:
@@ -150,7 +155,8 @@ def run_live(
     run and ``recovery`` does not, or the other way round.
     """
     begun = time.monotonic()
-    tables = setup.registry.tables()
+    book = _book(setup)
+    tables = book.tables(book.start)
     partitions = cluster.partitions()
     owner = {
         "run id": setup.run_id,
@@ -166,9 +172,9 @@ def run_live(
     if resumes and start != "stored" and known is not None:
         raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
     run = _run(setup, tables, "live") if known is None else known
-    row = RunRow(setup.store, replace(run, state="running"))
+    row = RunRow(setup.store, replace(run, state="running"), book)
     setup.store.start_run(row.run)
-    parts = Parts(tables, setup.config["time", "bound_ms"], LIVE_SHARDS, setup.letters, cluster.topic)
+    parts = Parts(book, setup.config["time", "bound_ms"], LIVE_SHARDS, setup.letters, cluster.topic)
     offset = LATEST if start == "latest" else BEGINNING
     source = KafkaSource(parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], start=offset)
     keys = [shard_key(s) for s in range(LIVE_SHARDS)] + [ALL]
@@ -235,10 +241,22 @@ def _free(setup: Setup) -> None:
         raise UsageError(f"run {setup.run_id} exists in the store: take another id, or drop it")
 
 
+def _book(setup: Setup) -> Book:
+    """Versions met in the log go into the store before any row that names them; other processes find them there."""
+
+    def keep(version: Registry) -> None:
+        retried(lambda: setup.store.put_registry(version.version, version.hash, version.text))
+
+    def find(of: str) -> Registry | None:
+        text = setup.store.registry(of)
+        return None if text is None else parse(text.encode())
+
+    return Book(setup.registry, keep, find)
+
+
 def _run(setup: Setup, tables: Tables, kind: str) -> Run:
     now = int(time.time() * 1000)
     setup.store.put_registry(setup.registry.version, setup.registry.hash, setup.registry.text)
-    leaves = {gate: LEAVES[leaf] for gate, leaf in zip(tables.gate_ids, tables.gate_leaf.tolist(), strict=True)}
     return Run(
         run_id=setup.run_id,
         kind=kind,
@@ -248,10 +266,9 @@ def _run(setup: Setup, tables: Tables, kind: str) -> Run:
         registry_hash=setup.registry.hash,
         code_version=setup.code_version,
         timezone=setup.registry.timezone,
-        leaves=leaves,
-        gate_delay_ms=longest_delay_ms(tables),
         started_ms=now,
         updated_ms=now,
+        **of_gates(tables),
     )
 
 

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from engine.book import Book
 from engine.model import END, NOT_DEAD_LETTERED, REASONS, Payloads
 from engine.partial import decode
 from engine.partition import Fed, Partition
-from engine.registry import Tables
-from flows.guard import guarded, stop
+from flows.guard import guarded, stop, warn
 from flows.kafka import BEGINNING, Cluster, Reader, Ticker
 from flows.logs import Log
 from sinks.deadletter import DeadLetters
@@ -48,19 +48,21 @@ def shard_number(blob: bytes) -> int:
 class Parts:
     """The partitions of this process, for the summary and for sources that advance together."""
 
-    def __init__(self, tables: Tables, bound_ms: int, shards: int, letters: DeadLetters | None, topic: str) -> None:
-        self.tables, self.bound_ms, self.shards = tables, bound_ms, shards
+    def __init__(self, book: Book, bound_ms: int, shards: int, letters: DeadLetters | None, topic: str) -> None:
+        self.book, self.bound_ms, self.shards = book, bound_ms, shards
         self.letters, self.topic = letters, topic
         self.all: dict[int, Partition] = {}
 
     def build(self, number: int, state: bytes | None) -> Partition:
         """Partition ``number``, from its snapshot where there is one."""
-        part = self.all[number] = Partition(number, self.tables, self.bound_ms, self.shards, state)
+        part = self.all[number] = Partition(number, self.book, self.bound_ms, self.shards, state)
         return part
 
     def feed(self, part: Partition, payloads: Payloads, source_partition: int) -> None:
         """Give a batch to a partition; its refused messages go to the dead letters."""
         fed = part.feed(payloads)
+        for message, why in fed.faults:
+            warn(f"{self.topic}/{source_partition} offset {int(payloads.offsets[message])}: no valid registry: {why}")
         if self.letters is not None:
             self._bury(self.letters, payloads, fed, source_partition)
 

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
+from engine.book import Book, Sequence
 from engine.errors import ServiceUnreachable
-from engine.model import END, Progress, Released
+from engine.model import END, LEAVES, Progress, Released
+from engine.tables import Tables, longest_delay_ms
 from engine.timezone import TimeZone
 from flows.guard import guarded, stop
 from sinks.clickhouse.runs import Run
@@ -52,18 +54,21 @@ class Span:
 class RunRow:
     """The run's row in the store, kept up to date with what may be shown."""
 
-    def __init__(self, store: Store, run: Run) -> None:
-        self._store, self.run = store, run
+    def __init__(self, store: Store, run: Run, book: Book) -> None:
+        self._store, self.run, self._book = store, run, book
 
-    def put(self, progress: Progress, first_ms: int | None, last_ms: int | None) -> None:
+    def put(self, advance: Advance) -> None:
         """Store how far the run has come (PRIVACY.md R6: released counters only)."""
+        progress, versions = advance.progress, advance.sequence[1:]
+        if versions != tuple(self.run.versions):
+            self._change(versions=versions, **of_gates(self._book.tables(advance.sequence)))
         self._change(
             closed_ms=progress.closed_ms,
             read=progress.read,
             accepted=progress.accepted,
             rejected=dict(progress.rejected),
-            first_ms=first_ms,
-            last_ms=last_ms,
+            first_ms=advance.first_ms,
+            last_ms=advance.last_ms,
         )
         retried(lambda: self._store.update_run(self.run))
 
@@ -77,6 +82,12 @@ class RunRow:
         self.run = replace(self.run, updated_ms=updated_ms, **columns)
 
 
+def of_gates(tables: Tables) -> dict[str, Any]:
+    """What a run's row says of its gates, also of those that later versions left out."""
+    leaves = {gate: LEAVES[leaf] for gate, leaf in zip(tables.gate_ids, tables.gate_leaf.tolist(), strict=True)}
+    return {"leaves": leaves, "gate_delay_ms": longest_delay_ms(tables)}
+
+
 @dataclass(frozen=True, slots=True)
 class Advance:
     """What the figures key tells the sink besides rows."""
@@ -84,6 +95,7 @@ class Advance:
     progress: Progress
     first_ms: int | None
     last_ms: int | None
+    sequence: Sequence  # registry versions so far
 
 
 class _Part(StatefulSinkPartition[object, None]):
@@ -100,7 +112,7 @@ class _Part(StatefulSinkPartition[object, None]):
             elif isinstance(value, Advance):
                 if value.progress.closed_ms == END:
                     self._flush()
-                self._sink.row.put(value.progress, value.first_ms, value.last_ms)
+                self._sink.row.put(value)
             elif value == END_OF_RUN:
                 self._flush()
 

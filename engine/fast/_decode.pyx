@@ -45,6 +45,8 @@ cdef class Ids:
         for row in range(room):
             self.table.slots[row].row = -1
         for row in range(self.size):
+            if ids[row] is None:
+                continue
             sensor_id = ids[row]
             if len(sensor_id) > ID_BYTES:
                 raise ValueError(f"id {row} is longer than {ID_BYTES} bytes")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 
 from engine.model import NO_TIME
@@ -18,6 +18,7 @@ STATES = ("running", "stopped", "finished", "failed")
 class Run:
     """One run of the engine over a log.
 
+    ``versions``: hashes of the registry versions met in the log, behind the first one (``registry_hash``), in order.
     ``leaves``: gate → label of its leaf window. ``gate_delay_ms``: the largest delay of a gate. ``first_ms``,
     ``last_ms``: first and last accepted event time, None while there is none. ``closed_ms``: every window with
     end + delay ≤ it is closed (NO_TIME none, END all). ``read`` = ``accepted`` + sum of ``rejected``.
@@ -43,6 +44,7 @@ class Run:
     state: str = "running"
     started_ms: int = 0
     updated_ms: int = 0
+    versions: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.state not in STATES:
@@ -56,7 +58,7 @@ def put_run(connection: Connection, run: Run) -> None:
     """Store a run's row; it replaces an earlier row of the run whose updated_ms is not greater."""
     values = asdict(run)
     values["leaves"] = dict(run.leaves)
-    values["rejected"] = dict(run.rejected)
+    values["rejected"], values["versions"] = dict(run.rejected), list(run.versions)
     line = json.dumps(values, ensure_ascii=False).encode() + b"\n"
     # The same row may be written again on purpose: no tokens here.
     connection.insert_json("runs", _COLUMNS, line, {"async_insert": 0, "insert_deduplicate": 0})

@@ -9,7 +9,7 @@ import numpy as np
 from engine import admit, registry, window
 from engine.fast import _admit, _window
 from engine.model import COUNT, CROSS, HEARTBEAT, NO_TIME, TICK
-from engine.registry import Tables
+from engine.tables import Tables
 
 ADMITS = {"reference": admit.admit, "compiled": _admit.admit}
 TABLES = {"reference": window.PaneTable, "compiled": _window.PaneTable}
@@ -54,7 +54,7 @@ def tables(zone: str = "Australia/Lord_Howe") -> Tables:
     document = {"version": "t", "timezone": zone, "zones": [], "gates": gates, "sensors": sensors}
     import json
 
-    return registry.parse(json.dumps(document).encode()).tables()
+    return Tables(registry.parse(json.dumps(document).encode()))
 
 
 def columns(seed: int, rows: int, start_ms: int, spread_ms: int) -> Columns:

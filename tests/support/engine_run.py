@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from engine import registry
+from engine.book import Book
 from engine.config import Config
 from engine.model import END, NO_TIME, NULL_INT, Payloads, Released
 from engine.partition import Partition
 from engine.shard import Shard
+from engine.shard_class import Switch
+from engine.tables import Tables
 from engine.zones import ZoneFigures, zone_rows
 
 
@@ -65,6 +68,7 @@ def to_dicts(rows: Released) -> Iterable[dict[str, Any]]:
         elif not name.endswith(("_start", "_end", "hour")):
             values = [None if v == NULL_INT else v for v in values]
         columns[name] = values
+    columns["registry_version"] = [rows.registry_version] * len(rows)
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
@@ -84,12 +88,17 @@ def run(
     state through its snapshot now and then.
     """
     config = config or Config()
-    tables = registry.parse(json.dumps(document).encode()).tables()
+    book = Book(registry.parse(json.dumps(document).encode()))
     bound = config["time", "bound_ms"]
-    parts = [Partition(i, tables, bound, shards) for i in range(len(logs))]
+    parts = [Partition(i, book, bound, shards) for i in range(len(logs))]
     threshold, exact = config.threshold, config["status", "exact"]
-    owners = [Shard(s, shards, len(logs), tables, threshold, exact=exact) for s in range(shards)]
-    zones = ZoneFigures(tables)
+    owners = [Shard(s, shards, len(logs), book, threshold, exact=exact) for s in range(shards)]
+    switches: list[Switch] = []
+
+    def of(version: int) -> Tables:
+        return book.tables(switches[version].sequence)
+
+    zones = ZoneFigures(of)
     rng = random.Random(seed)
     result = Result()
     at = [0] * len(logs)
@@ -101,9 +110,8 @@ def run(
         result.shown_accepted += out.accepted
         for reason, n in out.rejected.items():
             result.shown_rejected[reason] = result.shown_rejected.get(reason, 0) + n
-        done = zones.add(out.shares)
-        if done:
-            out.rows.append(zone_rows(done, tables, threshold, "z"))
+        switches.extend(out.switches[len(switches) :])
+        out.rows += zone_rows(zones.add(out.shares), of, threshold, "z")
         for rows in out.rows:
             result.rows.setdefault(rows.product, []).extend(to_dicts(rows))
 
@@ -124,13 +132,13 @@ def run(
         parts[number].feed(payloads([m for m, _ in batch], stamps))
         told(number)
         if restart and rng.random() < 0.3:
-            parts[number] = Partition(number, tables, bound, shards, parts[number].snapshot())
+            parts[number] = Partition(number, book, bound, shards, parts[number].snapshot())
         for shard in range(shards):
             if seed is None or rng.random() < 0.5:
                 deliver(shard)
             if restart and rng.random() < 0.3:
                 state = owners[shard].snapshot()
-                owners[shard] = Shard(shard, shards, len(logs), tables, threshold, exact=exact, state=state)
+                owners[shard] = Shard(shard, shards, len(logs), book, threshold, exact=exact, state=state)
     if finish:
         for number, part in enumerate(parts):
             part.finish()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine import registry
 from engine.covers import split, union
 from engine.model import END, HOUR, LENGTH_MS, WINDOWS
+from engine.tables import Tables
 
 S = 1000  # one element of the sets below
 LEAVES = ("10s", "1m", "1h", "1h")
@@ -32,7 +33,7 @@ DOCUMENT = {
         for i in range(len(LEAVES))
     ],
 }
-TABLES = registry.parse(json.dumps(DOCUMENT).encode()).tables()
+TABLES = Tables(registry.parse(json.dumps(DOCUMENT).encode()))
 
 # (sensor, start, length) in seconds; lengths of 0 and below cover nothing
 SPANS = st.lists(st.tuples(st.integers(0, 3), st.integers(-200, 200), st.integers(-5, 90)), max_size=25)

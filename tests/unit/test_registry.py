@@ -13,6 +13,7 @@ import pytest
 from engine import registry
 from engine.errors import BadInput
 from engine.model import BY_HEARTBEAT, END, EVERY_SPAN, LEAVES, ON_CHANGE
+from engine.tables import Tables, classes, longest_delay_ms
 
 Document = dict[str, Any]
 FOREVER = [{"from": "2026-01-01T00:00:00Z", "to": None}]
@@ -240,12 +241,12 @@ def test_a_good_registry_with_defaults() -> None:
 
 def test_the_least_registry() -> None:
     found = registry.parse(b'{"version":"1","timezone":"UTC"}')
-    tables = found.tables()
+    tables = Tables(found)
     assert (found.zones, found.gates, found.sensors) == ((), (), ())
     assert len(tables.sensor_gate) == len(tables.gate_leaf) == len(tables.zone_window) == 0
     assert tables.approved_at.tolist() == [0]
-    assert registry.longest_delay_ms(tables) == 0
-    assert registry.classes(tables) == {}
+    assert longest_delay_ms(tables) == 0
+    assert classes(tables) == {}
 
 
 def test_a_byte_order_mark_and_unknown_fields_are_skipped() -> None:
@@ -289,7 +290,7 @@ def test_the_hash_is_of_the_content_not_of_its_layout() -> None:
 
 
 def test_tables() -> None:
-    tables = registry.parse(json.dumps(document()).encode()).tables()
+    tables = Tables(registry.parse(json.dumps(document()).encode()))
     assert tables.sensor_ids == ("j1-01", "j2-01", "j3-01", "cam-7", "cam-8")
     assert tables.gate_ids == ("j1", "j2", "j3", "j4")
     assert tables.zone_ids == ("c1", "c2", "c3")
@@ -297,6 +298,7 @@ def test_tables() -> None:
         name: getattr(tables, name) for name in tables.__annotations__ if hasattr(getattr(tables, name), "dtype")
     }
     assert {name: column.tolist() for name, column in columns.items()} == {
+        "sensor_here": [True] * 5,
         "sensor_gate": [0, 1, 2, -1, -1],
         "sensor_leaf": [0, 2, 4, 0, 0],
         "sensor_delay_ms": [0, 90_000, 500, 0, 0],
@@ -305,6 +307,7 @@ def test_tables() -> None:
         "approved_at": [0, 1, 1, 3, 4, 5],
         "approved_from": [1_767_225_600_000, 0, 1_772_290_800_000, 1_767_225_600_000, 1_767_225_600_000],
         "approved_to": [END, 1000, 1_774_969_200_000, END, END],
+        "gate_here": [True] * 4,
         "gate_leaf": [0, 2, 4, 1],
         "gate_delay_ms": [0, 90_000, 500, 0],
         "gate_a": [-1, 0, 1, -1],
@@ -329,8 +332,8 @@ def test_tables() -> None:
         "zone_delay_ms": "int64",
     }
     assert tables.zone_clock.name == "Asia/Tokyo"
-    assert registry.classes(tables) == {(0, 0): [0], (2, 90_000): [1], (4, 500): [2], (1, 0): [3]}
-    assert registry.longest_delay_ms(tables) == 90_000
+    assert classes(tables) == {(0, 0): [0], (2, 90_000): [1], (4, 500): [2], (1, 0): [3]}
+    assert longest_delay_ms(tables) == 90_000
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

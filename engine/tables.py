@@ -1,0 +1,147 @@
+"""Columns of the registry for the kernels: one set of rows for all versions that a run meets.
+
+A later version appends rows and never renumbers: what was counted under a row stays there::
+
+    version   sensor rows
+    A         0 s1@g1   1 s2@g1
+    B         0 s1@g1   1 s2@g1   2 s2@g2      s2 was moved to gate g2, s1 is gone: its row stays, without an id
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model import I8, I32, I64
+from engine.registry import Gate, Registry, Sensor, Zone
+from engine.timezone import TimeZone
+
+_R = TypeVar("_R")
+
+
+@dataclass(frozen=True, init=False)
+class Tables:
+    """Rows of sensors (S), gates (G) and zones (Z) of ``registry`` and of the versions ``before`` it.
+
+    ``sensor_gate`` -1 = no gate. ``sensor_here``, ``gate_here``: whether the row stands in ``registry`` itself; of the
+    others only what still closes open panes holds (gate, leaf, delay). ``sensor_row`` is the row of each of the
+    registry's sensors. ``approved_at[s]:approved_at[s + 1]`` are sensor s's rows in ``approved_from`` and
+    ``approved_to``. ``gate_a``, ``gate_b`` -1 = outside. ``zone_window`` = code of the coarsest leaf of its gates.
+    """
+
+    registry: Registry
+    zone_clock: TimeZone
+    sensors: tuple[Sensor, ...]
+    sensor_ids: tuple[str, ...]
+    sensor_here: NDArray[np.bool_]
+    sensor_row: tuple[int, ...]
+    sensor_gate: I32
+    sensor_leaf: I8
+    sensor_delay_ms: I64
+    sensor_reporting: I8
+    sensor_beat_ms: I64
+    approved_at: I32
+    approved_from: I64
+    approved_to: I64
+    gates: tuple[Gate, ...]
+    gate_ids: tuple[str, ...]
+    gate_here: NDArray[np.bool_]
+    gate_leaf: I8
+    gate_delay_ms: I64
+    gate_a: I32
+    gate_b: I32
+    zones: tuple[Zone, ...]
+    zone_ids: tuple[str, ...]
+    zone_window: I8
+    zone_delay_ms: I64
+
+    def __init__(self, registry: Registry, before: Tables | None = None) -> None:
+        put = object.__setattr__
+        put(self, "registry", registry)
+        put(self, "zone_clock", TimeZone(registry.timezone) if before is None else before.zone_clock)
+        zones, zone_row = _grown(before.zones if before else (), registry.zones, lambda z: z.id)
+        gates, gate_row = _grown(before.gates if before else (), registry.gates, lambda g: g.id)
+        sensors, sensor_row = _grown(before.sensors if before else (), registry.sensors, lambda s: (s.id, s.gate))
+        put(self, "zones", tuple(zones))
+        put(self, "zone_ids", tuple(z.id for z in zones))
+        self._put_gates(gates, gate_row, zone_row)
+        self._put_sensors(sensors, sensor_row, gate_row)
+        touching = [[g for g in registry.gates if z.id in (g.a, g.b)] for z in zones]
+        put(self, "zone_window", np.array([max((g.leaf for g in t), default=0) for t in touching], np.int8))
+        put(self, "zone_delay_ms", np.array([max((g.delay_ms for g in t), default=0) for t in touching], np.int64))
+
+    def _put_gates(self, gates: Sequence[Gate], row: dict[str, int], zone_row: dict[str, int]) -> None:
+        put = object.__setattr__
+        put(self, "gates", tuple(gates))
+        put(self, "gate_ids", tuple(g.id for g in gates))
+        put(self, "gate_here", _marked(len(gates), (row[g.id] for g in self.registry.gates)))
+        put(self, "gate_leaf", np.array([g.leaf for g in gates], np.int8))
+        put(self, "gate_delay_ms", np.array([g.delay_ms for g in gates], np.int64))
+        put(self, "gate_a", np.array([zone_row.get(g.a or "", -1) for g in gates], np.int32))
+        put(self, "gate_b", np.array([zone_row.get(g.b or "", -1) for g in gates], np.int32))
+
+    def _put_sensors(
+        self, sensors: Sequence[Sensor], row: dict[tuple[str, str | None], int], gate_row: dict[str, int]
+    ) -> None:
+        put = object.__setattr__
+        here = tuple(row[s.id, s.gate] for s in self.registry.sensors)
+        put(self, "sensors", tuple(sensors))
+        put(self, "sensor_ids", tuple(s.id for s in sensors))
+        put(self, "sensor_row", here)
+        put(self, "sensor_here", _marked(len(sensors), here))
+        gate = np.array([gate_row.get(s.gate or "", -1) for s in sensors], np.int32)
+        put(self, "sensor_gate", gate)
+        # a sensor without gate: leaf 10s, no delay (the row behind the last gate)
+        put(self, "sensor_leaf", np.append(self.gate_leaf, np.int8(0))[gate])
+        put(self, "sensor_delay_ms", np.append(self.gate_delay_ms, np.int64(0))[gate])
+        put(self, "sensor_reporting", np.array([s.reporting for s in sensors], np.int8))
+        put(self, "sensor_beat_ms", np.array([s.beat_ms for s in sensors], np.int64))
+        put(self, "approved_at", np.cumsum([0, *(len(s.approved) for s in sensors)]).astype(np.int32))
+        put(self, "approved_from", np.array([f for s in sensors for f, _ in s.approved], np.int64))
+        put(self, "approved_to", np.array([t for s in sensors for _, t in s.approved], np.int64))
+
+    def wire_ids(self) -> list[bytes | None]:
+        """Ids by which events name the sensor rows; None = the row's sensor is not in this version (any more)."""
+        return [i.encode() if here else None for i, here in zip(self.sensor_ids, self.sensor_here, strict=True)]
+
+    def moved(self, before: Tables) -> dict[int, int]:
+        """Rows of sensors that stood at another gate in ``before``: old row -> new row."""
+        was = {before.sensor_ids[row]: row for row in before.sensor_row}
+        pairs = ((was.get(self.sensor_ids[row], row), row) for row in self.sensor_row)
+        return {old: new for old, new in pairs if old != new}
+
+
+def classes(tables: Tables) -> dict[tuple[int, int], list[int]]:
+    """Gate rows by (leaf code, delay in ms): gates of one class share their windows."""
+    out: dict[tuple[int, int], list[int]] = {}
+    for row, (leaf, delay) in enumerate(zip(tables.gate_leaf.tolist(), tables.gate_delay_ms.tolist(), strict=True)):
+        out.setdefault((leaf, delay), []).append(row)
+    return out
+
+
+def longest_delay_ms(tables: Tables) -> int:
+    """The largest delay among all gates: what W must pass beyond a window's end before all gates have closed it."""
+    return int(tables.gate_delay_ms.max(initial=0))
+
+
+_K = TypeVar("_K")
+
+
+def _grown(old: Sequence[_R], new: Iterable[_R], key: Callable[[_R], _K]) -> tuple[list[_R], dict[_K, int]]:
+    """Old rows with the new ones put over those of the same key and the others behind them; and the keys' rows."""
+    rows = list(old)
+    at = {key(row): i for i, row in enumerate(rows)}
+    for row in new:
+        place = at.setdefault(key(row), len(rows))
+        rows[place : place + 1] = [row]
+    return rows, at
+
+
+def _marked(size: int, rows: Iterable[int]) -> NDArray[np.bool_]:
+    out = np.zeros(size, np.bool_)
+    out[list(rows)] = True
+    return out
