@@ -117,7 +117,7 @@ class Records:
     def __init__(self, pieces: tuple[str, ...] = ()) -> None:
         self.pieces = pieces  # the version's hash, then its first pieces in order
 
-    def take(self, message: bytes, before: Tables) -> tuple[Registry | None, str | None]:
+    def take(self, message: bytes, before: Tables | None) -> tuple[Registry | None, str | None]:
         """The version that holds behind ``message`` and None, or None and why there is none (None: more to come).
 
         A record that is no valid version changes nothing: the log goes on with the version before.
@@ -133,7 +133,7 @@ class Records:
                 return None, None
             text = whole
         found, faults = registry.check(text)
-        fault = faults[0] if found is None else fault_of_change(before, found)
+        fault = faults[0] if found is None else None if before is None else fault_of_change(before, found)
         return (found, None) if fault is None else (None, fault)
 
     def _joined(self, document: Mapping[str, Any]) -> bytes | None:

@@ -97,6 +97,8 @@ class Partition:
         self._fresh = self._counted != NO_TIME  # sensors not told yet
         self._ids = self._kernels.Ids(tables.wire_ids())
         self._shard_of = sensor_shards(tables, self.shards)
+        by_name = [shard_of(name, self.shards) for name in tables.names]  # rejects: one chain also of a moved sensor
+        self._reject_shard_of = np.array([*by_name, 0], np.int32)[np.append(tables.sensor_name, np.int32(-1))]
 
     def feed(self, payloads: Payloads) -> Fed:
         """Take in messages in log order; a registry record holds for the messages behind its own."""
@@ -232,7 +234,7 @@ class Partition:
         versions = self._take_versions(w)
         counted = self._take_counted(w)
         pane_shard, cover_shard = self._shard_of[panes[:, 2]], self._shard_of[covered[:, 2]]
-        reject_shard = np.where(rejects[:, 1] < 0, 0, self._shard_of[rejects[:, 1]])
+        reject_shard = self._reject_shard_of[rejects[:, 1]]
         out = [
             Partial(
                 self.number,

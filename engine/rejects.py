@@ -29,6 +29,8 @@ class Rejects:
         """Take in closed cells, rows (cell_ms, sensor, reason, n) in time order; returns what may be shown now."""
         if not len(rows):
             return {}
+        rows = rows.copy()  # by id: a sensor that was moved is one sensor still
+        rows[:, 1] = np.append(self.tables.sensor_name, np.int32(-1))[rows[:, 1]]
         rows = summed(rows, (0, 1, 2), 3)  # of several partitions: one pane of a chain is one entry
         chain = np.array([self._chain(s, r) for s, r in rows[:, 1:3].tolist()], np.int32)
         m = len(rows)
@@ -66,11 +68,11 @@ class Rejects:
         n = np.array([self._hours.pop(row) for row in rows], np.int64)
         columns: dict[str, NDArray[np.generic]] = {
             "hour": hour,
-            "sensor": np.where(sensor < 0, len(self.tables.sensor_ids), sensor).astype(np.int32),
+            "sensor": np.where(sensor < 0, len(self.tables.names), sensor).astype(np.int32),
             "reason": reason.astype(np.int32),
             "n": n,
         }
-        names = {"sensor": (*self.tables.sensor_ids, _NO_SENSOR), "reason": REASONS}
+        names = {"sensor": (*self.tables.names, _NO_SENSOR), "reason": REASONS}
         return Released("rejects", unit, columns, names, self.tables.registry.version)
 
     def state(self) -> tuple[object, ...]:

@@ -167,6 +167,8 @@ class Shard:
         mine = {g for g, name in enumerate(tables.gate_ids) if shard_of(name, self.shards) == self.number} - known
         fresh = {key: [g for g in gates if g in mine] for key, gates in sorted(classes(tables).items())}
         for group in self._classes:
+            if begun:
+                group.begin(self._first)  # before its later gates come: they count from the switch on
             group.know(tables, fresh.pop((group.leaf, group.delay_ms), []), at if begun else None)
         for (leaf, delay), gates in fresh.items():
             if gates:

@@ -29,8 +29,9 @@ class Tables:
 
     ``sensor_gate`` -1 = no gate. ``sensor_here``, ``gate_here``: whether the row stands in ``registry`` itself; of the
     others only what still closes open panes holds (gate, leaf, delay). ``sensor_row`` is the row of each of the
-    registry's sensors. ``approved_at[s]:approved_at[s + 1]`` are sensor s's rows in ``approved_from`` and
-    ``approved_to``. ``gate_a``, ``gate_b`` -1 = outside. ``zone_window`` = code of the coarsest leaf of its gates.
+    registry's sensors; ``sensor_name`` the place of each row's id in ``names``, which holds every id once.
+    ``approved_at[s]:approved_at[s + 1]`` are sensor s's rows in ``approved_from`` and ``approved_to``. ``gate_a``,
+    ``gate_b`` -1 = outside. ``zone_window`` = code of the coarsest leaf of its gates.
     """
 
     registry: Registry
@@ -39,6 +40,8 @@ class Tables:
     sensor_ids: tuple[str, ...]
     sensor_here: NDArray[np.bool_]
     sensor_row: tuple[int, ...]
+    names: tuple[str, ...]
+    sensor_name: I32
     sensor_gate: I32
     sensor_leaf: I8
     sensor_delay_ms: I64
@@ -92,6 +95,9 @@ class Tables:
         put(self, "sensors", tuple(sensors))
         put(self, "sensor_ids", tuple(s.id for s in sensors))
         put(self, "sensor_row", here)
+        names = {name: place for place, name in enumerate(dict.fromkeys(self.sensor_ids))}
+        put(self, "names", tuple(names))
+        put(self, "sensor_name", np.array([names[name] for name in self.sensor_ids], np.int32))
         put(self, "sensor_here", _marked(len(sensors), here))
         gate = np.array([gate_row.get(s.gate or "", -1) for s in sensors], np.int32)
         put(self, "sensor_gate", gate)

@@ -214,8 +214,9 @@ def _made(kind: Any, settings: dict[str, Any]) -> Any:
 def topic_settings(cluster: Cluster) -> dict[str, str]:
     """Settings of the topic as the broker tells them. Raises ServiceUnreachable."""
     resource = ConfigResource(ConfigResource.Type.TOPIC, cluster.topic)
+    admin = AdminClient(cluster.settings)  # must outlive the answer
     try:
-        found = AdminClient(cluster.settings).describe_configs([resource], request_timeout=_REACH_S)[resource].result()
+        found = admin.describe_configs([resource], request_timeout=_REACH_S)[resource].result()
     except KafkaException:
         raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: no answer about {cluster.topic}") from None
     return {name: entry.value for name, entry in found.items()}

@@ -101,7 +101,7 @@ class Advance:
 class _Part(StatefulSinkPartition[object, None]):
     def __init__(self, sink: StoreSink) -> None:
         self._sink = sink
-        self._held: dict[str, list[Released]] = {}
+        self._held: dict[tuple[str, str], list[Released]] = {}  # by product and registry version
         self._size = 0
 
     @guarded
@@ -123,7 +123,7 @@ class _Part(StatefulSinkPartition[object, None]):
         if not self._sink.bulk:
             self._sink.insert(clipped)
             return
-        self._held.setdefault(rows.product, []).append(clipped)
+        self._held.setdefault((rows.product, rows.registry_version), []).append(clipped)
         self._size += len(clipped)
         if self._size >= _BULK_ROWS:
             self._flush()
@@ -175,9 +175,10 @@ def retried(work: Callable[[], None]) -> None:
 
 
 def joined(blocks: list[Released]) -> Released:
-    """Blocks of one product and registry as one."""
+    """Blocks of one product and registry version as one."""
     if len(blocks) == 1:
         return blocks[0]
     first = blocks[0]
     columns = {name: np.concatenate([b.columns[name] for b in blocks]) for name in first.columns}
-    return replace(first, unit=f"{first.unit}..{blocks[-1].unit}", columns=columns)
+    # a version that came, went and came again: later blocks have more rows to their names
+    return replace(blocks[-1], unit=f"{first.unit}..{blocks[-1].unit}", columns=columns)

@@ -12,10 +12,14 @@ from engine import registry as registries
 from engine import registry_new
 from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME, PRODUCTS, WINDOWS
-from hitonami.common import StoreOption, known_run, opened, out, say, span_of
+from flows.kafka import Cluster
+from flows.publish import publish
+from hitonami.common import StoreOption, kafka_settings, known_run, opened, out, say, span_of
 from sinks import files
 
-registry = typer.Typer(help="Registries: check one, make one.", no_args_is_help=True, rich_markup_mode=None)
+registry = typer.Typer(
+    help="Registries: check one, make one, publish one.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 def export(
@@ -71,6 +75,26 @@ def registry_check(path: Annotated[Path, typer.Argument(metavar="FILE", help="Re
     if found is None:
         raise BadInput(f"{path}: {len(faults)} faults")
     say(f"{found.version}: {len(found.zones)} zones, {len(found.gates)} gates, {len(found.sensors)} sensors")
+
+
+@registry.command("publish")
+def registry_publish(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Registry file.")],
+    kafka: Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap server of Kafka.")],
+    kafka_config: Annotated[
+        Path | None, typer.Option("--kafka-config", help="librdkafka settings, key = value per line (TLS, SASL).")
+    ] = None,
+    topic: Annotated[str, typer.Option("--topic", help="Topic of the events.")] = "people",
+    after: Annotated[Path | None, typer.Option("--after", help="The --registry of the runs, to check against.")] = None,
+) -> None:
+    """Write a registry version into every partition of a topic; it holds for all records behind it.
+
+    Example: hitonami registry publish registry.json --kafka 127.0.0.1:9092
+    """
+    version = registries.load(path)
+    first = None if after is None else registries.load(after)
+    partitions = publish(Cluster(kafka, kafka_settings(kafka_config), topic), version, first)
+    say(f"{version.version}: published to {partitions} partitions")
 
 
 @registry.command("new")

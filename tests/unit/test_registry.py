@@ -316,6 +316,8 @@ def test_tables() -> None:
         "zone_delay_ms": [90_000, 90_000, 0],
     }
     assert {name: column.dtype.name for name, column in columns.items()} == {
+        "sensor_here": "bool",
+        "gate_here": "bool",
         "sensor_gate": "int32",
         "sensor_leaf": "int8",
         "sensor_delay_ms": "int64",

@@ -1,0 +1,112 @@
+"""Publishing a registry version: one record in every partition, all of them or none.
+
+The compacted topic ``registries`` keeps what was published, so that the next version can be checked against it before
+it stands in the log, where it can no longer be taken back.
+"""
+
+from __future__ import annotations
+
+import time
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from engine.book import Records, fault_of_change, records_of
+from engine.errors import BadInput, ServiceUnreachable
+from engine.registry import Registry
+from engine.tables import Tables
+from flows.kafka import Cluster
+
+TOPIC = "registries"
+_WAIT_S = 30.0
+
+
+def publish(cluster: Cluster, version: Registry, after: Registry | None = None) -> int:
+    """Write ``version`` into every partition of the cluster's topic in one transaction; returns their number.
+
+    ``after``: the version runs begin with (--registry), for the check of the first one. Raises BadInput where the
+    version cannot follow those before it, ServiceUnreachable where Kafka does not answer or another publish cuts in.
+    """
+    partitions = cluster.partitions()
+    _create(cluster)
+    before = None if after is None else Tables(after)
+    for earlier in published(cluster):
+        before = Tables(earlier, before)
+    fault = None if before is None else fault_of_change(before, version)
+    if fault is not None:
+        raise BadInput(f"registry {version.version}: {fault}")
+    # the same id for every publish: a later one fences an earlier one, so all partitions see versions in one order
+    producer = Producer({**cluster.settings, "transactional.id": f"hitonami-registry-{cluster.topic}"})
+    try:
+        producer.init_transactions(_WAIT_S)
+        producer.begin_transaction()
+        for record in records_of(version):
+            for partition in range(partitions):
+                producer.produce(cluster.topic, record, partition=partition)
+        for piece, record in enumerate(records_of(version)):
+            producer.produce(TOPIC, record, key=f"{cluster.topic}/{version.hash}/{piece}", partition=0)
+        producer.commit_transaction(_WAIT_S)
+    except KafkaException as error:
+        fenced = error.args[0].code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+        why = "another publish cut in" if fenced else "no answer"
+        raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: {why}, nothing was published") from None
+    return partitions
+
+
+def published(cluster: Cluster) -> list[Registry]:
+    """The versions published to the cluster's topic, in order. Raises ServiceUnreachable."""
+    consumer = cluster.consumer()
+    place = TopicPartition(TOPIC, 0, 0)
+    try:
+        low, high = _ends(consumer, place)
+        place.offset = low
+        consumer.assign([place])
+        return _read(consumer, cluster, high) if high > low else []
+    except KafkaException:
+        raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: no answer about {TOPIC}") from None
+    finally:
+        consumer.close()
+
+
+def _ends(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """First offset and end of a topic that may just have been made: it has no leader for a moment."""
+    last = time.monotonic() + _WAIT_S
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(place, timeout=_WAIT_S)
+            return low, high
+        except KafkaException:
+            if time.monotonic() > last:
+                raise
+            time.sleep(0.1)
+
+
+def _read(consumer: Consumer, cluster: Cluster, end: int) -> list[Registry]:
+    records, last = Records(), time.monotonic() + _WAIT_S
+    found: list[Registry] = []
+    tables: Tables | None = None
+    while time.monotonic() < last:
+        for message in consumer.consume(100, 0.5):
+            error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                return found
+            if error is not None:
+                raise KafkaException(error)
+            if (message.key() or b"").startswith(f"{cluster.topic}/".encode()):
+                version, _ = records.take(message.value() or b"", tables)
+                if version is not None:
+                    found.append(version)
+                    tables = Tables(version, tables)
+            if int(message.offset() or 0) >= end - 1:
+                return found
+    raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: no answer about {TOPIC}")
+
+
+def _create(cluster: Cluster) -> None:
+    made = NewTopic(TOPIC, 1, config={"cleanup.policy": "compact"})
+    admin = AdminClient(cluster.settings)  # must outlive the answer
+    try:
+        admin.create_topics([made], request_timeout=_WAIT_S)[TOPIC].result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: cannot make the topic {TOPIC}") from None

@@ -1,0 +1,152 @@
+"""Registry versions published into a live topic: the run, killed on the way, equals every replay."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from engine import book
+from tests.realservices.kafka import Kafka
+from tests.services.test_live_replay import COMMAND, PARTITIONS, ROOT, Live, events, hitonami, partition, produce
+
+
+def later(path: Path, name: str, change: Callable[[dict[str, Any]], None]) -> Path:
+    """A later version of a registry file, written beside it."""
+    document = json.loads(path.read_text())
+    change(document)
+    document["version"] = name
+    made = path.with_name(f"{name}.json")
+    made.write_text(json.dumps(document))
+    return made
+
+
+def without_last_sensor(document: dict[str, Any]) -> None:
+    document["sensors"] = document["sensors"][:-1]
+
+
+def with_new_gate(document: dict[str, Any]) -> None:
+    gate = copy.deepcopy(document["gates"][0]) | {"id": "new-gate"}
+    document["gates"].append(gate)
+    document["sensors"][0]["gate"] = "new-gate"  # the sensor moves
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_a_live_run_with_versions_equals_its_replays(kafka: Kafka, topic: Callable[..., str], tmp_path: Path) -> None:
+    made, registry = events(tmp_path)
+    messages = [(partition(key), value) for key, value in made]
+    versions = [
+        later(registry, "second", without_last_sensor),
+        later(registry, "third", with_new_gate),
+        later(registry, "fourth", lambda _document: None),
+    ]
+    store, name = f"chdb://{tmp_path}/store", topic(partitions=PARTITIONS, timestamps="LogAppendTime")
+    (tmp_path / "config.toml").write_text("[time]\ntick_ms = 20000\n")  # the events lie in the past
+    config = ("--config", tmp_path / "config.toml")
+    on = ("--kafka", kafka.bootstrap, "--topic", name)
+    assert "published to 4 partitions" in hitonami("registry", "publish", versions[0], *on, "--after", registry)
+    live = Live(kafka, name, store, registry, tmp_path / "recovery", *config)
+    published = [0]
+
+    def pause(number: int) -> None:
+        time.sleep(0.05)
+        if number == len(messages) // 3 // 500 * 500:
+            hitonami("registry", "publish", versions[1], *on)
+            published[0] += 1
+        if number == len(messages) // 2 // 500 * 500:
+            live.kill()
+            live.start()
+        if number == len(messages) * 2 // 3 // 500 * 500:
+            hitonami("registry", "publish", versions[2], *on)
+            published[0] += 1
+
+    produce(kafka, name, messages, pause)
+    assert published == [2]
+    time.sleep(25)  # the ticks that close the last windows
+    told = live.stop()
+    print(told, hitonami("replay", *on, "--store", store, "--registry", registry, *config, "--run-id", "x"))
+    assert told["read"] == len(messages) and set(told["rejected"]) == {"unknown_sensor"}
+
+    at = ("--store", store, "--registry", registry, *config, "--run-id")
+    replayed = json.loads(hitonami("replay", *on, *at, "topic"))
+    assert (replayed["accepted"], replayed["rejected"]) == (told["accepted"], told["rejected"])
+    hitonami("dump", *on, "-o", tmp_path / "dump.parquet")
+    hitonami("replay", tmp_path / "dump.parquet", *at, "dump")
+    for run in ("topic", "dump"):
+        assert "0 differ" in hitonami("verify", "--store", store, "--run-id", "live", "--against", run)
+    hitonami("export", "flow", "--store", store, "--run-id", "live", "--window", "10s", "-o", tmp_path / "flow.csv")
+    lines = (tmp_path / "flow.csv").read_text().splitlines()
+    assert {line.split(",")[1] for line in lines[1:]} >= {"new-gate"}
+    hitonami("audit", "--store", store, "--run-id", "live")
+
+
+@pytest.mark.kafka
+def test_what_cannot_follow_is_refused_and_nothing_is_written(
+    kafka: Kafka, topic: Callable[..., str], tmp_path: Path
+) -> None:
+    _, registry = events(tmp_path)
+    name = topic(partitions=2, timestamps="LogAppendTime")
+
+    def other_leaf(document: dict[str, Any]) -> None:
+        document["gates"][0]["leaf"] = "1h"
+
+    bad = later(registry, "bad", other_leaf)
+    refused = publish(bad, kafka, name, "--after", registry)
+    assert (
+        refused.returncode == 3 and refused.stderr == "hitonami: registry bad: gates[0].leaf: changes, take a new id\n"
+    )
+    assert publish(registry, kafka, name).returncode == 0
+    assert publish(bad, kafka, name).returncode == 3  # now checked against what was published
+    assert [len(values) for values in contents(kafka, name, 2)] == [1, 1]
+    assert publish(registry, kafka, "no-such-topic").returncode == 4
+
+
+@pytest.mark.kafka
+def test_a_large_version_goes_out_in_pieces(kafka: Kafka, topic: Callable[..., str], tmp_path: Path) -> None:
+    _, registry = events(tmp_path)
+    name = topic(partitions=2, timestamps="LogAppendTime")
+
+    def many_sensors(document: dict[str, Any]) -> None:
+        one = document["sensors"][0]
+        document["sensors"] = [one | {"id": f"s{i}"} for i in range(12_000)]
+
+    large = later(registry, "large", many_sensors)
+    assert large.stat().st_size > 2 * 1024 * 1024  # more than a broker takes in one message
+    assert publish(large, kafka, name).returncode == 0
+    pieces = contents(kafka, name, 2)
+    assert pieces[0] == pieces[1] and len(pieces[0]) > 2
+    records, found = book.Records(), None
+    for piece in pieces[0]:
+        found, fault = records.take(piece, None)
+        assert fault is None
+    assert found is not None and len(found.sensors) == 12_000
+
+
+def publish(path: Path, kafka: Kafka, topic: str, *more: object) -> subprocess.CompletedProcess[str]:
+    words = ["registry", "publish", path, "--kafka", kafka.bootstrap, "--topic", topic, *more]
+    return subprocess.run([*COMMAND, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def contents(kafka: Kafka, topic: str, partitions: int) -> list[list[bytes]]:
+    """Committed values of each partition."""
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "t", "enable.partition.eof": True})
+    consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+    out: list[list[bytes]] = [[] for _ in range(partitions)]
+    ended = 0
+    while ended < partitions:
+        message = consumer.poll(10)
+        assert message is not None
+        if message.error():
+            ended += 1
+        else:
+            out[int(message.partition() or 0)].append(message.value() or b"")
+    consumer.close()
+    return out
