@@ -97,7 +97,8 @@ class Views:
             window = min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
         flow = _rows(self._store.latest(run.run_id, window), ("gate", "direction"))
         zones = _rows(self._store.latest_zones(run.run_id, window), ("zone",))
-        layout = _layout(run, window, self._registry(run.registry_hash), [key[0] for key in flow], zones)
+        newest = (run.registry_hash, *run.versions)[-1]
+        layout = _layout(run, window, self._registry(newest), [key[0] for key in flow], zones)
         flow_keys = [(gate["id"], direction) for gate in layout["gates"] for direction in DIRECTIONS]
         zone_keys = [(zone["id"],) for zone in layout["zones"]]
         return View(

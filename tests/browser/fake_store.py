@@ -57,6 +57,7 @@ class FakeRun:
     kind: str = "live"
     config: str = CONFIG
     registry_hash: str = "h1"
+    versions: tuple[str, ...] = ()
     timezone: str = "Asia/Tokyo"
     leaves: dict[str, str] = field(default_factory=lambda: {"j1": "10s", "j2": "10s", "j3": "1m"})
     gate_delay_ms: int = 0

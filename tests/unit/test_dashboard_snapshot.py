@@ -86,6 +86,14 @@ def test_layout_names_places_in_both_languages_and_falls_back_to_ids():
     assert [z["name"]["ja"] for z in view(FakeStore(one)).layout["zones"]] == ["Place", "y"]
 
 
+def test_names_are_those_of_the_newest_version_the_run_met():
+    store = FakeStore(None, FakeRun(versions=("h2",)))
+    renamed = json.loads(json.dumps(REGISTRY))
+    renamed["zones"][0]["name"] = {"ja": "新", "en": "New"}
+    store.registries["h2"] = json.dumps(renamed)
+    assert view(store).layout["zones"][0]["name"] == {"ja": "新", "en": "New"}
+
+
 def test_a_registry_the_store_does_not_hold_leaves_the_ids():
     store = FakeStore()
     store.registries = {}
