@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import partial, registry
+from engine.book import Book
 from engine.model import LEAVES, LENGTH_MS
 from engine.partition import Partition
 from engine.shard import Shard
@@ -47,7 +48,8 @@ REGISTRY: dict[str, Any] = {
         counter("d0", "g0", group="pair", reporting="heartbeat", beat_s=20),
     ],
 }
-TABLES = registry.parse(json.dumps(REGISTRY).encode()).tables()
+BOOK = Book(registry.parse(json.dumps(REGISTRY).encode()))
+TABLES = BOOK.tables(BOOK.start)
 
 
 def cross(sensor: str, at: int, way: str | None = "ab") -> dict[str, Any]:
@@ -71,8 +73,8 @@ class Seen(NamedTuple):
 
 def watched(logs: list[list[list[dict[str, Any]]]], k: int, guard: int, *, restart: bool = False) -> list[Seen]:
     """Feed logs batch by batch, in turns, and note every update of a live run, which does not end."""
-    parts = [Partition(i, TABLES, BOUND_MS, 1) for i in range(len(logs))]
-    shard, seen = Shard(0, 1, len(logs), TABLES, k + guard), []
+    parts = [Partition(i, BOOK, BOUND_MS, 1) for i in range(len(logs))]
+    shard, seen = Shard(0, 1, len(logs), BOOK, k + guard), []
     for turn in range(max(map(len, logs))):
         for number, log in enumerate(logs):
             if turn >= len(log):
@@ -87,8 +89,8 @@ def watched(logs: list[list[list[dict[str, Any]]]], k: int, guard: int, *, resta
                     runs += zip(*columns, strict=True)
             seen.append(Seen(tuple(sorted(runs)), out.accepted - sum(part.plain for part in told)))
             if restart:
-                parts[number] = Partition(number, TABLES, BOUND_MS, 1, parts[number].snapshot())
-                shard = Shard(0, 1, len(logs), TABLES, k + guard, state=shard.snapshot())
+                parts[number] = Partition(number, BOOK, BOUND_MS, 1, parts[number].snapshot())
+                shard = Shard(0, 1, len(logs), BOOK, k + guard, state=shard.snapshot())
     return seen
 
 
@@ -175,7 +177,7 @@ def test_the_earliest_pane_with_a_count_matters_not_its_place_in_the_log() -> No
 
 
 def test_a_partition_tells_a_counting_sensor_once() -> None:
-    part, told = Partition(0, TABLES, 0, 1), []
+    part, told = Partition(0, BOOK, 0, 1), []
     for pane in range(3):
         records = [count("b0", pane * PANE), count("b1", pane * PANE), tick(pane * PANE + PANE)]
         part.feed(payloads([json.dumps(record).encode() for record in records]))

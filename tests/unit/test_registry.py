@@ -299,6 +299,7 @@ def test_tables() -> None:
     }
     assert {name: column.tolist() for name, column in columns.items()} == {
         "sensor_here": [True] * 5,
+        "sensor_name": [0, 1, 2, 3, 4],
         "sensor_gate": [0, 1, 2, -1, -1],
         "sensor_leaf": [0, 2, 4, 0, 0],
         "sensor_delay_ms": [0, 90_000, 500, 0, 0],
@@ -317,6 +318,7 @@ def test_tables() -> None:
     }
     assert {name: column.dtype.name for name, column in columns.items()} == {
         "sensor_here": "bool",
+        "sensor_name": "int32",
         "gate_here": "bool",
         "sensor_gate": "int32",
         "sensor_leaf": "int8",
