@@ -97,6 +97,21 @@ class Cluster:
         finally:
             consumer.close()
 
+    def offsets_at(self, partitions: int, ms: int) -> list[int]:
+        """First offset of each partition whose record timestamp is at least ``ms``; its end where there is none."""
+        consumer = self.consumer()
+        try:
+            asked = [TopicPartition(self.topic, p, ms) for p in range(partitions)]
+            found = consumer.offsets_for_times(asked, timeout=_REACH_S)
+            return [
+                place.offset if place.offset >= 0 else consumer.get_watermark_offsets(place, timeout=_REACH_S)[1]
+                for place in found
+            ]
+        except KafkaException:
+            raise ServiceUnreachable(f"Kafka {self.bootstrap}: no answer") from None
+        finally:
+            consumer.close()
+
 
 class Batch:
     """Messages of one partition as they came: values, record timestamps, offsets."""

@@ -32,6 +32,7 @@ from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters
 
 LIVE_SHARDS = 32  # fixed for the life of a run: a chain stays in its shard whatever the number of processes
+DUMP_BEFORE_MS, DUMP_BEHIND_MS = 86_400_000, 3_600_000  # of record time around the span of a dump
 _REPLAY_SHARDS = 1  # one process, nothing to hand over; the rows do not depend on it
 
 
@@ -193,13 +194,25 @@ def dump_topic(
     cluster: Cluster,
     output: Path,
     *,
+    from_ms: int = NO_TIME,
+    to_ms: int = END,
     progress: Callable[[str, float], None] | None = None,
 ) -> int:
-    """Write every record of a topic, up to what is its end now, to a Parquet file; returns how many."""
+    """Write a topic's records, up to what is its end now, to a Parquet file; returns how many.
+
+    With ``from_ms`` those from a day before on, with ``to_ms`` those up to an hour behind, by their record timestamps
+    (docs/adr/0011): what a replay needs to close the windows between, not what the chains held before.
+    """
     partitions = cluster.partitions()
     bounds = cluster.ends(partitions)
+    if from_ms != NO_TIME:
+        starts = cluster.offsets_at(partitions, max(0, from_ms - DUMP_BEFORE_MS))
+        bounds = [(max(low, start), high) for (low, high), start in zip(bounds, starts, strict=True)]
+    if to_ms != END:
+        stops = cluster.offsets_at(partitions, max(0, to_ms + DUMP_BEHIND_MS))
+        bounds = [(low, min(high, stop)) for (low, high), stop in zip(bounds, stops, strict=True)]
     reader = Reader(cluster)
-    written, total = 0, sum(high - low for low, high in bounds)
+    written, total = 0, sum(max(0, high - low) for low, high in bounds)
     for number, (low, _) in enumerate(bounds):
         reader.register(number, low)
     try:

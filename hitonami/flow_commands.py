@@ -117,17 +117,24 @@ def dump(
     kafka: Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap server of Kafka.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.")],
     topic: TopicOption = "people",
+    from_: FromOption = None,
+    to: ToOption = None,
     kafka_config: KafkaConfig = None,
 ) -> None:
     """Write a topic to a Parquet file that replays as live did.
+
+    With --from it begins a day before, with --to it ends an hour behind (record time); chains of people that began
+    before are cut, so a replay of it beside the live run is a workbench run.
 
     Example: hitonami dump --kafka 127.0.0.1:9092 --topic people -o people.parquet
     """
     if topic in ("profiles", "consents"):
         raise UsageError(f"dump: {topic} holds personal data and is not dumped")
+    from_ms, to_ms = span_of(from_, to)
     guard.on_signals()
+    cluster = Cluster(kafka, kafka_settings(kafka_config), topic)
     with progress() as tell:
-        written = dump_topic(Cluster(kafka, kafka_settings(kafka_config), topic), output, progress=tell)
+        written = dump_topic(cluster, output, from_ms=from_ms, to_ms=to_ms, progress=tell)
     say(f"{written} records")
 
 
