@@ -71,6 +71,7 @@ class Partition:
         self._cells: I64 = np.empty(0, np.int64)  # active cells not told yet, sorted
         self._rejects: dict[tuple[int, int, int], int] = {}  # (cell, sensor, reason) -> n not told yet
         self._covers: I64 = np.empty((0, 3), np.int64)  # covered spans not told yet
+        self._covered: I64 = np.empty((0, COVER_COLUMNS), np.int64)  # of panes that closed before a version came
         # Per sensor: close of the earliest pane for which a count was accepted, END before any, NO_TIME once told.
         self._counted: I64 = np.empty(0, np.int64)
         self.ended = False
@@ -126,10 +127,13 @@ class Partition:
         if version is None or version.hash == self.tables.registry.hash:
             return fault
         self._book.meet(version)
+        w = self.watermark if self.watermark == NO_TIME else self.watermark - self.watermark % CELL_MS
+        # what has closed has closed by the approvals of the version before
+        self._covers, covered = covers.split(self._covers, self.tables, w)
+        self._covered = np.concatenate([self._covered, covered])
         before, self._sequence = self.tables, (*self._sequence, version.hash)
         self._use(self._book.tables(self._sequence))
-        w = self.watermark
-        self._versions.append((w if w == NO_TIME else w - w % CELL_MS, version.hash))
+        self._versions.append((w, version.hash))
         moved = self.tables.moved(before)
         if moved:  # a repeat of a record from before the move is still a duplicate
             marks, panes, keys = self._panes.state()
@@ -229,6 +233,7 @@ class Partition:
             return []
         panes = np.frombuffer(self._panes.take(w), np.int64).reshape(-1, PANE_COLUMNS)
         self._covers, covered = covers.split(self._covers, self.tables, w)
+        covered, self._covered = np.concatenate([self._covered, covered]), self._covered[:0]
         active = self._take_active(w)
         rejects = self._take_rejects(w)
         versions = self._take_versions(w)
@@ -298,7 +303,7 @@ class Partition:
                 self._covers.tobytes(),
                 self._counted.tobytes(),
                 self._panes.state(),
-                (self._sequence, self._versions, self._records.pieces),
+                (self._sequence, self._versions, self._records.pieces, self._covered.tobytes()),
             ),
             5,
         )
@@ -308,7 +313,8 @@ class Partition:
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
         self.accepted, rejected, marks, cells, self._rejects, spans, counted, panes, registries = rest
-        self._sequence, self._versions, pieces = registries
+        self._sequence, self._versions, pieces, covered = registries
+        self._covered = np.frombuffer(covered, np.int64).reshape(-1, COVER_COLUMNS)
         self._records = Records(pieces)
         self.rejected = np.array(rejected, np.int64)
         self.first_ms, self.last_ms, self._told_to, self._plain, self.ended = marks

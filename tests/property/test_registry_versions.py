@@ -45,6 +45,8 @@ VERSIONS = [
     ),
     version("v6", without=("g2", "s2", "s3", "s4")) | {"gates": REGISTRY["gates"][:2]},
 ]
+UNTIL = [{"from": "2020-01-01T00:00:00Z", "to": "2026-02-07T07:40:20Z"}]  # START + 20 s
+VERSIONS.append(version("v7", {"sensors": [sensor("s1", "g1", approved=UNTIL), sensor("s2", "g2", approved=UNTIL)]}))
 VERSIONS[4]["sensors"] = [s for s in VERSIONS[4]["sensors"] if s["gate"] != "g2"]
 
 
@@ -156,6 +158,19 @@ def test_rows_carry_the_version_that_holds_when_their_window_ends() -> None:
     assert at[0, "g0"]["registry_version"] == "v1" and (0, "g3") not in at
     assert at[10_000, "g0"]["registry_version"] == "v2" == at[10_000, "g3"]["registry_version"]
     assert sum(row["n"] for (_, gate), row in at.items() if gate == "g3") == 10
+
+
+def test_panes_closed_before_a_version_keep_their_coverage() -> None:
+    beats = [
+        json.dumps({"sensor": "s1", "type": "heartbeat", "ts": START + at}).encode() for at in range(0, 120_000, 5_000)
+    ]
+    log: Log = [*((beat, None) for beat in beats), record(VERSIONS[5]), *crosses("0", 121_000)]
+    whole = run(REGISTRY, [log])
+    at = {key[0] - START: row for key, row in whole.flow("10s").items() if key[1:] == ("g1", "ab")}
+    assert at[50_000]["coverage"] == 1  # W has passed its end + delay before the record came
+    assert at[100_000]["status"] == "unknown"  # nobody was approved to watch it
+    for seed in range(8):
+        assert run(REGISTRY, [log], seed=seed, restart=True).canonical() == whole.canonical()
 
 
 def test_the_same_version_again_changes_nothing() -> None:
