@@ -17,7 +17,6 @@ from engine.model import (
     COUNT,
     CROSS,
     END,
-    GAP_MS,
     HEARTBEAT,
     I32,
     I64,
@@ -248,9 +247,12 @@ def shard_of(name: str, shards: int) -> int:
 
 
 def spans_of_cells(cells: I64) -> I64:
-    """Sorted active cells (m,) as spans (s, 2) of first and last cell; cells more than GAP_MS apart part two spans."""
+    """Sorted active cells (m,) as spans (s, 2) of first and last cell, without a silent cell between.
+
+    So a shard that cuts a span at a line knows of every cell whether it was active.
+    """
     if not len(cells):
         return np.empty((0, ACTIVE_COLUMNS), np.int64)
-    cuts = np.flatnonzero(np.diff(cells) > GAP_MS)
+    cuts = np.flatnonzero(np.diff(cells) > CELL_MS)
     first, last = np.append(0, cuts + 1), np.append(cuts, len(cells) - 1)
     return np.column_stack([cells[first], cells[last]])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine import kernels, partial
+from engine import kernels, partial, units
 from engine.errors import BadInput
 from engine.figures import Block, ClassFigures, Runs, flow_rows
 from engine.model import CELL_MS, DIRECTION_COUNT, END, GAP_MS, I64, NO_TIME, REASONS, Released
@@ -31,7 +31,7 @@ class Outcome:
 
     watermark: int
     rows: list[Released] = field(default_factory=list)
-    shares: list[Share] = field(default_factory=list)
+    shares: dict[int, list[Share]] = field(default_factory=dict)  # by the watermark at which they were told
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
@@ -42,6 +42,7 @@ class Shard:
     """State of shard ``number`` of ``shards`` over ``partitions`` partitions; threshold = K of the product flow.
 
     ``exact``: live counters show every record as soon as its pane has closed ([status] exact).
+    ``by_line``: rows come in units that are a function of the logs (engine/units.py); else in bulk.
     """
 
     def __init__(
@@ -53,9 +54,11 @@ class Shard:
         threshold: int,
         *,
         exact: bool = False,
+        by_line: bool = False,
         state: bytes | None = None,
     ) -> None:
         self.number, self.tables, self.threshold, self.exact = number, tables, threshold, exact
+        self.by_line = by_line
         self._told = dict.fromkeys(range(partitions), NO_TIME)  # W of each partition
         self._spans: I64 = np.empty((0, ACTIVE_COLUMNS), np.int64)  # activity that has closed
         self._waiting = _Waiting()
@@ -83,12 +86,19 @@ class Shard:
             self._waiting.add(part)
             out.accepted += part.plain
         low = min(self._told.values(), default=NO_TIME)
-        if low > self.watermark:
-            self._close(low, out)
+        while self.watermark < low:
+            self._close(self._next_line(low) if self.by_line else low, out)
         return out
 
+    def _next_line(self, low: int) -> int:
+        """The first line behind the watermark, up to ``low``, at which rows can come; ``low`` where there is none."""
+        if self.watermark != NO_TIME and low - self.watermark <= CELL_MS:
+            return low
+        due = [group.figures.due(self._spans) for group in self._classes]
+        return min(low, max(units.line(min([self._waiting.due(self.watermark), *due])), self.watermark + CELL_MS))
+
     def _close(self, w: int, out: Outcome) -> None:
-        unit = f"{self.number:02d}/{self.watermark}-{w}"
+        unit = units.name(self.number, w) if self.by_line else f"{self.number:02d}/{self.watermark}-{w}"
         self._spans = joined(np.concatenate([self._spans, self._waiting.active(w)]), GAP_MS)
         if len(self._spans):
             out.first_ms, out.last_ms = int(self._spans[0, 0]), int(self._spans[-1, 1])
@@ -102,7 +112,7 @@ class Shard:
                 runs.append(group.globally(released))
             for block in group.figures.advance(w, self._spans, released):
                 blocks.append(block)
-                out.shares += shares(block, self.tables)
+                out.shares.setdefault(w, []).extend(shares(block, self.tables))
         if runs:
             out.rows.append(_joined(runs).rows(self.tables, unit))
         out.rows += _flow(blocks, self.tables, unit)
@@ -172,11 +182,16 @@ class _Waiting:
             return np.empty((0, ACTIVE_COLUMNS), np.int64)
         spans = np.concatenate(self._active)
         beyond = spans[spans[:, 1] >= w]
-        # a cut span is known to be active at its first cell and again at its last: within a day of each other,
-        # or it would be two spans. So up to w it counts from its first cell to the last line before w.
         self._active = [np.column_stack([np.maximum(beyond[:, 0], w), beyond[:, 1]])] if len(beyond) else []
         now = spans[spans[:, 0] < w]
-        return np.column_stack([now[:, 0], np.minimum(now[:, 1], w - 1)])
+        return np.column_stack([now[:, 0], np.minimum(now[:, 1], w - CELL_MS)])
+
+    def due(self, w: int) -> int:
+        """The earliest W behind ``w`` at which something of this is ready; END where nothing waits."""
+        first = [int(rows[:, 1].min()) for rows in (*self._panes, *self._covers)]
+        first += [int(rows[:, 0].min()) + CELL_MS for rows in self._rejects]
+        first += [max(int(rows[:, 0].min()), w) + CELL_MS for rows in self._active]
+        return min(first, default=END)
 
 
 class _Sums:

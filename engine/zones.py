@@ -84,7 +84,7 @@ class ZoneFigures:
         self._open: dict[tuple[int, int], I64] = {}  # (code, start) -> (zones, _COLUMNS)
 
     def add(self, parts: list[Share]) -> list[tuple[int, int, int, I64]]:
-        """Take in shares; rows (code, start, zone, sums) of the zones they complete."""
+        """Take in shares; rows (code, start, zone, sums) of the zones they complete, in that order."""
         done = []
         for share in parts:
             key = (share.code, share.start_ms)
@@ -99,7 +99,7 @@ class ZoneFigures:
                 sums[zone, 4] = -1  # told
             if not (want & (sums[:, 4] >= 0)).any():
                 del self._open[key]
-        return done
+        return sorted(done, key=lambda row: row[:3])
 
     def _sum(self, sums: I64, share: Share) -> None:
         a, b = self.tables.gate_a[share.gates], self.tables.gate_b[share.gates]

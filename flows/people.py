@@ -14,6 +14,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 from bytewax.recovery import RecoveryConfig
 
+from engine import units
 from engine.config import Config
 from engine.model import END, NO_TIME, Progress
 from engine.registry import Tables
@@ -33,7 +34,7 @@ class Told:
 
     shard: int
     watermark: int
-    shares: list[Share]
+    shares: Mapping[int, list[Share]]
     accepted: int
     rejected: Mapping[str, int]
     first_ms: int
@@ -66,6 +67,7 @@ class _ShardLogic(StatefulBatchLogic[bytes, object, bytes]):
 class _RunState:
     watermark: dict[int, int]
     zones: Any
+    shares: dict[int, list[Share]] = field(default_factory=dict)  # by line, until every shard has passed it
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
@@ -75,8 +77,8 @@ class _RunState:
 class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     """Zones and progress of the whole run."""
 
-    def __init__(self, tables: Tables, threshold: int, shards: int, state: bytes | None) -> None:
-        self._tables, self._threshold = tables, threshold
+    def __init__(self, tables: Tables, threshold: int, shards: int, by_line: bool, state: bytes | None) -> None:
+        self._tables, self._threshold, self._by_line = tables, threshold, by_line
         self._zones = ZoneFigures(tables)
         self._state = _RunState(dict.fromkeys(range(shards), NO_TIME), None)
         if state is not None:
@@ -86,24 +88,30 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     @guarded
     def on_batch(self, values: list[Told]) -> tuple[Iterable[object], bool]:
         run, before = self._state, (min(self._state.watermark.values()), self._state.accepted)
-        done = []
         for told in values:
             run.watermark[told.shard] = told.watermark
             run.accepted += told.accepted
             for reason, n in told.rejected.items():
                 run.rejected[reason] = run.rejected.get(reason, 0) + n
             run.first_ms, run.last_ms = min(run.first_ms, told.first_ms), max(run.last_ms, told.last_ms)
-            done += self._zones.add(told.shares)
+            for line, shares in told.shares.items():
+                run.shares.setdefault(line, []).extend(shares)
         closed = min(run.watermark.values())
-        out: list[object] = []
-        if done:
-            unit = f"all/{done[0][0]}-{done[0][1]}/{done[-1][0]}-{done[-1][1]}"
-            out.append(zone_rows(done, self._tables, self._threshold, unit))
+        out = self._zone_rows(closed)
         if (closed, run.accepted) != before:
             known = run.last_ms != NO_TIME
             progress = Progress(closed, run.accepted, dict(run.rejected))
             out.append(Advance(progress, run.first_ms if known else None, run.last_ms if known else None))
         return [*out, TICK], False
+
+    def _zone_rows(self, closed: int) -> list[object]:
+        """Rows of the lines that every shard has passed: one unit per line, in bulk one for all of them."""
+        held = self._state.shares
+        lines = sorted(line for line in held if line <= closed)
+        told = [(line, done) for line in lines if (done := self._zones.add(held.pop(line)))]
+        if told and not self._by_line:
+            told = [(told[-1][0], [row for _, done in told for row in done])]
+        return [zone_rows(done, self._tables, self._threshold, units.name_of_all(line)) for line, done in told]
 
     @guarded
     def snapshot(self) -> bytes:
@@ -114,19 +122,19 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
 def dataflow(
     source: FileSource | KafkaSource, sink: StoreSink, parts: Parts, partitions: int, config: Config
 ) -> Dataflow:
-    """The flow of one run."""
-    tables, shards = parts.tables, parts.shards
+    """The flow of one run; a live one (a sink that is not bulk) gives its rows in units that follow from the logs."""
+    tables, shards, by_line = parts.tables, parts.shards, not sink.bulk
     threshold, exact = config.threshold, config["status", "exact"]
 
     def make(number: int, state: bytes | None) -> Shard:
-        return Shard(number, shards, partitions, tables, threshold, exact=exact, state=state)
+        return Shard(number, shards, partitions, tables, threshold, exact=exact, by_line=by_line, state=state)
 
     flow = Dataflow("people")
     partials = op.input("logs", flow, source)
     closed = op.stateful_batch("shards", partials, guarded(lambda state: _ShardLogic(make, state)))
     rows = op.flat_map_batch("rows", closed, lambda items: [i for i in items if not isinstance(i[1], Told)])
     told = op.flat_map_batch("told", closed, lambda items: [(ALL, v) for _, v in items if isinstance(v, Told)])
-    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(tables, threshold, shards, state)))
+    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(tables, threshold, shards, by_line, state)))
     op.output("store", op.merge("out", rows, run), sink)
     return flow
 

@@ -37,6 +37,7 @@ class Result:
     rejected: dict[str, int] = field(default_factory=dict)
     shown_accepted: int = 0
     shown_rejected: dict[str, int] = field(default_factory=dict)
+    units: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)  # (product, unit) -> its rows
 
     def flow(self, window: str) -> dict[tuple[int, str, str], dict[str, Any]]:
         """Flow rows of one window length by (start, gate, direction)."""
@@ -77,18 +78,19 @@ def run(
     seed: int | None = None,
     finish: bool = True,
     restart: bool = False,
+    by_line: bool = False,
 ) -> Result:
     """Run logs of (message, record_ts or None = file) through the engine.
 
     ``seed`` cuts and interleaves at random; None: each log in one batch, one after the other. ``restart`` puts every
-    state through its snapshot now and then.
+    state through its snapshot now and then. ``by_line``: rows in units as live, each of which may come only once.
     """
     config = config or Config()
     tables = registry.parse(json.dumps(document).encode()).tables()
     bound = config["time", "bound_ms"]
     parts = [Partition(i, tables, bound, shards) for i in range(len(logs))]
     threshold, exact = config.threshold, config["status", "exact"]
-    owners = [Shard(s, shards, len(logs), tables, threshold, exact=exact) for s in range(shards)]
+    owners = [Shard(s, shards, len(logs), tables, threshold, exact=exact, by_line=by_line) for s in range(shards)]
     zones = ZoneFigures(tables)
     rng = random.Random(seed)
     result = Result()
@@ -101,10 +103,13 @@ def run(
         result.shown_accepted += out.accepted
         for reason, n in out.rejected.items():
             result.shown_rejected[reason] = result.shown_rejected.get(reason, 0) + n
-        done = zones.add(out.shares)
+        done = zones.add([share for line in sorted(out.shares) for share in out.shares[line]])
         if done:
             out.rows.append(zone_rows(done, tables, threshold, "z"))
         for rows in out.rows:
+            if by_line and rows.product != "zones":
+                assert (rows.product, rows.unit) not in result.units
+                result.units[rows.product, rows.unit] = list(to_dicts(rows))
             result.rows.setdefault(rows.product, []).extend(to_dicts(rows))
 
     def told(number: int) -> None:
@@ -130,7 +135,9 @@ def run(
                 deliver(shard)
             if restart and rng.random() < 0.3:
                 state = owners[shard].snapshot()
-                owners[shard] = Shard(shard, shards, len(logs), tables, threshold, exact=exact, state=state)
+                owners[shard] = Shard(
+                    shard, shards, len(logs), tables, threshold, exact=exact, by_line=by_line, state=state
+                )
     if finish:
         for number, part in enumerate(parts):
             part.finish()
