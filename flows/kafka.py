@@ -117,20 +117,19 @@ class Batch:
 
 
 class Reader:
-    """The shared consumer. Partitions register where they go on from; the assignment is made at the first poll."""
+    """The shared consumer. Partitions register where they go on from; they are assigned at the next poll."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._consumer = cluster.consumer()
-        self._from: dict[int, int] = {}
+        self._new: list[TopicPartition] = []  # registered, not assigned yet
         self._waiting: dict[int, deque[Message]] = {}
         self._held = 0
-        self._assigned = False
         self._at_end: dict[int, bool] = {}  # partition -> polled to its end, nothing since
 
     def register(self, partition: int, offset: int) -> None:
         """Read ``partition`` from ``offset`` on (OFFSET_BEGINNING: from its first message)."""
-        self._from[partition] = offset
+        self._new.append(TopicPartition(self.cluster.topic, partition, offset))
         self._waiting[partition] = deque()
         self._at_end[partition] = False
 
@@ -152,9 +151,9 @@ class Reader:
         return Batch(out) if out else None
 
     def _poll(self) -> None:
-        if not self._assigned:
-            self._assigned = True
-            self._consumer.assign([TopicPartition(self.cluster.topic, p, o) for p, o in self._from.items()])
+        if self._new:
+            self._consumer.incremental_assign(self._new)
+            self._new = []
         if self._held > _HELD_BYTES:
             return
         for message in self._consumer.consume(_POLL, 0):

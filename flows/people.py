@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -25,7 +26,8 @@ from flows.source import FileSource, KafkaSource, Parts, is_tick, shard_number
 from flows.store_sink import END_OF_RUN, TICK, Advance, StoreSink
 
 ALL = "all"  # the key in which the shards meet
-_EPOCH = timedelta(seconds=1)
+_EPOCH_MS = 1_000
+_EPOCH_VARIABLE = "HITONAMI_EPOCH_MS"  # for tests: what is right at 1 s must be right at any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ def dataflow(
     return flow
 
 
-def execute(flow: Dataflow, recovery: RecoveryConfig | None) -> None:
-    """Run a flow in this process until its logs end or the stop flag is set."""
-    cluster_main(flow, [], 0, epoch_interval=_EPOCH, recovery_config=recovery)  # type: ignore[no-untyped-call]
+def execute(flow: Dataflow, recovery: RecoveryConfig | None, addresses: Sequence[str] = (), number: int = 0) -> None:
+    """Run a flow until its logs end or the stop flag is set: alone, or as process ``number`` of ``addresses``."""
+    epoch = timedelta(milliseconds=int(os.environ.get(_EPOCH_VARIABLE, _EPOCH_MS)))
+    cluster_main(flow, list(addresses), number, epoch_interval=epoch, recovery_config=recovery)  # type: ignore[no-untyped-call]

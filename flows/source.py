@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -222,7 +222,8 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
     """Partitions of a topic.
 
     ``ends`` None: live, ticks go into silent partitions; else the offset at which each partition ends, and ``to_ms``
-    the watermark at which it may end before (END: never). ``start`` gives the offset where there is no snapshot.
+    the watermark at which it may end before (END: never). ``starts``: offset of a partition without a snapshot, where
+    it is not its beginning. ``on_start`` is called once the processes of the flow are joined.
     """
 
     def __init__(
@@ -234,21 +235,25 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         tick_ms: int,
         ends: list[int] | None = None,
         to_ms: int = END,
-        start: int = BEGINNING,
+        starts: Mapping[int, int] | None = None,
+        on_start: Callable[[], None] | None = None,
     ) -> None:
-        self._parts, self._partitions, self._ends, self._to_ms, self._start = parts, partitions, ends, to_ms, start
+        self._parts, self._partitions, self._ends, self._to_ms = parts, partitions, ends, to_ms
+        self._starts, self._on_start = starts or {}, on_start
         self._reader = Reader(cluster)
         self._ticker = Ticker(cluster, tick_ms) if ends is None else None
 
     def list_parts(self) -> list[str]:
         """One part per partition."""
+        if self._on_start is not None:
+            self._on_start()
         return [f"{p:05d}" for p in range(self._partitions)]
 
     @guarded
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _KafkaHandle:
         """The handle of one partition, from its snapshot where there is one."""
         number = int(for_part)
-        offset, state = pickle.loads(resume_state) if resume_state else (self._start, None)
+        offset, state = pickle.loads(resume_state) if resume_state else (self._starts.get(number, BEGINNING), None)
         end = self._ends[number] if self._ends is not None else None
         return _KafkaHandle(
             self._parts, self._parts.build(number, state), self._reader, self._ticker, offset, end, self._to_ms

@@ -1,9 +1,10 @@
-"""The sink: released rows into the store. Live at once, one insert per block; a replay in bulk."""
+"""The sink: released rows into the store. Live at once, one insert per unit; a replay in bulk."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from sinks.clickhouse.store import Store
 
 TICK, END_OF_RUN = "tick", "end"  # items without rows: a new epoch; the shard has closed its last window
 _BULK_ROWS = 50_000
+_LANES = 4  # inserts of one process under way at a time
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -56,7 +58,12 @@ class RunRow:
         self._store, self.run = store, run
 
     def put(self, progress: Progress, first_ms: int | None, last_ms: int | None) -> None:
-        """Store how far the run has come (PRIVACY.md R6: released counters only)."""
+        """Store how far the run has come (PRIVACY.md R6: released counters only).
+
+        After a restart it comes again to where it had been told: until then the row stays.
+        """
+        if progress.closed_ms < self.run.closed_ms:
+            return
         self._change(
             closed_ms=progress.closed_ms,
             read=progress.read,
@@ -87,8 +94,9 @@ class Advance:
 
 
 class _Part(StatefulSinkPartition[object, None]):
-    def __init__(self, sink: StoreSink) -> None:
-        self._sink = sink
+    def __init__(self, sink: StoreSink, lane: Executor) -> None:
+        self._sink, self._lane = sink, lane
+        self._under_way: list[Future[None]] = []
         self._held: dict[str, list[Released]] = {}
         self._size = 0
 
@@ -100,7 +108,7 @@ class _Part(StatefulSinkPartition[object, None]):
             elif isinstance(value, Advance):
                 if value.progress.closed_ms == END:
                     self._flush()
-                self._sink.row.put(value.progress, value.first_ms, value.last_ms)
+                self._do(self._sink.row.put, value.progress, value.first_ms, value.last_ms)
             elif value == END_OF_RUN:
                 self._flush()
 
@@ -109,20 +117,29 @@ class _Part(StatefulSinkPartition[object, None]):
         if clipped is None or not len(clipped):
             return
         if not self._sink.bulk:
-            self._sink.insert(clipped)
+            self._do(self._sink.insert, clipped)
             return
         self._held.setdefault(rows.product, []).append(clipped)
         self._size += len(clipped)
         if self._size >= _BULK_ROWS:
             self._flush()
 
+    def _do(self, work: Callable[..., None], *what: object) -> None:
+        if self._sink.bulk:
+            work(*what)
+        else:
+            self._under_way.append(self._lane.submit(work, *what))
+
     def _flush(self) -> None:
         held, self._held, self._size = self._held, {}, 0
         for blocks in held.values():
             self._sink.insert(joined(blocks))
 
+    @guarded
     def snapshot(self) -> None:
-        return None
+        under_way, self._under_way = self._under_way, []
+        for insert in under_way:  # an epoch is committed when its rows are stored, not before
+            insert.result()
 
 
 class StoreSink(FixedPartitionedSink[object, None]):
@@ -131,6 +148,9 @@ class StoreSink(FixedPartitionedSink[object, None]):
     def __init__(self, store: Store, row: RunRow, keys: list[str], *, bulk: bool, span: Span | None) -> None:
         self.store, self.row, self.bulk, self.span = store, row, bulk, span
         self._keys = sorted(keys)
+        # of several inserts under way the server takes each at its own pace; those of one part keep their order
+        count = 1 if store.embedded else _LANES
+        self._lanes = [ThreadPoolExecutor(1, f"store-{number}") for number in range(count)]
 
     def list_parts(self) -> list[str]:
         """One part per shard and one for the figures of the whole run."""
@@ -143,7 +163,7 @@ class StoreSink(FixedPartitionedSink[object, None]):
     @guarded
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         """The part of a key; it keeps nothing, rows are a function of the logs."""
-        return _Part(self)
+        return _Part(self, self._lanes[self._keys.index(for_part) % len(self._lanes)])
 
     def insert(self, rows: Released) -> None:
         """Store rows, again and again while the store does not answer; a repeat is dropped by its token."""

@@ -1,0 +1,118 @@
+"""A live run: what is checked and made ready before its processes start, and a run of one process.
+
+Several processes, and the restarts of a crashed one, are flows/cluster.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bytewax.dataflow import Dataflow
+from bytewax.recovery import RecoveryConfig
+
+from engine.errors import UsageError
+from flows.kafka import Cluster
+from flows.people import ALL, dataflow, execute
+from flows.recovery import holds_state, lock, open_recovery, states
+from flows.runs import Setup, Summary, new_run, summary_of
+from flows.source import KafkaSource, Parts, shard_key
+from flows.store_sink import RunRow, StoreSink
+
+SHARDS = 32  # fixed for the life of a run: a chain stays in its shard whatever the number of processes
+LOGS = "people.logs"  # step of the flow that keeps a partition's offset and state
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a start of a live run goes on from. ``starts``: offset of partitions without state (else the beginning)."""
+
+    row: RunRow
+    recovery: RecoveryConfig
+    partitions: int
+    starts: Mapping[int, int]
+
+
+def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepared:
+    """Check that store, recovery directory and options belong together; drop what was never committed.
+
+    ``start``: "stored" (else from the beginning), "earliest", "latest". Raises UsageError when the store knows the
+    run and ``recovery`` does not, or the other way round. The caller holds the directory's lock.
+    """
+    tables = setup.registry.tables()
+    partitions = cluster.partitions()
+    owner = {
+        "run id": setup.run_id,
+        "configuration": setup.config.hash(),
+        "registry": setup.registry.hash,
+        "topic": cluster.topic,
+        "number of shards": str(SHARDS),
+    }
+    known = setup.store.run(setup.run_id)
+    if known is not None and not holds_state(recovery):
+        raise UsageError(f"run {setup.run_id} is in the store, but {recovery} holds no state of it: take another id")
+    config, resumes = open_recovery(recovery, owner)
+    if resumes and start != "stored" and known is not None:
+        raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
+    run = new_run(setup, tables, "live") if known is None else known
+    row = RunRow(setup.store, replace(run, state="running"))
+    setup.store.start_run(row.run)
+    # as numbers: a process that starts again before its first epoch is committed must find the same place
+    starts = {p: high for p, (_, high) in enumerate(cluster.ends(partitions))} if start == "latest" else {}
+    return Prepared(row, config, partitions, starts)
+
+
+def live_flow(
+    setup: Setup,
+    cluster: Cluster,
+    row: RunRow,
+    partitions: int,
+    starts: Mapping[int, int],
+    on_start: Callable[[], None] | None,
+) -> tuple[Dataflow, KafkaSource, Parts]:
+    """The flow of one process of a live run, its source (to be closed) and the partitions it comes to hold."""
+    parts = empty_parts(setup, cluster)
+    tick_ms = setup.config["time", "tick_ms"]
+    source = KafkaSource(parts, cluster, partitions, tick_ms=tick_ms, starts=starts, on_start=on_start)
+    keys = [shard_key(s) for s in range(SHARDS)] + [ALL]
+    sink = StoreSink(setup.store, row, keys, bulk=False, span=None)
+    return dataflow(source, sink, parts, partitions, setup.config), source, parts
+
+
+def run_live(
+    setup: Setup, cluster: Cluster, recovery: Path, start: str, *, on_start: Callable[[], None] | None = None
+) -> Summary:
+    """Run in this process until SIGTERM or SIGINT; goes on from ``recovery`` where that holds this run's state."""
+    begun = time.monotonic()
+    held = lock(recovery)
+    try:
+        ready = prepare(setup, cluster, recovery, start)
+        flow, source, parts = live_flow(setup, cluster, ready.row, ready.partitions, ready.starts, None)
+        if on_start is not None:
+            on_start()
+        try:
+            execute(flow, ready.recovery)
+        finally:
+            source.close()
+        ready.row.end("stopped")
+        return summary_of(setup, parts, begun, finished=False)
+    finally:
+        os.close(held)
+
+
+def stored_summary(setup: Setup, cluster: Cluster, recovery: Path, begun: float) -> Summary:
+    """The summary of a run whose processes have ended, from the state the next start goes on from."""
+    parts = empty_parts(setup, cluster)
+    for key, state in states(recovery, LOGS).items():
+        parts.build(int(key), pickle.loads(state)[1])
+    return summary_of(setup, parts, begun, finished=False)
+
+
+def empty_parts(setup: Setup, cluster: Cluster) -> Parts:
+    """The partitions of a live run before it has any."""
+    bound_ms = setup.config["time", "bound_ms"]
+    return Parts(setup.registry.tables(), bound_ms, SHARDS, setup.letters, cluster.topic)
