@@ -28,7 +28,7 @@ from typing import IO
 
 from engine.errors import BadInput, HitonamiError, UsageError
 from flows import guard
-from flows.live import prepare, stored_summary
+from flows.live import end_run, prepare, stored_summary
 from flows.recovery import lock, resume_epoch
 from flows.runs import Setup, Summary
 from flows.store_sink import RunRow
@@ -72,7 +72,7 @@ def run_cluster(
     try:
         row = _supervise(setup, job, start, processes, held, on_start)
         if row is not None:
-            row.end("stopped")
+            end_run(row, recovery, "stopped")
         return stored_summary(setup, cluster, recovery, begun)
     finally:
         os.close(held)

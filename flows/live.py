@@ -17,7 +17,7 @@ from bytewax.recovery import RecoveryConfig
 
 from engine.errors import UsageError
 from flows.kafka import Cluster
-from flows.people import ALL, dataflow, execute
+from flows.people import ALL, advance_of, dataflow, execute
 from flows.recovery import holds_state, lock, open_recovery, states
 from flows.runs import Setup, Summary, new_run, summary_of
 from flows.source import KafkaSource, Parts, shard_key
@@ -25,6 +25,7 @@ from flows.store_sink import RunRow, StoreSink
 
 SHARDS = 32  # fixed for the life of a run: a chain stays in its shard whatever the number of processes
 LOGS = "people.logs"  # step of the flow that keeps a partition's offset and state
+RUN = "people.run"  # step that keeps how far the run has come
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,18 @@ def run_live(
             execute(flow, ready.recovery)
         finally:
             source.close()
-        ready.row.end("stopped")
+        end_run(ready.row, recovery, "stopped")
         return summary_of(setup, parts, begun, finished=False)
     finally:
         os.close(held)
+
+
+def end_run(row: RunRow, recovery: Path, state: str) -> None:
+    """Store that the run has ended as ``state``, and how far it came: its last epoch is told by nobody else."""
+    for told in states(recovery, RUN).values():
+        advance = advance_of(told)
+        row.put(advance.progress, advance.first_ms, advance.last_ms)
+    row.end(state)
 
 
 def stored_summary(setup: Setup, cluster: Cluster, recovery: Path, begun: float) -> Summary:

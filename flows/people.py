@@ -75,6 +75,18 @@ class _RunState:
     first_ms: int = END
     last_ms: int = NO_TIME
 
+    def advance(self) -> Advance:
+        """How far the run has come."""
+        known = self.last_ms != NO_TIME
+        progress = Progress(min(self.watermark.values()), self.accepted, dict(self.rejected))
+        return Advance(progress, self.first_ms if known else None, self.last_ms if known else None)
+
+
+def advance_of(state: bytes) -> Advance:
+    """How far a run had come, from the state of its key ALL."""
+    run: _RunState = pickle.loads(state)
+    return run.advance()
+
 
 class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     """Zones and progress of the whole run."""
@@ -101,9 +113,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         closed = min(run.watermark.values())
         out = self._zone_rows(closed)
         if (closed, run.accepted) != before:
-            known = run.last_ms != NO_TIME
-            progress = Progress(closed, run.accepted, dict(run.rejected))
-            out.append(Advance(progress, run.first_ms if known else None, run.last_ms if known else None))
+            out.append(run.advance())
         return [*out, TICK], False
 
     def _zone_rows(self, closed: int) -> list[object]:

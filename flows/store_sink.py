@@ -97,18 +97,25 @@ class _Part(StatefulSinkPartition[object, None]):
     def __init__(self, sink: StoreSink, lane: Executor) -> None:
         self._sink, self._lane = sink, lane
         self._under_way: list[Future[None]] = []
+        self._advance: Advance | None = None  # told in this epoch
+        self._stored: Advance | None = None  # told in the last one: what it speaks of is stored, by every process
         self._held: dict[str, list[Released]] = {}
         self._size = 0
 
     @guarded
     def write_batch(self, values: list[object]) -> None:
+        if self._stored is not None:  # an epoch begins when the one before is committed everywhere
+            self._put(self._stored)
+            self._stored = None
         for value in values:
             if isinstance(value, Released):
                 self._rows(value)
             elif isinstance(value, Advance):
-                if value.progress.closed_ms == END:
-                    self._flush()
-                self._do(self._sink.row.put, value.progress, value.first_ms, value.last_ms)
+                if self._sink.bulk:
+                    if value.progress.closed_ms == END:
+                        self._flush()
+                    self._put(value)
+                self._advance = value
             elif value == END_OF_RUN:
                 self._flush()
 
@@ -123,6 +130,9 @@ class _Part(StatefulSinkPartition[object, None]):
         self._size += len(clipped)
         if self._size >= _BULK_ROWS:
             self._flush()
+
+    def _put(self, advance: Advance) -> None:
+        self._do(self._sink.row.put, advance.progress, advance.first_ms, advance.last_ms)
 
     def _do(self, work: Callable[..., None], *what: object) -> None:
         if self._sink.bulk:
@@ -140,6 +150,8 @@ class _Part(StatefulSinkPartition[object, None]):
         under_way, self._under_way = self._under_way, []
         for insert in under_way:  # an epoch is committed when its rows are stored, not before
             insert.result()
+        if self._advance is not None:
+            self._advance, self._stored = None, self._advance
 
 
 class StoreSink(FixedPartitionedSink[object, None]):

@@ -8,6 +8,7 @@ form (``make soak-kills``); tests/faults/test_kills.py runs short ones.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
@@ -45,6 +46,7 @@ class Report:
     starts: int = 0
     events: int = 0
     read: int = 0
+    replayed: int = 0
     rows: int = 0
     double: int = 0
     lost: int = 0
@@ -58,7 +60,13 @@ class Report:
     def faults(self) -> dict[str, int]:
         """What must be zero."""
         unread = self.events - self.read
-        return {"double": self.double, "lost": self.lost, "differ": self.differ, "orphans": self.orphans, "unread": unread}
+        return {
+            "double": self.double,
+            "lost": self.lost,
+            "differ": self.differ,
+            "orphans": self.orphans,
+            "unread": unread,
+        }
 
 
 class Feed(threading.Thread):
@@ -153,10 +161,8 @@ class Live:
 
 
 def _kill(process: psutil.Process) -> None:
-    try:
+    with contextlib.suppress(psutil.NoSuchProcess):
         process.kill()
-    except psutil.NoSuchProcess:
-        pass
 
 
 def matrix(
@@ -213,6 +219,7 @@ def matrix(
         [*COMMAND, "replay", *at, "--run-id", "replay"], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
+    report.replayed = json.loads(done.stdout.splitlines()[-1])["read"]
     report.said = (work / "errors.txt").read_text().splitlines()
     with Store.open(store_url) as store:
         _compare(store, report)
@@ -242,9 +249,7 @@ def _compare(store: Store, report: Report) -> None:
         report.double += plain - final
     live, replay = store.window_digests("live"), store.window_digests("replay")
     # windows that the replay closed at its end, and live has not yet
-    closed = {
-        key for key in replay if key[1] + LENGTH_MS[WINDOWS.index(key[0])] + run.gate_delay_ms <= run.closed_ms
-    }
+    closed = {key for key in replay if key[1] + LENGTH_MS[WINDOWS.index(key[0])] + run.gate_delay_ms <= run.closed_ms}
     report.windows = len(closed)
     report.lost = len(closed - live.keys()) + len(live.keys() - replay.keys())
     report.differ = sum(live[key] != replay[key] for key in live.keys() & replay.keys() & closed)
