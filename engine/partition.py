@@ -46,10 +46,19 @@ class Partition:
     """State of one partition: a pure function of its log, however the log is cut into batches.
 
     ``number`` names it in partials; ``shards`` is the number of shards of the run; ``state`` what ``snapshot()`` gave.
+    ``since``: W before the first record, for a partition that was added to its topic later (flows/joins.py).
     Counters are exact and for the terminal only (PRIVACY.md R6): ``accepted``, ``rejected`` (by reason code).
     """
 
-    def __init__(self, number: int, tables: Tables, bound_ms: int, shards: int, state: bytes | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        tables: Tables,
+        bound_ms: int,
+        shards: int,
+        state: bytes | None = None,
+        since: int = NO_TIME,
+    ) -> None:
         self.number, self.tables, self.shards = number, tables, shards
         self._kernels = kernels.active()
         self._ids = self._kernels.Ids([i.encode() for i in tables.sensor_ids])
@@ -63,7 +72,9 @@ class Partition:
         self._rejects: dict[tuple[int, int, int], int] = {}  # (cell, sensor, reason) -> n not told yet
         self._covers: I64 = np.empty((0, 3), np.int64)  # covered spans not told yet
         self.ended = False
-        panes = None
+        panes: tuple[bytes, ...] | None = None
+        if since != NO_TIME:
+            panes = (np.array([since, NO_TIME], np.int64).tobytes(), b"", b"")
         if state is not None:
             panes = self._restore(state)
         self._panes = self._kernels.PaneTable(bound_ms, panes)

@@ -150,6 +150,11 @@ class Shard:
         self._rejects.restore(rejects)
 
 
+def watermark_of(state: bytes) -> int:
+    """The watermark up to which a shard had closed, from its snapshot."""
+    return int(pickle.loads(state)[1])
+
+
 class _Waiting:
     """Rows of partials until all partitions have passed their close time."""
 

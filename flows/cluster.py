@@ -93,7 +93,8 @@ def _supervise(
             now = resume_epoch(recovery)
             if now > epoch:
                 failures, epoch = min(failures, 1), now
-            whole = replace(job, partitions=prepared.partitions, starts=sorted(prepared.starts.items()))
+            starts, since = sorted(prepared.starts.items()), sorted(prepared.since.items())
+            whole = replace(job, partitions=prepared.partitions, starts=starts, since=since)
             failure = Generation(whole, processes, held).run(on_start)
         except HitonamiError as error:  # Kafka or the store may be away for a moment
             failure = Failure(str(error), error.exit_code)

@@ -12,10 +12,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from bytewax.dataflow import Dataflow
 from bytewax.recovery import RecoveryConfig
 
-from engine.errors import UsageError
+from engine import units
+from engine.errors import BadInput, UsageError
+from engine.model import NO_TIME, WINDOWS
+from engine.registry import longest_delay_ms
+from engine.shard import watermark_of
+from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
 from flows.people import ALL, advance_of, dataflow, execute
 from flows.recovery import holds_state, lock, open_recovery, states
@@ -25,6 +31,7 @@ from flows.store_sink import RunRow, StoreSink
 
 SHARDS = 32  # fixed for the life of a run: a chain stays in its shard whatever the number of processes
 LOGS = "people.logs"  # step of the flow that keeps a partition's offset and state
+SHARD_STEP = "people.shards"
 RUN = "people.run"  # step that keeps how far the run has come
 
 
@@ -36,6 +43,7 @@ class Prepared:
     recovery: RecoveryConfig
     partitions: int
     starts: Mapping[int, int]
+    since: Mapping[int, int]  # W of partitions that have joined later
 
 
 def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepared:
@@ -64,7 +72,43 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
     setup.store.start_run(row.run)
     # as numbers: a process that starts again before its first epoch is committed must find the same place
     starts = {p: high for p, (_, high) in enumerate(cluster.ends(partitions))} if start == "latest" else {}
-    return Prepared(row, config, partitions, starts)
+    return Prepared(row, config, partitions, starts, joined(setup, cluster, recovery, partitions))
+
+
+def joined(setup: Setup, cluster: Cluster, recovery: Path, partitions: int) -> dict[int, int]:
+    """W at which those partitions begin that this run has no state of; the new ones among them join now.
+
+    Raises BadInput where a partition has joined earlier, for another run, and before windows that this one has closed.
+    """
+    known = {int(key) for key in states(recovery, LOGS)}
+    if not known:  # this run begins: what has joined by now it knows as every replay does
+        return find_joins(cluster, partitions)
+    new = [partition for partition in range(partitions) if partition not in known]
+    if not new:
+        return {}
+    told = [watermark_of(pickle.loads(state)[1]) for state in states(recovery, SHARD_STEP).values()]
+    closed = max(told, default=NO_TIME)
+    found = search(cluster, new)
+    behind = [partition for partition, since in found.items() if since < closed]
+    if behind:
+        raise BadInput(f"partition {behind[0]} joined before this run went on without it: take another run id")
+    write = [partition for partition in new if partition not in found]
+    if write and closed != NO_TIME:
+        # rows of an epoch that was not committed may be stored: the run has closed their windows all the same
+        since = max(closed, _stored_until(setup))
+        write_joins(cluster, write, since)
+        found |= dict.fromkeys(write, since)
+    return found
+
+
+def _stored_until(setup: Setup) -> int:
+    """W that the newest stored rows of the run need."""
+    tables = setup.registry.tables()
+    ends = [
+        int(tables.zone_clock.next(np.array([start], np.int64), WINDOWS.index(window))[0])
+        for window, start in setup.store.newest_windows(setup.run_id).items()
+    ]
+    return units.line(max(ends) + longest_delay_ms(tables)) if ends else NO_TIME
 
 
 def live_flow(
@@ -73,12 +117,13 @@ def live_flow(
     row: RunRow,
     partitions: int,
     starts: Mapping[int, int],
+    since: Mapping[int, int],
     on_start: Callable[[], None] | None,
 ) -> tuple[Dataflow, KafkaSource, Parts]:
     """The flow of one process of a live run, its source (to be closed) and the partitions it comes to hold."""
     parts = empty_parts(setup, cluster)
     tick_ms = setup.config["time", "tick_ms"]
-    source = KafkaSource(parts, cluster, partitions, tick_ms=tick_ms, starts=starts, on_start=on_start)
+    source = KafkaSource(parts, cluster, partitions, tick_ms=tick_ms, starts=starts, since=since, on_start=on_start)
     keys = [shard_key(s) for s in range(SHARDS)] + [ALL]
     sink = StoreSink(setup.store, row, keys, bulk=False, span=None)
     return dataflow(source, sink, parts, partitions, setup.config), source, parts
@@ -92,7 +137,7 @@ def run_live(
     held = lock(recovery)
     try:
         ready = prepare(setup, cluster, recovery, start)
-        flow, source, parts = live_flow(setup, cluster, ready.row, ready.partitions, ready.starts, None)
+        flow, source, parts = live_flow(setup, cluster, ready.row, ready.partitions, ready.starts, ready.since, None)
         if on_start is not None:
             on_start()
         try:

@@ -19,6 +19,7 @@ from engine.registry import Registry, Tables, longest_delay_ms
 from engine.rejects import named
 from flows import guard
 from flows.dump import DumpWriter
+from flows.joins import find_joins
 from flows.kafka import Cluster, Reader
 from flows.logs import open_logs
 from flows.people import ALL, dataflow, execute
@@ -95,7 +96,10 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
     tables = setup.registry.tables()
     parts = Parts(tables, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, cluster.topic)
     last = END if to_ms == END else to_ms + longest_delay_ms(tables)
-    source = KafkaSource(parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last)
+    since = find_joins(cluster, partitions)
+    source = KafkaSource(
+        parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last, since=since
+    )
     try:
         return _replay(setup, parts, source, partitions, from_ms, to_ms, begun)
     finally:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from engine.model import END, NOT_DEAD_LETTERED, REASONS, Payloads
+from engine.model import END, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
 from engine.partial import decode
 from engine.partition import Fed, Partition
 from engine.registry import Tables
@@ -53,9 +53,9 @@ class Parts:
         self.letters, self.topic = letters, topic
         self.all: dict[int, Partition] = {}
 
-    def build(self, number: int, state: bytes | None) -> Partition:
-        """Partition ``number``, from its snapshot where there is one."""
-        part = self.all[number] = Partition(number, self.tables, self.bound_ms, self.shards, state)
+    def build(self, number: int, state: bytes | None, since: int = NO_TIME) -> Partition:
+        """Partition ``number``, from its snapshot where there is one, else from W = ``since``."""
+        part = self.all[number] = Partition(number, self.tables, self.bound_ms, self.shards, state, since)
         return part
 
     def feed(self, part: Partition, payloads: Payloads, source_partition: int) -> None:
@@ -138,7 +138,7 @@ class FileSource(FixedPartitionedSource[Item, bytes]):
     def __init__(self, parts: Parts, logs: list[Log], on_read: Callable[[float], None]) -> None:
         self._parts, self._logs, self._on_read = parts, {f"{log.partition:05d}": log for log in logs}, on_read
         for log in logs:  # all of them, before the first reads: they advance together
-            parts.build(log.partition, None)
+            parts.build(log.partition, None, log.since)
 
     def list_parts(self) -> list[str]:
         """One part per log."""
@@ -223,7 +223,8 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
 
     ``ends`` None: live, ticks go into silent partitions; else the offset at which each partition ends, and ``to_ms``
     the watermark at which it may end before (END: never). ``starts``: offset of a partition without a snapshot, where
-    it is not its beginning. ``on_start`` is called once the processes of the flow are joined.
+    it is not its beginning. ``since``: W at which a partition begins that has joined later. ``on_start`` is called once
+    the processes of the flow are joined.
     """
 
     def __init__(
@@ -236,10 +237,11 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         ends: list[int] | None = None,
         to_ms: int = END,
         starts: Mapping[int, int] | None = None,
+        since: Mapping[int, int] | None = None,
         on_start: Callable[[], None] | None = None,
     ) -> None:
         self._parts, self._partitions, self._ends, self._to_ms = parts, partitions, ends, to_ms
-        self._starts, self._on_start = starts or {}, on_start
+        self._starts, self._since, self._on_start = starts or {}, since or {}, on_start
         self._reader = Reader(cluster)
         self._ticker = Ticker(cluster, tick_ms) if ends is None else None
 
@@ -255,9 +257,8 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         number = int(for_part)
         offset, state = pickle.loads(resume_state) if resume_state else (self._starts.get(number, BEGINNING), None)
         end = self._ends[number] if self._ends is not None else None
-        return _KafkaHandle(
-            self._parts, self._parts.build(number, state), self._reader, self._ticker, offset, end, self._to_ms
-        )
+        part = self._parts.build(number, state, self._since.get(number, NO_TIME))
+        return _KafkaHandle(self._parts, part, self._reader, self._ticker, offset, end, self._to_ms)
 
     def close(self) -> None:
         """Leave the broker, after the flow has ended."""

@@ -50,6 +50,7 @@ class Job:
     dead_letters: str | None = None
     partitions: int = 0
     starts: list[tuple[int, int]] = field(default_factory=list)
+    since: list[tuple[int, int]] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
     number: int = 0
 
@@ -108,9 +109,8 @@ def main() -> None:
         run = store.run(job.run_id)
         if run is None:
             raise HitonamiError(f"run {job.run_id} is no longer in the store")
-        flow, source, _ = live_flow(
-            setup, cluster, RunRow(store, run), job.partitions, dict(job.starts), lambda: say(STARTED)
-        )
+        row, starts, since = RunRow(store, run), dict(job.starts), dict(job.since)
+        flow, source, _ = live_flow(setup, cluster, row, job.partitions, starts, since, lambda: say(STARTED))
     except Exception as error:
         guard.fail(error)
         return

@@ -207,7 +207,7 @@ def matrix(
                 report.starts += 1
         feed.finish()
         with Store.open(store_url) as store:
-            _await(store, feed.now_ms + 3_580_000)
+            await_closed(store, feed.now_ms + 3_580_000)
         summary, seconds = live.stop()
     finally:
         feed.enough.set()
@@ -222,11 +222,12 @@ def matrix(
     report.replayed = json.loads(done.stdout.splitlines()[-1])["read"]
     report.said = (work / "errors.txt").read_text().splitlines()
     with Store.open(store_url) as store:
-        _compare(store, report)
+        compare(store, report)
     return report
 
 
-def _await(store: Store, closed_ms: int) -> None:
+def await_closed(store: Store, closed_ms: int) -> None:
+    """Wait until the live run tells that it has closed everything up to ``closed_ms``."""
     until = time.monotonic() + 60
     while time.monotonic() < until:
         run = store.run("live")
@@ -236,7 +237,8 @@ def _await(store: Store, closed_ms: int) -> None:
     raise AssertionError(f"the run has not caught up: {store.run('live')}")
 
 
-def _compare(store: Store, report: Report) -> None:
+def compare(store: Store, report: Report, run_id: str = "replay") -> None:
+    """Count in the report what differs between the live run and its replay."""
     run = store.run("live")
     assert run is not None
     connection = store._connection
@@ -247,7 +249,7 @@ def _compare(store: Store, report: Report) -> None:
         )
         report.rows += plain
         report.double += plain - final
-    live, replay = store.window_digests("live"), store.window_digests("replay")
+    live, replay = store.window_digests("live"), store.window_digests(run_id)
     # windows that the replay closed at its end, and live has not yet
     closed = {key for key in replay if key[1] + LENGTH_MS[WINDOWS.index(key[0])] + run.gate_delay_ms <= run.closed_ms}
     report.windows = len(closed)
