@@ -1,7 +1,7 @@
 # Everything is set up in .venv by pip alone; `make` lists the verbs.
 # The stamps below let each step run only when what it rests on has changed.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint fmt types bench bench-smoke hints ci clean
+.PHONY: help build test demo lint fmt types bench bench-smoke soak-kills hints ci clean
 .DELETE_ON_ERROR:
 SHELL := /bin/sh
 
@@ -19,6 +19,7 @@ help:
 	@echo 'make fmt          ruff: format and mend'
 	@echo 'make types        mypy'
 	@echo 'make bench        the benchmarks of the kernels (bench-smoke: each once)'
+	@echo 'make soak-kills   100 random kills of a live run (about 10 minutes; ARGS="--kills 400 --seed 2")'
 	@echo 'make hints        compile the kernels and fail on a performance hint'
 	@echo 'make ci           what the continuous integration runs'
 	@echo 'make clean        remove what was built (keeps .cache, the fetched services)'
@@ -73,6 +74,9 @@ bench: $(VENV)/kernels-$(MODE) $(VENV)/for-test
 
 bench-smoke: $(VENV)/kernels-$(MODE) $(VENV)/for-test
 	@$(BIN)/python -m pytest benchmarks $(ARGS)
+
+soak-kills: $(VENV)/kernels-$(MODE) $(VENV)/for-test
+	@$(BIN)/python -m tests.faults.kills $(ARGS)
 
 hints: $(VENV)/for-test
 	@$(BIN)/python -m pytest tests/meta/test_kernels.py -k performance_hint

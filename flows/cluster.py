@@ -28,6 +28,7 @@ from typing import IO
 
 from engine.errors import BadInput, HitonamiError, UsageError
 from flows import guard
+from flows.kafka import OffsetGone
 from flows.live import end_run, prepare, stored_summary
 from flows.recovery import lock, resume_epoch
 from flows.runs import Setup, Summary
@@ -38,7 +39,7 @@ MOST_FAILURES = 8
 BACK_OFF_S = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
 READY_S = 60.0  # a process imports and opens the store
 START_S = 10.0  # processes join: one that was killed meanwhile leaves the others waiting for ever
-STOP_S = 4.0  # then they are killed: the last epoch is read again at the next start
+STOP_S = 3.0  # then they are killed: the last epoch is read again at the next start
 _AFTERMATH_S = 0.5  # a peer may be seen to end before the process that made it end
 _POLL_S = 0.05
 _STAGGER_S = 0.03  # a process that knocks too early tries again only after a second
@@ -96,6 +97,8 @@ def _supervise(
             starts, since = sorted(prepared.starts.items()), sorted(prepared.since.items())
             whole = replace(job, partitions=prepared.partitions, starts=starts, since=since)
             failure = Generation(whole, processes, held).run(on_start)
+        except OffsetGone:
+            raise
         except HitonamiError as error:  # Kafka or the store may be away for a moment
             failure = Failure(str(error), error.exit_code)
         on_start = None

@@ -35,6 +35,10 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 
+class OffsetGone(ServiceUnreachable):
+    """The topic no longer holds (or, made anew, never held) the offset a run goes on from: another try is no help."""
+
+
 class Cluster:
     """Where the topic is: ``bootstrap`` (HOST:PORT), further librdkafka settings (TLS, SASL), the topic's name."""
 
@@ -83,6 +87,17 @@ class Cluster:
             raise ServiceUnreachable(f"Kafka {self.bootstrap}: no answer") from None
         finally:
             consumer.close()
+
+    def gone(self, partition: int) -> OffsetGone:
+        """The error of an offset out of range."""
+        return OffsetGone(f"Kafka {self.bootstrap}: {self.topic}/{partition} no longer holds the stored offset")
+
+    def check_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Raises OffsetGone where a partition does not hold the offset to go on from."""
+        ends = self.ends(max(offsets, default=-1) + 1)
+        for partition, offset in sorted(offsets.items()):
+            if offset >= 0 and not ends[partition][0] <= offset <= ends[partition][1]:
+                raise self.gone(partition)
 
     def ends(self, partitions: int) -> list[tuple[int, int]]:
         """First offset and end of each partition."""
@@ -166,9 +181,7 @@ class Reader:
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._at_end[number] = True
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-                raise ServiceUnreachable(
-                    f"Kafka {self.cluster.bootstrap}: {self.cluster.topic}/{number} no longer holds the stored offset"
-                )
+                raise self.cluster.gone(number)
             elif error.fatal():
                 raise ServiceUnreachable(f"Kafka {self.cluster.bootstrap}: {error.name()}")
 

@@ -67,6 +67,7 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
     config, resumes = open_recovery(recovery, owner)
     if resumes and start != "stored" and known is not None:
         raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
+    cluster.check_offsets({int(key): pickle.loads(state)[0] for key, state in states(recovery, LOGS).items()})
     run = new_run(setup, tables, "live") if known is None else known
     row = RunRow(setup.store, replace(run, state="running"))
     setup.store.start_run(row.run)
@@ -123,9 +124,18 @@ def live_flow(
     """The flow of one process of a live run, its source (to be closed) and the partitions it comes to hold."""
     parts = empty_parts(setup, cluster)
     tick_ms = setup.config["time", "tick_ms"]
-    source = KafkaSource(parts, cluster, partitions, tick_ms=tick_ms, starts=starts, since=since, on_start=on_start)
     keys = [shard_key(s) for s in range(SHARDS)] + [ALL]
     sink = StoreSink(setup.store, row, keys, bulk=False, span=None)
+    source = KafkaSource(
+        parts,
+        cluster,
+        partitions,
+        tick_ms=tick_ms,
+        starts=starts,
+        since=since,
+        crowded=sink.crowded,
+        on_start=on_start,
+    )
     return dataflow(source, sink, parts, partitions, setup.config), source, parts
 
 

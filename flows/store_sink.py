@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from sinks.clickhouse.store import Store
 
 TICK, END_OF_RUN = "tick", "end"  # items without rows: a new epoch; the shard has closed its last window
 _BULK_ROWS = 50_000
-_LANES = 4  # inserts of one process under way at a time
+_CROWD = 12  # more inserts than these wait, and the sources wait: a stop must not wait for long
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -94,8 +95,8 @@ class Advance:
 
 
 class _Part(StatefulSinkPartition[object, None]):
-    def __init__(self, sink: StoreSink, lane: Executor) -> None:
-        self._sink, self._lane = sink, lane
+    def __init__(self, sink: StoreSink) -> None:
+        self._sink = sink
         self._under_way: list[Future[None]] = []
         self._advance: Advance | None = None  # told in this epoch
         self._stored: Advance | None = None  # told in the last one: what it speaks of is stored, by every process
@@ -138,7 +139,7 @@ class _Part(StatefulSinkPartition[object, None]):
         if self._sink.bulk:
             work(*what)
         else:
-            self._under_way.append(self._lane.submit(work, *what))
+            self._under_way.append(self._sink.submit(work, *what))
 
     def _flush(self) -> None:
         held, self._held, self._size = self._held, {}, 0
@@ -160,9 +161,9 @@ class StoreSink(FixedPartitionedSink[object, None]):
     def __init__(self, store: Store, row: RunRow, keys: list[str], *, bulk: bool, span: Span | None) -> None:
         self.store, self.row, self.bulk, self.span = store, row, bulk, span
         self._keys = sorted(keys)
-        # of several inserts under way the server takes each at its own pace; those of one part keep their order
-        count = 1 if store.embedded else _LANES
-        self._lanes = [ThreadPoolExecutor(1, f"store-{number}") for number in range(count)]
+        self._waiting: deque[Future[None]] = deque()
+        # one insert of a process at a time: several at once made the server slower, measured, not faster
+        self._lane = ThreadPoolExecutor(1, "store")
 
     def list_parts(self) -> list[str]:
         """One part per shard and one for the figures of the whole run."""
@@ -175,7 +176,19 @@ class StoreSink(FixedPartitionedSink[object, None]):
     @guarded
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         """The part of a key; it keeps nothing, rows are a function of the logs."""
-        return _Part(self, self._lanes[self._keys.index(for_part) % len(self._lanes)])
+        return _Part(self)
+
+    def submit(self, work: Callable[..., None], *what: object) -> Future[None]:
+        """Have work done in the order in which it was submitted, while the flow goes on."""
+        submitted = self._lane.submit(work, *what)
+        self._waiting.append(submitted)
+        return submitted
+
+    def crowded(self) -> bool:
+        """Whether so much waits to be stored that this process should read no more for now."""
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
+        return len(self._waiting) > _CROWD
 
     def insert(self, rows: Released) -> None:
         """Store rows, again and again while the store does not answer; a repeat is dropped by its token."""
