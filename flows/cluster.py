@@ -109,7 +109,7 @@ def _supervise(
             raise _as_error(failure)
         if failure.message != told or failures == 1:
             told = failure.message
-            print(f"hitonami: {told}; starting again", file=sys.stderr, flush=True)
+            guard.tell(f"{told}; starting again")
         guard.stop.wait(BACK_OFF_S[min(failures - 1, len(BACK_OFF_S) - 1)])
     run = setup.store.run(setup.run_id)  # the processes have told it how far they came
     return None if run is None else RunRow(setup.store, run)

@@ -28,8 +28,11 @@ class Feed:
         self._bootstrap, self._topic, self._events = kafka.bootstrap, topic, iter(events)
         self.sent = 0
 
-    def until(self, seconds: int, partitions: int, ticked: int) -> int:
-        """Produce up to ``seconds`` after the start over ``partitions``, then ticks into the first ``ticked``."""
+    def until(self, seconds: int, partitions: int, ticked: int, *, later_ms: int = 0) -> int:
+        """Produce up to ``seconds`` after the start over ``partitions``, then ticks into the first ``ticked``.
+
+        The ticks lie ``later_ms`` behind the events; returns their time.
+        """
         end_ms = START_MS + seconds * 1000
         producer = Producer({"bootstrap.servers": self._bootstrap, "log_level": 0})  # one that knows all partitions
         for message in self._events:
@@ -39,6 +42,7 @@ class Feed:
             self.sent += 1
             if ts >= end_ms:
                 break
+        end_ms += later_ms
         tick = json.dumps({"type": "tick", "ts": end_ms}).encode()
         for partition in range(ticked):
             producer.produce(self._topic, tick, partition=partition, timestamp=end_ms)
@@ -73,7 +77,7 @@ def test_partitions_added_while_it_runs_are_taken_up_at_the_next_start(
         live.stop()
         live.start(2)
         time.sleep(3)
-        await_closed(store, feed.until(480, 4, 4) - 30_000)
+        await_closed(store, feed.until(480, 4, 4, later_ms=60_000) - 30_000)  # all is read by then
         told, _ = live.stop()
         assert told["read"] == feed.sent and told["rejected"]["late"] > 100
 
