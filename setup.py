@@ -57,8 +57,10 @@ class BuildExt(build_ext):
 def extensions():
     """The extension modules of this mode."""
     sources = sorted(FAST.glob("*.pyx"))
-    if mode == "none" or not sources:
+    if mode == "none":
         return []
+    if not sources:  # else a package without kernels would be built, and nobody told
+        raise SystemExit(f"{FAST} holds no .pyx: the source distribution is not whole")
     from Cython.Build import cythonize
 
     compile_args, link_args = MODES[mode]

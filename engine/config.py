@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BadInput, UsageError
+from engine.errors import BadInput
 
 # section -> key -> default; the type of the default is the type of the key. All keys are valid from the first
 # version on, also those of products that are not built yet.
@@ -29,6 +30,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "privacy": {"phase": "city_only"},
 }
 _LEAST = {"k": 1, "guard": 0, "bound_ms": 0, "tick_ms": 1, "providers": 1, "track_ms": 1, "pair_ms": 1}
+_MOST = 1_000_000_000  # of every number: sums of two stay far inside the kernels' integers
+_BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORDS = {
     ("privacy", "phase"): ("city_only", "self_sustaining"),
     ("topics", "people"): ("auto", "json", "arrow"),
@@ -40,17 +43,22 @@ _WORDS = {
 class Config:
     """Checked settings; ``config["flow", "k"]`` reads one.
 
-    Raises UsageError for an unknown section or key, BadInput for a value of the wrong type or out of range.
+    Raises BadInput, in one line with the name, for an unknown section or key, a section that is no table, a value of
+    the wrong type or out of range.
     """
 
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
         self._values = {section: dict(keys) for section, keys in DEFAULTS.items()}
         for section, keys in (given or {}).items():
-            if section not in DEFAULTS or not isinstance(keys, Mapping):
-                raise UsageError(f"config: unknown section [{section}]")
+            if section not in DEFAULTS:
+                what = f"section [{_shown(section)}]" if isinstance(keys, Mapping) else f"key {_shown(section)}"
+                raise BadInput(f"config: unknown {what}; the sections are {', '.join(DEFAULTS)}")
+            if not isinstance(keys, Mapping):
+                raise BadInput(f"config: {section} must be a table: [{section}] and its settings below")
             for key, value in keys.items():
                 if key not in DEFAULTS[section]:
-                    raise UsageError(f"config: unknown key {key} in [{section}]")
+                    known = ", ".join(DEFAULTS[section])
+                    raise BadInput(f"config: unknown key {_shown(key)} in [{section}]; its keys are {known}")
                 self._values[section][key] = _checked(section, key, value)
 
     @classmethod
@@ -62,7 +70,7 @@ class Config:
             given = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise BadInput(f"config {path}: {error.strerror}") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        except (ValueError, RecursionError):  # also other encodings, numbers of 5,000 digits, brackets in brackets
             raise BadInput(f"config {path}: not a TOML file") from None
         return cls(given)
 
@@ -98,12 +106,20 @@ def _checked(section: str, key: str, value: Any) -> Any:
     default = DEFAULTS[section][key]
     if type(value) is not type(default):
         raise BadInput(f"config: {key} in [{section}] must be {type(default).__name__}")
-    if key in _LEAST and value < _LEAST[key]:
-        raise BadInput(f"config: {key} in [{section}] must be at least {_LEAST[key]}")
+    if key in _LEAST and not _LEAST[key] <= value <= _MOST:
+        bound = f"at least {_LEAST[key]}" if value < _LEAST[key] else f"at most {_MOST}"
+        raise BadInput(f"config: {key} in [{section}] must be {bound}")
+    if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
+        raise BadInput(f"config: {key} in [{section}] must be a list of texts")
     words = _WORDS.get((section, key))
     if words and value not in words:
         raise BadInput(f"config: {key} in [{section}] must be one of {', '.join(words)}")
     return value
+
+
+def _shown(name: str) -> str:
+    """A name as TOML writes it, in one line whatever it holds."""
+    return name if _BARE.fullmatch(name) else json.dumps(name[:64])
 
 
 def _toml(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.model import END, HOUR, I64, LENGTH_MS
 from engine.partial import COVER_COLUMNS
@@ -41,7 +42,8 @@ def split(spans: I64, tables: Tables, w: int) -> tuple[I64, I64]:
     """Cut spans (m, 3) at W.
 
     Returns what lies in panes still open at ``w`` (spans again) and what lies in closed ones: rows (pane_ms, close_ms,
-    sensor, covered_ms), one per sensor and pane, ordered by sensor and pane.
+    sensor, covered_ms), one per sensor and pane, ordered by sensor and pane. Panes at whose start the sensor was not
+    approved are left out: nothing is expected of it there, so it must not stand in for another.
     """
     empty = np.empty((0, COVER_COLUMNS), np.int64)
     if not len(spans):
@@ -60,7 +62,19 @@ def split(spans: I64, tables: Tables, w: int) -> tuple[I64, I64]:
     parts = []
     for code in np.unique(leaf).tolist():
         parts.append(_by_pane(behind[leaf == code], code, tables))
-    return ahead, summed(np.concatenate(parts), (2, 0), 3)
+    rows = np.concatenate(parts)
+    return ahead, summed(rows[_approved(rows, tables)], (2, 0), 3)
+
+
+def _approved(rows: I64, tables: Tables) -> NDArray[np.bool_]:
+    """Which rows (pane_ms, …, sensor at 2, …) lie in panes at whose start their sensor was approved."""
+    pane, first, behind = rows[:, 0], tables.approved_at[rows[:, 2]], tables.approved_at[rows[:, 2] + 1]
+    out = np.zeros(len(rows), np.bool_)
+    for number in range(int((behind - first).max(initial=0))):
+        has = np.flatnonzero(first + number < behind)
+        span = first[has] + number
+        out[has] |= (tables.approved_from[span] <= pane[has]) & (pane[has] < tables.approved_to[span])
+    return out
 
 
 def _open_from(sensor: I64, tables: Tables, w: int) -> I64:

@@ -2,7 +2,7 @@
 
     HitonamiError            exit 1
     ├── CheckFailed          exit 1   a check found something
-    ├── UsageError           exit 2   wrong option, run id that exists, unknown config key
+    ├── UsageError           exit 2   wrong option, run id that exists
     ├── BadInput             exit 3   a file, registry or log that cannot be used
     └── ServiceUnreachable   exit 4   Kafka or the store does not answer, offset out of range
 

@@ -13,20 +13,23 @@ import numpy as np
 
 from engine.model import I64
 
-VERSION = 1
+VERSION = 2
 # version, shard, partition, w_from, w_to, plain, then the number of rows of each part
-_HEAD = struct.Struct("<HHiqqqIIII")
+_HEAD = struct.Struct("<HHiqqqIIIII4x")  # padded: the rows begin at a multiple of 8
 PANE_COLUMNS = 9  # pane_ms, close_ms, sensor, ab, ba, un, cross_ab, cross_ba, cross_un
 COVER_COLUMNS = 4  # pane_ms, close_ms, sensor, covered_ms
 REJECT_COLUMNS = 4  # cell_ms, sensor (-1 = none), reason, n
 ACTIVE_COLUMNS = 2  # first, last active cell of a span (ms)
+COUNTED_COLUMNS = 2  # close_ms, sensor
+_COLUMNS = (PANE_COLUMNS, COVER_COLUMNS, REJECT_COLUMNS, ACTIVE_COLUMNS, COUNTED_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
     """Everything of one partition and shard that closed while W went over (w_from, w_to].
 
-    ``panes`` (m, 9), ``covers`` (m, 4), ``rejects`` (m, 4), ``active`` (m, 2): int64 rows, see *_COLUMNS above.
+    ``panes`` (m, 9), ``covers`` (m, 4), ``rejects`` (m, 4), ``active`` (m, 2), ``counted`` (m, 2): int64 rows, see
+    *_COLUMNS above. ``counted`` names each sensor once: when the first pane closes for which it sent a count.
     ``plain`` = accepted records that are not about one person (counts, heartbeats); told to shard 0 only.
     """
 
@@ -39,10 +42,11 @@ class Partial:
     covers: I64
     rejects: I64
     active: I64
+    counted: I64
 
     def encode(self) -> bytes:
         """The blob of this partial."""
-        parts = (self.panes, self.covers, self.rejects, self.active)
+        parts = (self.panes, self.covers, self.rejects, self.active, self.counted)
         head = _HEAD.pack(
             VERSION, self.shard, self.partition, self.w_from, self.w_to, self.plain, *(len(p) for p in parts)
         )
@@ -56,7 +60,7 @@ def decode(blob: bytes) -> Partial:
         raise ValueError(f"partial of version {version}")
     words = np.frombuffer(blob, np.int64, offset=_HEAD.size)
     parts = []
-    for rows, columns in zip(sizes, (PANE_COLUMNS, COVER_COLUMNS, REJECT_COLUMNS, ACTIVE_COLUMNS), strict=True):
+    for rows, columns in zip(sizes, _COLUMNS, strict=True):
         parts.append(words[: rows * columns].reshape(rows, columns))
         words = words[rows * columns :]
     if len(words):

@@ -31,7 +31,7 @@ from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_C
 from engine.registry import Tables
 from engine.rejects import named
 
-_STATE = 1  # version of the snapshot
+_STATE = 2  # version of the snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,9 @@ class Partition:
         self._cells: I64 = np.empty(0, np.int64)  # active cells not told yet, sorted
         self._rejects: dict[tuple[int, int, int], int] = {}  # (cell, sensor, reason) -> n not told yet
         self._covers: I64 = np.empty((0, 3), np.int64)  # covered spans not told yet
+        # Per sensor: close of the earliest pane for which a count was accepted, END before any, NO_TIME once told.
+        self._counted: I64 = np.full(len(tables.sensor_ids), END, np.int64)
+        self._fresh = self._counted != NO_TIME  # sensors not told yet
         self.ended = False
         panes: tuple[bytes, ...] | None = None
         if since != NO_TIME:
@@ -132,10 +135,10 @@ class Partition:
             tables.sensor_beat_ms,
             told_ms,
         )
-        self._count(events, reason, told_ms)
+        self._count(events, reason, told_ms, pane_end_ms)
         return Fed(events, reason)
 
-    def _count(self, events: Events, reason: U8, told_ms: I64) -> None:
+    def _count(self, events: Events, reason: U8, told_ms: I64, pane_end_ms: I64) -> None:
         good = (reason == 0) & (events.kind >= CROSS) & (events.kind <= HEARTBEAT)
         accepted = int(np.count_nonzero(good))
         self.accepted += accepted
@@ -143,8 +146,11 @@ class Partition:
             instants = (events.ts + events.span_ms // 2)[good]
             self.first_ms = min(self.first_ms, int(instants.min()))
             self.last_ms = max(self.last_ms, int(instants.max()))
-            kinds = events.kind[good]
-            self._plain += int(np.count_nonzero((kinds == COUNT) | (kinds == HEARTBEAT)))
+            counts = good & (events.kind == COUNT)
+            counted = int(np.count_nonzero(counts))
+            self._plain += counted + int(np.count_nonzero(good & (events.kind == HEARTBEAT)))
+            if counted:
+                self._note_counts(np.flatnonzero(self._fresh.take(events.sensor) & counts), events.sensor, pane_end_ms)
             cells = told_ms[good]
             cells -= cells % CELL_MS
             # neighbours mostly share a cell: look at the changes only
@@ -164,6 +170,11 @@ class Partition:
         if len(fresh):
             self._covers = np.concatenate([self._covers, fresh])
 
+    def _note_counts(self, rows: I64, sensor: I32, pane_end_ms: I64) -> None:
+        if len(rows):
+            sensor = sensor[rows]
+            np.minimum.at(self._counted, sensor, pane_end_ms[rows] + self.tables.sensor_delay_ms[sensor])
+
     def finish(self) -> None:
         """The log has ended: W = +inf closes every pane."""
         self.ended = True
@@ -178,6 +189,7 @@ class Partition:
         self._covers, covered = covers.split(self._covers, self.tables, w)
         active = self._take_active(w)
         rejects = self._take_rejects(w)
+        counted = self._take_counted(w)
         pane_shard, cover_shard = self._shard_of[panes[:, 2]], self._shard_of[covered[:, 2]]
         reject_shard = np.where(rejects[:, 1] < 0, 0, self._shard_of[rejects[:, 1]])
         out = [
@@ -191,6 +203,7 @@ class Partition:
                 covered[cover_shard == shard],
                 rejects[reject_shard == shard],
                 active,
+                counted[self._shard_of[counted[:, 1]] == shard],
             )
             for shard in range(self.shards)
         ]
@@ -201,6 +214,14 @@ class Partition:
         done = self._cells[self._cells + CELL_MS <= w]
         self._cells = self._cells[len(done) :]
         return spans_of_cells(done)
+
+    def _take_counted(self, w: int) -> I64:
+        # what W has passed is final: a count for an earlier pane would be late by now
+        at = self._counted
+        sensors = np.flatnonzero((at > NO_TIME) & (at <= w) & (at < END))
+        rows = np.column_stack([at[sensors], sensors])
+        at[sensors], self._fresh[sensors] = NO_TIME, False
+        return rows
 
     def _take_rejects(self, w: int) -> I64:
         # rejects before the first watermark belong to the cell in which it came to be
@@ -225,19 +246,23 @@ class Partition:
                 self._cells.tobytes(),
                 self._rejects,
                 self._covers.tobytes(),
+                self._counted.tobytes(),
                 self._panes.state(),
             ),
             5,
         )
 
     def _restore(self, state: bytes) -> tuple[bytes, ...]:
-        version, self.accepted, rejected, marks, cells, self._rejects, spans, panes = pickle.loads(state)
+        version, *kept = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
+        self.accepted, rejected, marks, cells, self._rejects, spans, counted, panes = kept
         self.rejected = np.array(rejected, np.int64)
         self.first_ms, self.last_ms, self._told_to, self._plain, self.ended = marks
         self._cells = np.frombuffer(cells, np.int64)
         self._covers = np.frombuffer(spans, np.int64).reshape(-1, COVER_COLUMNS - 1)
+        self._counted = np.frombuffer(counted, np.int64).copy()
+        self._fresh = self._counted != NO_TIME
         return tuple(panes)
 
     def rejected_by_reason(self) -> Mapping[str, int]:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import orjson
 
-from engine import rfc3339
 from engine.errors import BadInput
-from engine.model import END, I8, I32, I64, ID_BYTES, LEAVES, LENGTH_MS, REPORTING
+from engine.model import I8, I32, I64, LEAVES, LENGTH_MS, REPORTING
+from engine.registry_fields import Fields
 from engine.timezone import TimeZone
 
 ZONE_KINDS = ("walkway", "plaza", "queue", "shelter", "exit")
@@ -30,6 +30,7 @@ class Zone:
     kind: str
     area_m2: float | None
     width_m: float | None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,10 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """A sensor and when it was approved: intervals [from, to) in ms, ``to`` = END while it holds."""
+    """A sensor and when it was approved: intervals [from, to) in ms, ``to`` = END while it holds.
+
+    ``group`` is a name within the sensor's gate: the same name at another gate is another group.
+    """
 
     id: str
     kind: str
@@ -55,6 +59,14 @@ class Sensor:
     reporting: int
     beat_ms: int
     group: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Device:
+    """A signage device; so far only checked."""
+
+    id: str
+    zone: str | None
 
 
 @dataclass(frozen=True)
@@ -169,13 +181,15 @@ def check(raw: bytes) -> tuple[Registry | None, list[str]]:
     zones = [_zone(z, f"zones[{i}]", faults) for i, z in enumerate(_rows(document, "zones", faults))]
     gates = [_gate(g, f"gates[{i}]", faults) for i, g in enumerate(_rows(document, "gates", faults))]
     sensors = [_sensor(s, f"sensors[{i}]", faults) for i, s in enumerate(_rows(document, "sensors", faults))]
-    for part, rows in (("zones", zones), ("gates", gates), ("sensors", sensors)):
+    devices = [_device(d, f"devices[{i}]", faults) for i, d in enumerate(_rows(document, "devices", faults))]
+    for part, rows in (("zones", zones), ("gates", gates), ("sensors", sensors), ("devices", devices)):
         seen: set[str] = set()
         for i, row in enumerate(rows):
             if row is not None and row.id in seen:
                 faults.append(f"{part}[{i}].id: stands there twice")
             seen.add(row.id if row is not None else "")
     zone_ids = {z.id for z in zones if z}
+    _check_parents(zones, zone_ids, faults)
     gate_ids = {g.id for g in gates if g}
     for i, gate in enumerate(gates):
         for side in ("a", "b") if gate else ():
@@ -186,6 +200,9 @@ def check(raw: bytes) -> tuple[Registry | None, list[str]]:
             faults.append(f"sensors[{i}].gate: no such gate")
         if sensor and sensor.zone is not None and sensor.zone not in zone_ids:
             faults.append(f"sensors[{i}].zone: no such zone")
+    for i, device in enumerate(devices):
+        if device and device.zone is not None and device.zone not in zone_ids:
+            faults.append(f"devices[{i}].zone: no such zone")
     if faults:
         return None, faults
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -211,62 +228,23 @@ def _rows(document: Mapping[str, Any], name: str, faults: list[str]) -> Sequence
     return []
 
 
-class _Fields:
-    """Reads the fields of one row; notes what is wrong under the row's place."""
-
-    def __init__(self, row: Any, place: str, faults: list[str]) -> None:
-        self.row = row if isinstance(row, dict) else {}
-        self.place, self.faults, self.good = place, faults, isinstance(row, dict)
-        if not self.good:
-            faults.append(f"{place}: not an object")
-
-    def bad(self, name: str, why: str) -> None:
-        self.good = False
-        self.faults.append(f"{self.place}.{name}: {why}")
-
-    def text(self, name: str, *, required: bool = False) -> str | None:
-        value = self.row.get(name)
-        if value is None:
-            if required:
-                self.bad(name, "missing")
-            return None
-        if not isinstance(value, str) or not value or len(value.encode("utf-8", "surrogatepass")) > ID_BYTES:
-            self.bad(name, f"must be text of 1 to {ID_BYTES} bytes")
-            return None
-        return value
-
-    def word(self, name: str, words: Sequence[str], default: str | None = None) -> int:
-        value = self.row.get(name, default)
-        value = default if value is None else value
-        if not isinstance(value, str) or value not in words:
-            self.bad(name, "missing" if value is None else f"must be one of {', '.join(words)}")
-            return 0
-        return words.index(value)
-
-    def number(self, name: str, default: float | None, least: float) -> float | None:
-        value = self.row.get(name)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < 1e12:
-            self.bad(name, f"must be a number of at least {least:g}")
-            return default
-        return value
-
-
 def _zone(row: Any, place: str, faults: list[str]) -> Zone | None:
-    f = _Fields(row, place, faults)
+    f = Fields(row, place, faults)
     if not f.good:
         return None
     name = f.row.get("name") or {}
     if not isinstance(name, dict) or not all(isinstance(v, str) for v in name.values()):
         f.bad("name", "must be an object of texts by language")
     zone_id, kind = f.text("id", required=True), f.word("kind", ZONE_KINDS)
-    area, width = f.number("area_m2", None, 0), f.number("width_m", None, 0)
-    return Zone(zone_id or "", name, ZONE_KINDS[kind], area, width) if f.good else None
+    area, width = f.number("area_m2", None, above=0), f.number("width_m", None, above=0)
+    parent = f.text("parent")
+    f.points("polygon_m", 3, None)
+    f.closed()
+    return Zone(zone_id or "", name, ZONE_KINDS[kind], area, width, parent) if f.good else None
 
 
 def _gate(row: Any, place: str, faults: list[str]) -> Gate | None:
-    f = _Fields(row, place, faults)
+    f = Fields(row, place, faults)
     if not f.good:
         return None
     for side in ("a", "b"):
@@ -274,39 +252,50 @@ def _gate(row: Any, place: str, faults: list[str]) -> Gate | None:
             f.bad(side, "missing (null = outside)")
     gate_id, leaf = f.text("id", required=True), f.word("leaf", LEAVES)
     a, b = f.text("a"), f.text("b")
-    delay = f.number("delay_s", 0, 0) or 0
+    delay = f.number("delay_s", 0, least=0) or 0
+    f.number("width_m", None, above=0)
+    f.number("bearing_deg", None, least=0, most=360)
+    f.points("line_m", 2, 2)
     return Gate(gate_id or "", a, b, leaf, round(delay * 1000)) if f.good else None
 
 
 def _sensor(row: Any, place: str, faults: list[str]) -> Sensor | None:
-    f = _Fields(row, place, faults)
+    f = Fields(row, place, faults)
     if not f.good:
         return None
     sensor_id, kind = f.text("id", required=True), f.word("kind", SENSOR_KINDS)
     gate, zone, group = f.text("gate"), f.text("zone"), f.text("group")
     reporting = f.word("reporting", REPORTING, "on_change")
-    beat = f.number("beat_s", 30, 0.001) or 30
-    approved = _approved(f)
+    beat = f.number("beat_s", 30, least=0.001) or 30
+    f.number("relative_error", None, least=0, most=1)
+    approved = f.approved()
     made = Sensor(sensor_id or "", SENSOR_KINDS[kind], gate, zone, approved, reporting, round(beat * 1000), group)
     return made if f.good else None
 
 
-def _approved(f: _Fields) -> tuple[tuple[int, int], ...]:
-    rows = f.row.get("approved")
-    if not isinstance(rows, list):
-        f.bad("approved", "missing or not a list")
-        return ()
-    out = []
-    for i, row in enumerate(rows):
-        since = row.get("from") if isinstance(row, dict) else None
-        until = row.get("to") if isinstance(row, dict) else None
-        start = rfc3339.parse_ms(since) if isinstance(since, str) else None
-        end = END if until is None else rfc3339.parse_ms(until) if isinstance(until, str) else None
-        if start is None or end is None or start >= end:
-            f.bad(f"approved[{i}]", "needs from < to, RFC 3339 with offset (to null = still)")
+def _device(row: Any, place: str, faults: list[str]) -> _Device | None:
+    f = Fields(row, place, faults)
+    if not f.good:
+        return None
+    device_id, zone = f.text("id", required=True), f.text("zone")
+    f.approved()
+    return _Device(device_id or "", zone) if f.good else None
+
+
+def _check_parents(zones: Sequence[Zone | None], known: set[str], faults: list[str]) -> None:
+    """Every parent is a zone, and none is its own ancestor: each zone of a circle is told."""
+    parents = {zone.id: zone.parent for zone in zones if zone}
+    for i, zone in enumerate(zones):
+        if zone is None or zone.parent is None:
             continue
-        out.append((start, end))
-    return tuple(sorted(out))
+        if zone.parent not in known:
+            faults.append(f"zones[{i}].parent: no such zone")
+            continue
+        above, steps = parents[zone.id], 0
+        while above is not None and above != zone.id and steps < len(parents):
+            above, steps = parents.get(above), steps + 1
+        if above == zone.id:
+            faults.append(f"zones[{i}].parent: leads back to the zone itself")
 
 
 def classes(tables: Tables) -> dict[tuple[int, int], list[int]]:

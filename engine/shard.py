@@ -15,14 +15,14 @@ from engine import kernels, partial, units
 from engine.errors import BadInput
 from engine.figures import Block, ClassFigures, Runs, flow_rows
 from engine.model import CELL_MS, DIRECTION_COUNT, END, GAP_MS, I64, NO_TIME, REASONS, Released
-from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
+from engine.partial import ACTIVE_COLUMNS, COUNTED_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
 from engine.partition import shard_of
 from engine.registry import Tables, classes
 from engine.rejects import Rejects, named
 from engine.rows import joined, summed
 from engine.zones import Share, shares
 
-_STATE = 1  # version of the snapshot
+_STATE = 2  # version of the snapshot
 
 
 @dataclass(slots=True)
@@ -41,7 +41,9 @@ class Outcome:
 class Shard:
     """State of shard ``number`` of ``shards`` over ``partitions`` partitions; threshold = K of the product flow.
 
-    ``exact``: live counters show every record as soon as its pane has closed ([status] exact).
+    ``exact``: live counters show every record as soon as its pane has closed ([status] exact). Otherwise crosses are
+    shown with their run, and at a gate that has had a count record no more: a run less its crosses would be the people
+    of the counts.
     ``by_line``: rows come in units that are a function of the logs (engine/units.py); else in bulk.
     """
 
@@ -102,10 +104,11 @@ class Shard:
         self._spans = joined(np.concatenate([self._spans, self._waiting.active(w)]), GAP_MS)
         if len(self._spans):
             out.first_ms, out.last_ms = int(self._spans[0, 0]), int(self._spans[-1, 1])
-        panes, covered, rejects = self._waiting.ready(w)
+        panes, covered, rejects, counted = self._waiting.ready(w)
         by_sensor = _Sums(panes, covered)
         runs, blocks = [], []
         for group in self._classes:
+            group.hold(counted)
             released, crosses = group.release(by_sensor, self._spans, self.exact)
             out.accepted += crosses
             if len(released.chain):
@@ -141,9 +144,10 @@ class Shard:
         )
 
     def _restore(self, state: bytes) -> None:
-        version, self.watermark, told, self._spans, self._waiting, groups, rejects = pickle.loads(state)
+        version, *parts = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
+        self.watermark, told, self._spans, self._waiting, groups, rejects = parts
         self._told |= told
         for group, kept in zip(self._classes, groups, strict=True):
             group.restore(kept)
@@ -163,6 +167,7 @@ class _Waiting:
         self._covers: list[I64] = []
         self._rejects: list[I64] = []
         self._active: list[I64] = []
+        self._counted: list[I64] = []
 
     def add(self, part: Partial) -> None:
         for rows, kept in (
@@ -170,16 +175,18 @@ class _Waiting:
             (part.covers, self._covers),
             (part.rejects, self._rejects),
             (part.active, self._active),
+            (part.counted, self._counted),
         ):
             if len(rows):
                 kept.append(rows)
 
-    def ready(self, w: int) -> tuple[I64, I64, I64]:
-        """Panes and covers that close at or before ``w``, rejects of the cells behind it, in time order."""
+    def ready(self, w: int) -> tuple[I64, I64, I64, I64]:
+        """Panes, covers, first counts that close at or before ``w``, rejects of the cells behind it, in time order."""
         panes, self._panes = _parted(self._panes, PANE_COLUMNS, 1, w)
         covers, self._covers = _parted(self._covers, COVER_COLUMNS, 1, w)
         rejects, self._rejects = _parted(self._rejects, REJECT_COLUMNS, 0, w - CELL_MS)
-        return panes, covers, rejects[np.lexsort(rejects.T[:3][::-1])]
+        counted, self._counted = _parted(self._counted, COUNTED_COLUMNS, 0, w)
+        return panes, covers, rejects[np.lexsort(rejects.T[:3][::-1])], counted
 
     def active(self, w: int) -> I64:
         """Activity up to ``w``; a span that reaches beyond is cut, its later part waits."""
@@ -220,7 +227,14 @@ class _Class:
         chains = len(gates) * DIRECTION_COUNT
         self._rest, self._crosses = np.zeros(chains, np.int64), np.zeros(chains, np.int64)
         self._since = np.full(chains, NO_TIME, np.int64)
+        self._counts_from = np.full(len(gates), END, np.int64)  # end of the first pane with a count record
         self._begun = False
+
+    def hold(self, counted: I64) -> None:
+        """Note gates whose sensors have begun to send counts, also of nobody: whom they counted must not show."""
+        gate = self._local[counted[:, 1]]
+        mine = gate >= 0
+        np.minimum.at(self._counts_from, gate[mine], counted[mine, 0] - self.delay_ms)
 
     def release(self, sums: _Sums, spans: I64, exact: bool) -> tuple[Runs, int]:
         """Runs that ended in the panes of this class (chains local to it), and cross records that may be shown."""
@@ -246,7 +260,8 @@ class _Class:
             self._rest, self._since, self._crosses, run_chain, *out,
         )  # fmt: skip
         run_start, run_end, run_n, run_crosses = (column[:runs] for column in out)
-        shown = int(crossed.sum()) if exact else int(run_crosses.sum())
+        pure = run_end < self._counts_from[run_chain[:runs] // DIRECTION_COUNT]
+        shown = int(crossed.sum()) if exact else int(run_crosses[pure].sum())
         return Runs(run_chain[:runs].astype(np.int64), run_start, run_end, run_n), shown
 
     def _begin(self, spans: I64) -> None:
@@ -283,10 +298,10 @@ class _Class:
         return Runs(gate * DIRECTION_COUNT + runs.chain % DIRECTION_COUNT, runs.start_ms, runs.end_ms, runs.n)
 
     def state(self) -> tuple[object, ...]:
-        return self._rest, self._since, self._crosses, self._begun, self.figures.state()
+        return self._rest, self._since, self._crosses, self._counts_from, self._begun, self.figures.state()
 
     def restore(self, state: tuple[object, ...]) -> None:
-        self._rest, self._since, self._crosses, self._begun, figures = state  # type: ignore[assignment]
+        self._rest, self._since, self._crosses, self._counts_from, self._begun, figures = state  # type: ignore[assignment]
         self.figures.restore(figures)  # type: ignore[arg-type]
 
 

@@ -91,7 +91,7 @@ def advance_of(state: bytes) -> Advance:
 class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     """Zones and progress of the whole run."""
 
-    def __init__(self, tables: Tables, threshold: int, shards: int, by_line: bool, state: bytes | None) -> None:
+    def __init__(self, tables: Tables, threshold: int, shards: int, state: bytes | None, by_line: bool = False) -> None:
         self._tables, self._threshold, self._by_line = tables, threshold, by_line
         self._zones = ZoneFigures(tables)
         self._state = _RunState(dict.fromkeys(range(shards), NO_TIME), None)
@@ -101,7 +101,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
 
     @guarded
     def on_batch(self, values: list[Told]) -> tuple[Iterable[object], bool]:
-        run, before = self._state, (min(self._state.watermark.values()), self._state.accepted)
+        run, before = self._state, self._shown()
         for told in values:
             run.watermark[told.shard] = told.watermark
             run.accepted += told.accepted
@@ -112,7 +112,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
                 run.shares.setdefault(line, []).extend(shares)
         closed = min(run.watermark.values())
         out = self._zone_rows(closed)
-        if (closed, run.accepted) != before:
+        if self._shown() != before:
             out.append(run.advance())
         return [*out, TICK], False
 
@@ -124,6 +124,14 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         if told and not self._by_line:
             told = [(told[-1][0], [row for _, done in told for row in done])]
         return [zone_rows(done, self._tables, self._threshold, units.name_of_all(line)) for line, done in told]
+
+    def _shown(self) -> tuple[object, ...]:
+        """What the live counters are made of: a change of any of it is told at once, be it rejects alone.
+
+        Shards come one by one: the slowest, which moves ``closed``, may be far behind the rejects of the others.
+        """
+        run = self._state
+        return min(run.watermark.values()), run.accepted, dict(run.rejected)
 
     @guarded
     def snapshot(self) -> bytes:
@@ -146,7 +154,7 @@ def dataflow(
     closed = op.stateful_batch("shards", partials, guarded(lambda state: _ShardLogic(make, state)))
     rows = op.flat_map_batch("rows", closed, lambda items: [i for i in items if not isinstance(i[1], Told)])
     told = op.flat_map_batch("told", closed, lambda items: [(ALL, v) for _, v in items if isinstance(v, Told)])
-    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(tables, threshold, shards, by_line, state)))
+    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(tables, threshold, shards, state, by_line)))
     op.output("store", op.merge("out", rows, run), sink)
     return flow
 

@@ -72,14 +72,14 @@ def audit(
 
     Example: hitonami audit --store chdb:///tmp/figures --all-runs
     """
-    from hitonami.audit import audit_rule, audit_store
+    from hitonami.audit import audit_rule, audit_store, settings_of
 
     with opened(store) as held:
         stored = [run.run_id for run in held.runs()]
         if run_id is not None:
             known_run(held, run_id)
         chosen = stored if all_runs else [run_id] if run_id is not None else stored[-1:]
-        report = audit_rule()
+        report = audit_rule(settings=settings_of(held, chosen))
         report.add(audit_store(held, chosen, all_runs))
     out.print(json.dumps(report.as_dict()), markup=False)
     if not report.passed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ def demo() -> None:
     Example: hitonami demo
     """
     guard.on_signals()
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a closed terminal ends it too; under nohup it goes on
+        signal.signal(signal.SIGHUP, lambda _number, _frame: guard.stop.set())
     work = Path(tempfile.mkdtemp(prefix="hitonami-demo-"))
     try:
         with broker() as address, opened(f"chdb://{work}/store") as store:

@@ -69,7 +69,8 @@ def broker() -> Iterator[str]:
         _wait(address, process)
         yield address
     finally:
-        end(process)
+        process.kill()  # it lives in memory: there is nothing to save, and it lets SIGTERM wait
+        process.wait()
 
 
 def _wait(address: str, process: subprocess.Popen[bytes]) -> None:

@@ -44,14 +44,14 @@ def export(
         run = known_run(held, run_id)
         if run.kind == "workbench" and not workbench:
             raise UsageError(f"{run_id} is a workbench run, a second release: --workbench exports it all the same")
-        table = held.rows(
+        tables = held.slices(
             product,
             run_id,
             window=window,
             start_ms=None if from_ms == NO_TIME else from_ms,
             end_ms=None if to_ms == END else to_ms,
         )
-        rows = files.export(table, product, format, output, window_column=window is None)
+        rows = files.export(tables, product, format, output, window_column=window is None)
     say(f"{rows} rows")
 
 

@@ -53,7 +53,7 @@ for path in $(candidates); do
       ;;
   esac
   if [ "$4" = - ] && [ -n "$compiler" ]; then
-    if printf '#include <Python.h>\n' | "$compiler" -I"$3" -fsyntax-only -xc - >/dev/null 2>&1; then
+    if { printf '#include <Python.h>\n' | "$compiler" -I"$3" -fsyntax-only -xc -; } >/dev/null 2>&1; then
       printf '%s\n' "$2"
       exit 0
     fi
@@ -64,7 +64,13 @@ done
 
 if [ -z "$best" ]; then
   if [ -n "$others" ]; then found="found only $(printf '%s' "$others" | sed 's/ /, /g')"; else found='found no Python'; fi
-  echo "hitonami needs Python 3.11 or 3.12 ($found): apt-get install python3.12 python3.12-venv python3.12-dev (or python3.11 …), or set PYTHON=/path/to/it" >&2
+  # Which of the two the system's own packages have.
+  case "$(. /etc/os-release 2>/dev/null; printf '%s' "${VERSION_CODENAME:-}")" in
+    bookworm | jammy) p=python3.11 how='apt-get install ' ;;
+    noble) p=python3.12 how='apt-get install ' ;;
+    *) p=python3.12 how='install the packages ' ;;
+  esac
+  echo "hitonami needs Python 3.11 or 3.12 ($found): $how$p $p-venv $p-dev, or set PYTHON=/path/to/$p" >&2
   exit 1
 fi
 set -- $best

@@ -8,8 +8,9 @@ revision; the column ``window`` comes first where all windows are asked for, and
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -27,51 +28,70 @@ _MUST_QUOTE = '[",\r\n]'
 _TIME = pa.timestamp("ms", "UTC")
 
 
+def check_product(product: str) -> None:
+    """Raise UsageError unless there is such a product."""
+    if product not in PRODUCTS:
+        raise UsageError(f"no product {product}: one of {', '.join(PRODUCTS)}")
+
+
 def shaped(table: pa.Table, product: str, window_column: bool) -> pa.Table:
     """The columns of an export in the contract's order and types, from rows as ``Store.rows`` gives them.
 
     ``window_column``: keep the column ``window`` (all windows were asked for). Raises UsageError for an unknown
     product, KeyError where a column of it is missing.
     """
-    if product not in PRODUCTS:
-        raise UsageError(f"no product {product}: one of {', '.join(PRODUCTS)}")
+    check_product(product)
     names = [name for name in PRODUCTS[product][1] if window_column or name != "window"]
     return table.select([*names, *COMMON]).cast(
         pa.schema([(name, _exported(table.schema.field(name).type)) for name in [*names, *COMMON]])
     )
 
 
-def write_csv(table: pa.Table, file: IO[bytes]) -> None:
-    """Write a table as CSV; at most CHUNK_ROWS rows are text at once."""
-    file.write((",".join(table.column_names) + "\n").encode())
-    for first in range(0, len(table), CHUNK_ROWS):
-        chunk = table.slice(first, CHUNK_ROWS)
-        cells = [_cells(column.combine_chunks()) for column in chunk.columns]
-        lines = pc.binary_join_element_wise(*cells, ",")
-        file.write("\n".join(lines.to_pylist()).encode())
-        file.write(b"\n")
+def write_csv(tables: Iterator[pa.Table], file: IO[bytes]) -> None:
+    """Write tables of one schema as one CSV; at most CHUNK_ROWS rows are text at once."""
+    for number, table in enumerate(tables):
+        if number == 0:
+            file.write((",".join(table.column_names) + "\n").encode())
+        for first in range(0, len(table), CHUNK_ROWS):
+            chunk = table.slice(first, CHUNK_ROWS)
+            cells = [_cells(column.combine_chunks()) for column in chunk.columns]
+            lines = pc.binary_join_element_wise(*cells, ",")
+            file.write("\n".join(lines.to_pylist()).encode())
+            file.write(b"\n")
 
 
-def write_parquet(table: pa.Table, file: IO[bytes]) -> None:
-    """Write a table as Parquet (zstd)."""
-    pq.write_table(table, file, compression="zstd", row_group_size=CHUNK_ROWS)
+def write_parquet(tables: Iterator[pa.Table], file: IO[bytes]) -> None:
+    """Write tables of one schema as one Parquet file (zstd)."""
+    first = next(tables)
+    with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
+        for table in itertools.chain([first], tables):
+            writer.write_table(table, row_group_size=CHUNK_ROWS)
 
 
-WRITERS: dict[str, Callable[[pa.Table, IO[bytes]], None]] = {"csv": write_csv, "parquet": write_parquet}
+WRITERS = {"csv": write_csv, "parquet": write_parquet}
 
 
-def export(table: pa.Table, product: str, format: str, path: str | Path, *, window_column: bool) -> int:
-    """Write rows of a product (as ``Store.rows`` gives them) to a file; returns the number of rows.
+def export(tables: Iterable[pa.Table], product: str, format: str, path: str | Path, *, window_column: bool) -> int:
+    """Write rows of a product to a file; returns the number of rows.
 
-    The file appears whole or not at all: an existing one is replaced at the end; a device or pipe is written to
-    directly. Raises UsageError for another format or product, or a path that cannot be written.
+    ``tables``: one or more, as ``Store.slices`` gives them; each is written before the next is asked for. The file
+    appears whole or not at all: an existing one is replaced at the end; a device or pipe is written to directly.
+    Raises UsageError for another format or product, or a path that cannot be written.
     """
     if format not in WRITERS:
         raise UsageError(f"no format {format}: one of {', '.join(WRITERS)}")
-    rows = shaped(table, product, window_column)
+    check_product(product)
+    rows = 0
+
+    def counted() -> Iterator[pa.Table]:
+        nonlocal rows
+        for table in tables:
+            rows += len(table)
+            yield shaped(table, product, window_column)
+
     with _replacing(Path(path)) as file:
-        WRITERS[format](rows, file)
-    return len(rows)
+        WRITERS[format](counted(), file)
+    return rows
 
 
 def _exported(kind: pa.DataType) -> pa.DataType:

@@ -15,6 +15,12 @@ from tests.realservices import browser as chromium_kit
 from tests.realservices.cache import ROOT, ServiceError
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
+from tests.support.hang import (  # noqa: F401  (hooks: a hang is a failed test)
+    pytest_runtest_call,
+    pytest_runtest_protocol,
+    pytest_runtest_setup,
+    pytest_runtest_teardown,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Route

@@ -42,7 +42,8 @@ function open() {
 function build() {
   gates.build(store.layout?.gates ?? []);
   zones.build(store.layout?.zones ?? []);
-  root.classList.remove('empty');
+  // without a layout the tables have no rows: sections drawn now would move when it comes
+  root.classList.toggle('empty', !store.layout);
 }
 
 function later() {

@@ -1,12 +1,13 @@
 """The audit: does what is published keep PRIVACY's promise? See docs/PRIVACY-AUDIT.md for what it covers.
 
 ``audit_rule`` judges the release rule itself: every small data set, and whole simulated days. ``audit_store`` judges
-what a store holds. Both return a ``Report``: findings (one line each, no value of an event) and a summary.
+what a store holds; ``settings_of`` tells with which k and guard its runs were made. The audits return a ``Report``:
+findings (one line each, no value of an event), what was checked, and counts.
 """
 
 from hitonami.audit.report import Report
 from hitonami.audit.rule_audit import audit_rule
 from hitonami.audit.rules import Published, Rule
-from hitonami.audit.store_audit import audit_store
+from hitonami.audit.store_audit import audit_store, settings_of
 
-__all__ = ["Published", "Report", "Rule", "audit_rule", "audit_store"]
+__all__ = ["Published", "Report", "Rule", "audit_rule", "audit_store", "settings_of"]

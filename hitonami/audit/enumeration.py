@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations_with_replacement, product
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,17 @@ class Size(NamedTuple):
     panes: int
     most: int
 
+    @property
+    def data_sets(self) -> int:
+        """How many there are."""
+        return int((self.most + 1) ** self.panes)
+
+    @property
+    def work(self) -> int:
+        """Data sets × readers × windows: about 15 million take a second."""
+        insiders = comb(self.panes + self.guard, self.guard) - 1 + (self.guard + 1) * self.panes
+        return self.data_sets * (1 + insiders) * self.panes * (self.panes + 1) // 2
+
 
 SIZES = (
     Size(2, 0, 7, 3),
@@ -36,14 +48,42 @@ SIZES = (
     Size(5, 1, 5, 8),
     Size(5, 1, 4, 11),
 )
-_DATA_SETS = 60_000  # of a size that is chosen here: some seconds
+_MOST_WORK, _MOST_DATA_SETS = 40_000_000, 60_000  # of a size that is chosen here: one or two seconds
+SAMPLE, SAMPLE_PANES, SAMPLE_SEED = 20_000, 5, 1  # where there are too many to enumerate
 
 
 def size_of(k: int, guard: int) -> Size | None:
-    """A size for these settings; None where k = 1 (nothing is hidden), or where only too few panes could be tried."""
-    most = k + guard + 2
-    panes = int(np.log(_DATA_SETS) / np.log(most + 1))
-    return Size(k, guard, min(panes, 7), most) if k > 1 and panes >= 3 else None
+    """As many panes, 7 to 2, as some seconds allow; None where k + guard is too large for two (above 241), or 1.
+
+    With k = 1 insiders are promised nothing: then K = k + guard is judged as a k of its own, which asks for more.
+    """
+    if k + guard == 1:
+        return None
+    if k == 1:
+        k, guard = k + guard, 0
+    sizes = (Size(k, guard, panes, k + guard + 2) for panes in range(7, 1, -1))
+    return next((s for s in sizes if s.work <= _MOST_WORK and s.data_sets <= _MOST_DATA_SETS), None)
+
+
+def sample(rule: Rule, k: int, guard: int) -> Report:
+    """What stands in for enumeration where K is too large: seeded data sets, each row judged by its range alone.
+
+    Half of the panes hold what the rule turns on: nobody, one, K - 1, K people; so every bound is reached.
+    """
+    report, threshold = Report(), k + guard
+    rng, shape = np.random.default_rng(SAMPLE_SEED), (SAMPLE, SAMPLE_PANES)
+    turning = rng.choice(np.array([0, 1, threshold - 1, threshold], np.int64), shape)
+    panes = np.where(rng.random(shape) < 0.5, turning, rng.integers(0, threshold + 3, shape))
+    published = rule.publish(panes, threshold)
+    a, b = windows(SAMPLE_PANES)
+    edges = np.concatenate((np.zeros((SAMPLE, 1), np.int64), np.cumsum(panes, axis=1)), axis=1)
+    place = f"sample k={k} guard={guard}"
+    _ranges(report, place, published, edges[:, b] - edges[:, a], k)
+    report.count(sampled_data_sets=SAMPLE)
+    report.checked.append(
+        f"k={k} guard={guard}: too much to enumerate; {SAMPLE:,} data sets of {SAMPLE_PANES} panes, seed {SAMPLE_SEED}"
+    )
+    return report
 
 
 def enumerate_size(rule: Rule, size: Size) -> Report:
@@ -56,6 +96,10 @@ def enumerate_size(rule: Rule, size: Size) -> Report:
     a, b = windows(size.panes)
     edges = np.concatenate((np.zeros((len(panes), 1), np.int64), np.cumsum(panes, axis=1)), axis=1)
     sums = edges[:, b] - edges[:, a]
+    report.checked.append(
+        f"k={size.k} guard={size.guard}: all {size.data_sets:,} data sets of {size.panes} panes, "
+        f"0 to {size.most} people each"
+    )
     report.count(data_sets=len(panes), transcripts=int(group.max()) + 1, windows=len(panes) * len(a))
     _ranges(report, place, published, sums, size.k)
 

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Report:
-    """Findings (one line each, naming a place, never a value of an event) and counts of what was looked at."""
+    """Findings (one line each, naming a place, never a value of an event) and counts of what was looked at.
+
+    ``checked``: one line for each set of worlds that the rule was tried on, by k and guard.
+    """
 
     findings: list[str] = field(default_factory=list)
     summary: dict[str, int] = field(default_factory=dict)
+    checked: list[str] = field(default_factory=list)
 
     @property
     def passed(self) -> bool:
@@ -31,8 +35,9 @@ class Report:
     def add(self, other: Report) -> None:
         """Take over another report's findings and counts."""
         self.findings += other.findings
+        self.checked += other.checked
         self.count(**other.summary)
 
     def as_dict(self) -> Mapping[str, object]:
         """For JSON."""
-        return {"passed": self.passed, "findings": self.findings, **self.summary}
+        return {"passed": self.passed, "findings": self.findings, "checked": self.checked, **self.summary}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 
 from engine.errors import BadInput, UsageError
 from hitonami.audit.report import Report
+from hitonami.audit.rule_audit import DEFAULT_SETTINGS
 from hitonami.audit.rules import Rule
 from hitonami.audit.second_release import audit_pairs
 from hitonami.audit.store_rows import audit_rows
@@ -15,6 +17,18 @@ from hitonami.audit.store_runs import audit_runs
 from hitonami.audit.stored import Context, Stored, chains, context
 
 SEED = 20_260_207
+_UNREADABLE = (ValueError, KeyError, TypeError, BadInput)
+
+
+def settings_of(store: Stored, run_ids: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """The different (k, guard) of these runs; the default where there is no run, or none whose settings can be read."""
+    found = set()
+    for run in store.runs():
+        if run.run_id in run_ids:
+            with suppress(*_UNREADABLE):  # audit_store says so
+                what = context(run)
+                found.add((what.k, what.guard))
+    return tuple(sorted(found)) or DEFAULT_SETTINGS
 
 
 def audit_store(store: Stored, run_ids: Sequence[str] = (), all_runs: bool = False, rule: Rule | None = None) -> Report:
@@ -34,7 +48,7 @@ def audit_store(store: Stored, run_ids: Sequence[str] = (), all_runs: bool = Fal
     for run_id in chosen:
         try:
             what = context(stored[run_id])
-        except (ValueError, KeyError, TypeError, BadInput):
+        except _UNREADABLE:
             report.found(1, f"run {run_id}", "its settings cannot be read")
             continue
         contexts.append(what)

@@ -78,6 +78,7 @@ class Connection:
         # One session of the embedded engine serves one call at a time; the HTTP client has a pool.
         self._lock: Any = threading.RLock() if self.embedded else nullcontext()
         self.database = f"`{database}`"
+        self.database_text = f"'{database}'"  # as an argument of a table function
         self.shown = shown
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.schema import COMMON, DATETIME_MAX, KEY_TIME, plain
 
 _TIME_MIN = -2_208_988_800_000  # 1900-01-01, first instant of DateTime64(3)
+SLICE_ROWS = 65_536
 _TYPES = {"d": pa.string(), "t": pa.timestamp("ms", "UTC"), "i": pa.int64(), "f": pa.float64()}
 
 
@@ -45,11 +47,93 @@ def read_rows(
     ``[start_ms, end_ms)``; of runs_of_flow, which stand for the people up to their end, those whose run_end lies in
     ``(start_ms, end_ms]``. Raises UsageError for an unknown product or window, or a window for a product without.
     """
+    where, values = _asked(product, run_id, window, start_ms, end_ms)
+    return select(connection, product, where, _by_key(product), values)
+
+
+def read_slices(
+    connection: Connection,
+    product: str,
+    run_id: str,
+    window: str | None = None,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+) -> Iterator[pa.Table]:
+    """The rows of ``read_rows``, in tables of some SLICE_ROWS rows one after the other; at least one table.
+
+    Each is a query of its own over a range of keys: neither the driver nor ClickHouse holds more than that, however
+    many parts the table has (a query over all of them has buffers for each). Raises as ``read_rows``, at once.
+    """
+    where, values = _asked(product, run_id, window, start_ms, end_ms)
+    edges = _edges(connection, product, run_id)
+    return _slices(connection, product, where, values, edges)
+
+
+def _slices(
+    connection: Connection, product: str, where: str, values: dict[str, Any], edges: list[dict[str, Any]]
+) -> Iterator[pa.Table]:
+    key = PRODUCTS[product][0]
+    empty = True
+    for low, high in zip([None, *edges], [*edges, None], strict=True):
+        conditions, parameters = [where], dict(values)
+        if low is not None:
+            conditions.append(_beyond(product, "low", ">"))
+            parameters |= {f"low_{name}": low[name] for name in key}
+        if high is not None:
+            conditions.append(_beyond(product, "high", "<"))
+            parameters |= {f"high_{name}": high[name] for name in key}
+        rows = select(connection, product, " AND ".join(conditions), _by_key(product), parameters)
+        if rows.num_rows or (empty and high is None):
+            empty = False
+            yield rows
+
+
+def _edges(connection: Connection, product: str, run_id: str) -> list[dict[str, Any]]:
+    """Ascending keys that cut a run's rows into slices, from the primary index: one entry for 8,192 rows.
+
+    The index may leave out the last columns of a key (then they are empty): an edge need not be the key of a row.
+    """
+    key, kinds = PRODUCTS[product]
+    shown = [f"toUnixTimestamp64Milli({name})" if kinds[name] == "t" else f"toString({name})" for name in key]
+    marks = connection.rows(
+        f"SELECT rows_in_granule, {', '.join(shown)}"
+        f" FROM mergeTreeIndex({connection.database_text}, '{product}') WHERE run_id = {{run:String}}"
+        f" ORDER BY {', '.join(key)}",
+        {"run": run_id},
+    )
+    edges: list[dict[str, Any]] = []
+    last, size = None, 0
+    for rows, *cells in marks:
+        if size >= SLICE_ROWS and cells != last:
+            edges.append(dict(zip(key, cells, strict=True)))
+            last, size = cells, 0
+        size += int(rows)
+    return edges
+
+
+def _beyond(product: str, edge: str, sign: str) -> str:
+    """SQL: the key is ≥ (``sign`` ">") or < an edge. Column by column, for ClickHouse's index does not see tuples."""
+    key, kinds = PRODUCTS[product]
+    condition = "1" if sign == ">" else "0"
+    for name in reversed(key):
+        value = at(f"{edge}_{name}") if kinds[name] == "t" else f"{{{edge}_{name}:String}}"
+        condition = f"({name} {sign}= {value} AND ({name} {sign} {value} OR {condition}))"
+    return condition
+
+
+def _by_key(product: str) -> str:
+    return f"ORDER BY {', '.join(PRODUCTS[product][0])}"
+
+
+def _asked(
+    product: str, run_id: str, window: str | None, start_ms: int | None, end_ms: int | None
+) -> tuple[str, dict[str, Any]]:
+    """The condition of ``read_rows`` and its parameters."""
     if product not in PRODUCTS:
         raise UsageError(f"no product {product}: one of {', '.join(PRODUCTS)}")
-    key, kinds = PRODUCTS[product]
-    conditions, parameters = ["run_id = {run:String}"], {"run": run_id}
-    values: dict[str, Any] = parameters
+    kinds = PRODUCTS[product][1]
+    conditions = ["run_id = {run:String}"]
+    values: dict[str, Any] = {"run": run_id}
     if window is not None:
         check_window(window)
         if "window" not in kinds:
@@ -64,7 +148,7 @@ def read_rows(
     if end_ms is not None:
         conditions.append(f"{time} {'<=' if by_end else '<'} {at('end')}")
         values["end"] = clamp(end_ms)
-    return select(connection, product, " AND ".join(conditions), f"ORDER BY {', '.join(key)}", values)
+    return " AND ".join(conditions), values
 
 
 def select(connection: Connection, product: str, where: str, tail: str, parameters: dict[str, Any]) -> pa.Table:

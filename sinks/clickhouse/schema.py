@@ -20,8 +20,14 @@ KEY_TIME: Mapping[str, str] = {
     product: next(name for name in key if columns[name] == "t") for product, (key, columns) in PRODUCTS.items()
 }
 # Tables of the embedded engine: parts of one file up to 256 MB, merged row by row. A merge with a buffer per column and
-# part would need some 40 MB more, for a speed of reading that a store of this size does not miss.
-EMBEDDED_TABLES = "min_bytes_for_wide_part = 268435456, enable_vertical_merge_algorithm = 0"
+# part would need some 40 MB more, for a speed of reading that a store of this size does not miss. Reading takes 1 to
+# 2 MB for each part of a run: from EMBEDDED_PARTS on an insert waits a little, so that merges keep up. A live window
+# closes with up to one part per shard; that is below.
+EMBEDDED_PARTS = 60
+EMBEDDED_TABLES = (
+    "min_bytes_for_wide_part = 268435456, enable_vertical_merge_algorithm = 0,"
+    f" parts_to_delay_insert = {EMBEDDED_PARTS}, min_delay_to_insert_ms = 50"
+)
 DATETIME_MAX = 10_413_791_999_999  # 2299-12-31T23:59:59.999Z, last instant of DateTime64(3)
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
 _TIME = pa.timestamp("ms", "UTC")

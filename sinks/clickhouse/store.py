@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 import pyarrow as pa
@@ -113,6 +113,18 @@ class Store:
     ) -> pa.Table:
         """Rows of a product, ordered by key; see ``reader.read_rows`` for the columns and what the times select."""
         return reader.read_rows(self._connection, product, run_id, window, start_ms, end_ms)
+
+    def slices(
+        self,
+        product: str,
+        run_id: str,
+        *,
+        window: str | None = None,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+    ) -> Iterator[pa.Table]:
+        """The same rows in tables of bounded size, one after the other; see ``reader.read_slices``."""
+        return reader.read_slices(self._connection, product, run_id, window, start_ms, end_ms)
 
     def latest(self, run_id: str, window: str) -> pa.Table:
         """The newest flow row of that window length per gate and direction."""

@@ -148,6 +148,34 @@ def test_nothing_shifts_while_figures_come_and_grow(page: Page, served: Served, 
     assert page.evaluate("window.shifts") == []
 
 
+@pytest.mark.parametrize("width", [1920, 1200])  # tables side by side, and one above the other
+@pytest.mark.parametrize("first", ["silent", "no run"])
+def test_nothing_shifts_when_the_first_figures_come_late(
+    page: Page, served: Served, store: FakeStore, width: int, first: str
+):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.add_init_script(
+        """window.shifts = [];
+        new PerformanceObserver(list => { for (const e of list.getEntries()) window.shifts.push(e.value,
+            e.sources.map(s => s.node?.id || s.node?.parentElement?.id || s.node?.nodeName)); })
+          .observe({type: 'layout-shift', buffered: true});"""
+    )
+    runs = dict(store.by_id)
+    store.broken = first == "silent"
+    if first == "no run":
+        store.by_id.clear()
+    page.goto(served(store).url)
+    expect(page.locator("#trouble")).not_to_be_empty()
+    page.wait_for_timeout(300)  # painted without figures
+    expect(page.locator("main")).not_to_be_visible()
+    store.broken = False
+    store.by_id.update(runs)
+    expect(cell(page, "j1", 0)).to_have_text("14確定")
+    page.wait_for_timeout(300)  # and with them
+    expect(page.locator("#rejects")).to_be_visible()
+    assert page.evaluate("window.shifts") == []
+
+
 def test_the_header_stands_before_its_words_come(page: Page, served: Served, store: FakeStore):
     page.add_init_script(
         """window.moved = [];

@@ -31,6 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = ("-o", work / "e.jsonl", "--registry-out", work / "r.json")
     hitonami("load", "weekday", "--seconds", 120, *out)
     (work / "bad.toml").write_text("[flow]\nkk = 1\n")
+    (work / "scalar.toml").write_text("flow = 5\n")
     (work / "other.toml").write_text("[flow]\nk = 3\n")
     (work / "bad.json").write_text('{"version": 1}')
     hitonami("replay", work / "e.jsonl", *at(work), "--run-id", "a")
@@ -45,7 +46,9 @@ def test_errors_end_with_their_code(made: Path) -> None:
     events = made / "e.jsonl"
     store = ("--store", f"chdb://{made}/store")
     assert "exists" in failing("replay", events, *at(made), "--run-id", "a", code=2)
-    assert "kk" in failing("replay", events, *at(made), "--run-id", "b", "--config", made / "bad.toml", code=2)
+    assert "kk" in failing("replay", events, *at(made), "--run-id", "b", "--config", made / "bad.toml", code=3)
+    scalar = failing("replay", events, *at(made), "--run-id", "b", "--config", made / "scalar.toml", code=3)
+    assert scalar == "hitonami: config: flow must be a table: [flow] and its settings below\n"
     failing("replay", events, *store, "--registry", made / "none.json", "--run-id", "b", code=3)
     failing("replay", events, *store, "--registry", made / "bad.json", "--run-id", "b", code=3)
     failing("replay", made / "none.jsonl", *at(made), "--run-id", "b", code=3)

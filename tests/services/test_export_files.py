@@ -16,6 +16,7 @@ import pytest
 from engine.errors import UsageError
 from engine.model import PRODUCTS
 from sinks import files
+from sinks.clickhouse import reader
 from sinks.clickhouse.store import Store
 from tests.services.released import T0, day, flow, released, runs_of_flow, zone_row, zones
 
@@ -27,8 +28,11 @@ FLOW = [
 
 
 def text(store: Store, product: str, path: Path, **choice: str) -> list[str]:
-    table = store.rows(product, "r1", **choice)
-    assert files.export(table, product, "csv", path, window_column="window" not in choice) == len(table)
+    rows = store.rows(product, "r1", **choice).num_rows
+    assert (
+        files.export(store.slices(product, "r1", **choice), product, "csv", path, window_column="window" not in choice)
+        == rows
+    )
     return path.read_bytes().decode("utf-8").split("\n")
 
 
@@ -77,7 +81,7 @@ def test_a_csv_reader_finds_every_cell(tmp_path: Path, monkeypatch: pytest.Monke
     words = ["plain", "", " space ", "a,b", 'say "hi"', "line\nbreak", "return\r", "日本", "'", "=1+1"]
     table = pa.table({"word": words, "n": pa.array([None, *range(1, len(words))], pa.int64())})
     out = io.BytesIO()
-    files.write_csv(table, out)
+    files.write_csv(iter([table]), out)
     rows = list(csv.reader(io.StringIO(out.getvalue().decode(), newline="")))
     assert rows == [["word", "n"], *([word, "" if i == 0 else str(i)] for i, word in enumerate(words))]
 
@@ -85,14 +89,14 @@ def test_a_csv_reader_finds_every_cell(tmp_path: Path, monkeypatch: pytest.Monke
 def test_parquet_has_the_contracts_types(store: Store, tmp_path: Path) -> None:
     store.insert(flow("u", *FLOW), "r1")
     table = store.rows("flow", "r1")
-    files.export(table, "flow", "parquet", tmp_path / "x.parquet", window_column=True)
+    files.export([table], "flow", "parquet", tmp_path / "x.parquet", window_column=True)
     found = pq.read_table(tmp_path / "x.parquet")
     assert found.column_names == [*PRODUCTS["flow"][1], "run_id", "registry_version", "revision"]
     assert found.schema.field("window_start").type == pa.timestamp("ms", "UTC")
     assert {found.schema.field(name).type for name in ("n", "n_low", "n_high", "revision")} == {pa.int64()}
     assert found["n"].to_pylist() == [None, 2**40, 0]
     assert found.equals(table)
-    files.export(table, "flow", "parquet", tmp_path / "x.parquet", window_column=False)
+    files.export([table], "flow", "parquet", tmp_path / "x.parquet", window_column=False)
     assert pq.read_schema(tmp_path / "x.parquet").names == found.column_names[1:]
 
 
@@ -106,7 +110,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setitem(files.WRITERS, "csv", fail)
     with pytest.raises(UsageError, match="No space left on device"):
-        files.export(table, "flow", "csv", path, window_column=True)
+        files.export([table], "flow", "csv", path, window_column=True)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -114,11 +118,11 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_what_cannot_be_exported_is_said(tmp_path: Path) -> None:
     table = pa.table({name: pa.array([], pa.string()) for name in [*PRODUCTS["flow"][1], *files.COMMON]})
     with pytest.raises(UsageError, match="format"):
-        files.export(table, "flow", "xml", tmp_path / "x", window_column=True)
+        files.export([table], "flow", "xml", tmp_path / "x", window_column=True)
     with pytest.raises(UsageError, match="product"):
-        files.export(table, "runs", "csv", tmp_path / "x", window_column=True)
+        files.export([table], "runs", "csv", tmp_path / "x", window_column=True)
     with pytest.raises(UsageError, match="cannot be written"):
-        files.export(table, "flow", "csv", tmp_path / "none" / "x", window_column=True)
+        files.export([table], "flow", "csv", tmp_path / "none" / "x", window_column=True)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -129,7 +133,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
     reader.start()
     table = pa.table({name: pa.array([], pa.string()) for name in [*PRODUCTS["flow"][1], *files.COMMON]})
-    files.export(table, "flow", "csv", pipe, window_column=True)
+    files.export([table], "flow", "csv", pipe, window_column=True)
     reader.join(30)
     assert read[0].startswith(b"window,window_start,")
     assert stat.S_ISFIFO(pipe.stat().st_mode)
@@ -141,3 +145,41 @@ def test_many_rows_are_in_order(store: Store, tmp_path: Path) -> None:
     lines = text(store, "flow", tmp_path / "x.csv")[1:-1]
     assert len(lines) == len(rows)
     assert lines == sorted(lines, key=lambda line: line.split(",")[:4])
+
+
+def test_slices_are_all_rows_once_in_order_and_bounded(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "SLICE_ROWS", 10_000)
+    rows = day(gates=11, windows=1_000)
+    store.insert(flow("u", *rows[::2]), "r1")  # two parts over the same keys
+    store.insert(flow("v", *rows[1::2], *rows[:3_000:2]), "r1")  # and rows that stand in both
+    store.insert(flow("w", *(("1m", *row[1:]) for row in rows[:9_000])), "r1")
+    store.insert(flow("u", *rows[:100]), "other")
+    whole = store.rows("flow", "r1")
+    assert len(whole) == len(rows) + 9_000
+    slices = list(store.slices("flow", "r1"))
+    assert len(slices) >= 3
+    assert max(map(len, slices)) <= 10_000 + 2 * 8_192  # an edge comes with a granule, of which there is one per part
+    assert pa.concat_tables(slices).combine_chunks().equals(whole)
+    for choice in ({"window": "1m"}, {"start_ms": T0 + 1_234_560, "end_ms": T0 + 5_000_000}, {"end_ms": T0}):
+        assert (
+            pa.concat_tables(store.slices("flow", "r1", **choice))
+            .combine_chunks()
+            .equals(  # type: ignore[arg-type]
+                store.rows("flow", "r1", **choice)  # type: ignore[arg-type]
+            )
+        )
+
+
+def test_slices_of_every_product_and_of_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "SLICE_ROWS", 1)  # an edge at every granule
+    store.insert(
+        runs_of_flow("u", *((f"j{g}", "ab", T0 + w, T0 + w + 1, 7) for g in range(9) for w in range(2_000))), "r1"
+    )
+    store.insert(zones("u", *(zone_row("10s", T0 + 10_000 * w, "c1", inflow=7) for w in range(17_000))), "r1")
+    store.insert(released("rejects", "u", [(T0 + h, "j1", "late", 6) for h in range(17_000)]), "r1")
+    for product in PRODUCTS:
+        slices = list(store.slices(product, "r1"))
+        assert len(slices) == (1 if product == "flow" else 3)
+        assert pa.concat_tables(slices).combine_chunks().equals(store.rows(product, "r1"))
+    with pytest.raises(UsageError, match="no product"):
+        store.slices("runs", "r1")

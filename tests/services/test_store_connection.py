@@ -194,11 +194,14 @@ def test_the_embedded_store_is_private_and_told_to_stay_small(chdb_url: str) -> 
 
 def test_embedded_inserts_need_little_memory(chdb_url: str) -> None:
     code = """
-import resource, sys
+import sys
 import numpy as np
 from engine.model import DIRECTIONS, STATUS, WINDOWS, Released
 from sinks.clickhouse.store import Run, Store
 N, T0 = 30_000, 1_770_447_600_000
+def peak():  # MB. Not ru_maxrss: that begins with the peak of the process that started this one, pytest's own.
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) // 1024 for line in status if line.startswith("VmHWM:"))
 at = np.arange(N)
 names = {"window": WINDOWS, "gate": tuple(f"g{i}" for i in range(100)), "direction": DIRECTIONS, "status": STATUS}
 with Store.open(sys.argv[1]) as store:
@@ -212,12 +215,27 @@ with Store.open(sys.argv[1]) as store:
             "status": (at % 4).astype(np.int32), "coverage": at / N,
         }
         store.insert(Released("flow", f"u{i}", columns, names, "v"), "r1")
-    inserted = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    inserted = peak()
     assert len(store.window_digests("r1")) == int(sys.argv[2]) * 100
-    print(inserted, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    print(inserted, peak())
 """
     done = child(code, chdb_url, "34")
     assert done.returncode == 0, done.stderr
     inserted, digested = map(int, done.stdout.split())
-    # MB for a million rows; background merges make it vary with the machine's load
-    assert inserted <= 900 and digested <= 900, done.stdout
+    # A million rows. Of these some 200 MB are there after opening, most of them pages of the library; merges that fall
+    # behind (a busy machine) add up to 30 to the digest, which has buffers for each part.
+    assert inserted <= 340 and digested <= 390, done.stdout
+
+
+def test_a_writer_that_outruns_the_merges_is_held_back(chdb_url: str) -> None:
+    """Reading needs memory for each part: 150 unmerged ones are more than a query may have."""
+    with Store.open(chdb_url) as store:
+        store.migrate()
+        store._connection.command("SYSTEM STOP MERGES")
+        delayed = "SELECT ifNull(sum(value), 0) FROM system.events WHERE event = 'DelayedInserts'"
+        for i in range(schema.EMBEDDED_PARTS):
+            store.insert(flow(f"u{i}", ("10s", T0 + 10_000 * i, *ROW[2:])), "r1")
+        before = store._connection.rows(delayed)[0][0]
+        store.insert(flow("v", ("10s", T0 - 10_000, *ROW[2:])), "r1")
+        assert store._connection.rows(delayed)[0][0] == before + 1
+        assert store.rows("flow", "r1").num_rows == schema.EMBEDDED_PARTS + 1

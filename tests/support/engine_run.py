@@ -122,7 +122,7 @@ def run(
             if seed is not None
             else min(i for i in range(len(logs)) if at[i] < len(logs[i]))
         )
-        size = rng.randint(1, 40) if seed is not None else len(logs[number])
+        size = rng.randint(1, rng.choice([2, 8, 40])) if seed is not None else len(logs[number])
         batch = logs[number][at[number] : at[number] + size]
         at[number] += len(batch)
         stamps = [NO_TIME if s is None else s for _, s in batch]

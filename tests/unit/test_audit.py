@@ -9,7 +9,7 @@ import pytest
 from engine import release
 from engine.fast import _release
 from hitonami.audit import Published, Rule, audit_rule
-from hitonami.audit.enumeration import SIZES, Size, enumerate_size, size_of
+from hitonami.audit.enumeration import SAMPLE, SIZES, Size, enumerate_size, sample, size_of
 from hitonami.audit.rerun import rerun_days
 from hitonami.audit.rules import windows
 from hitonami.audit.world import PANES, day
@@ -61,10 +61,62 @@ def test_ranges_are_exactly_what_the_transcript_implies(size):
 def test_own_settings_are_enumerated_too():
     assert size_of(4, 2) == Size(4, 2, 5, 8)
     assert size_of(1, 0) is None
-    assert size_of(40, 1) is None
-    report = audit_rule(RULE, sizes=(), k=4, guard=2)
+    assert size_of(400, 1) is None
+    report = audit_rule(RULE, sizes=(), settings=[(4, 2), (4, 2)])
     assert report.passed
     assert report.summary["data_sets"] == 9**5
+    assert report.checked == [
+        "k=4 guard=2: all 59,049 data sets of 5 panes, 0 to 8 people each",
+        "k=4 guard=2: 3 simulated days, 8 other splits each, seed 1",
+    ]
+
+
+def test_the_default_settings_are_enumerated_once():
+    report = audit_rule(RULE, sizes=[size_of(5, 1)])
+    assert report.summary["data_sets"] == 9**5
+    assert [line for line in report.checked if "all" in line] == [
+        "k=5 guard=1: all 59,049 data sets of 5 panes, 0 to 8 people each"
+    ]
+
+
+def test_exact_counts_are_said_plainly():
+    report = audit_rule(RULE, sizes=(), settings=[(1, 0)])
+    assert report.passed
+    assert report.checked[0] == "k=1 guard=0: exact counts, nothing to hide; only the arithmetic is checked"
+    assert "data_sets" not in report.summary
+
+
+def test_a_k_of_1_with_a_guard_is_judged_as_a_k_of_its_own():
+    assert size_of(1, 2) == size_of(3, 0)
+    report = audit_rule(RULE, sizes=(), settings=[(1, 2)])
+    assert report.passed
+    assert report.checked[0] == "k=1 guard=2: promises an insider nothing; judged as k=3 guard=0"
+    assert report.checked[1].startswith("k=3 guard=0: all ")
+
+
+def test_the_work_of_any_settings_is_bounded_and_small_ones_are_enumerated():
+    for k in (1, 2, 3, 5, 8, 10, 30, 100, 300, 10_000):
+        for guard in (0, 1, 2, 5, 100):
+            size = size_of(k, guard)
+            if size is None:
+                assert k + guard == 1 or k + guard > 100
+            else:
+                assert size.work <= 40_000_000 and size.data_sets <= 60_000
+                assert size.most > size.k + size.guard == k + guard
+                assert size.panes >= (4 if k + guard <= 12 and guard <= 2 else 2)
+
+
+def test_a_large_k_is_sampled_and_that_is_said():
+    report = audit_rule(RULE, sizes=(), settings=[(400, 1)])
+    assert report.passed
+    assert report.summary["sampled_data_sets"] == SAMPLE
+    assert report.checked[0] == "k=400 guard=1: too much to enumerate; 20,000 data sets of 5 panes, seed 1"
+
+
+def test_work_counts_the_insiders_that_are_enumerated():
+    for size in SMALL:
+        insiders = enumerate_size(RULE, size).summary["insiders"]
+        assert size.work == size.data_sets * (1 + insiders) * size.panes * (size.panes + 1) // 2
 
 
 def test_simulated_days_are_seeded_and_of_every_kind():
@@ -230,10 +282,43 @@ def test_every_mutant_is_caught_by_enumeration(name):
     assert re.search(words, found), found
 
 
-@pytest.mark.parametrize("name", ["K - 1", "hi one too small", "plain n < k with sums"])
-def test_the_three_named_mutants_fail_the_whole_audit(name):
+NAMED = ("K - 1", "hi one too small", "plain n < k with sums")
+SETTINGS = ((1, 1), (2, 0), (3, 2), (5, 0), (5, 1), (10, 2))
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize(("k", "guard"), [*SETTINGS, (40, 1), (200, 2)])
+def test_the_three_named_mutants_are_caught_by_enumeration_for_all_settings(name, k, guard):
+    rule, words = MUTANTS[name]
+    found = findings(enumerate_size(rule, size_of(k, guard)))
+    assert re.search(f"{words}|insider", found), found
+
+
+@pytest.mark.parametrize(("k", "guard"), SETTINGS)
+def test_the_rule_in_use_passes_for_all_settings(k, guard):
+    report = audit_rule(RULE, sizes=(), settings=[(k, guard)])
+    assert report.findings == []
+    assert report.summary["data_sets"] >= 3_000
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize(("k", "guard"), [(5, 1), (400, 1), (2_000, 0)])
+def test_the_three_named_mutants_fail_the_whole_audit(name, k, guard):
     rule, _ = MUTANTS[name]
-    assert not audit_rule(rule, sizes=SMALL).passed
+    assert not audit_rule(rule, sizes=(), settings=[(k, guard)]).passed
+
+
+@pytest.mark.parametrize("name", ["hi one too small", "plain n < k with sums", "lo one too large", "rows narrowed"])
+def test_mutants_of_the_rows_are_caught_by_the_sample(name):
+    rule, words = MUTANTS[name]
+    assert sample(RULE, 400, 1).passed
+    assert re.search(words, findings(sample(rule, 400, 1)))
+
+
+@pytest.mark.parametrize("name", ["K - 1", "hi one too small", "lo one too large", "rows narrowed"])
+def test_simulated_days_reach_the_bounds_of_a_large_k(name):
+    rule, _ = MUTANTS[name]
+    assert not rerun_days(rule, 400, 1).passed
 
 
 def test_without_the_guard_only_the_insider_finds_it():

@@ -14,7 +14,7 @@ from engine.config import Config
 from engine.errors import UsageError
 from engine.fast import _release
 from engine.model import END, NO_TIME, WINDOWS
-from hitonami.audit import Rule, audit_store
+from hitonami.audit import Rule, audit_store, settings_of
 from sinks.clickhouse.reader import schema_of
 from sinks.clickhouse.store import Run, Store
 from tests.services.released import released
@@ -144,6 +144,15 @@ def test_the_real_store_passes(store, tmp_path):
             columns = list(schema_of(product).names)[:-3]
             real.insert(released(product, "u", [[row[name] for name in columns] for row in rows]), "r1")
         assert audit(real, all_runs=True).as_dict() == audit(store, all_runs=True).as_dict()
+
+
+def test_the_settings_of_the_runs_are_told_each_once(store):
+    store.put("r2", k=10).put("r3", k=5)
+    broken = dataclasses.replace(store.held["r2"], run_id="r4", config="{}")
+    store.held["r4"] = broken
+    assert settings_of(store, ["r1", "r2", "r3", "r4"]) == ((5, 1), (10, 1))
+    assert settings_of(store, ["r2"]) == ((10, 1),)
+    assert settings_of(store, ["r4"]) == settings_of(FakeStore(), []) == ((5, 1),)
 
 
 def test_exact_counts_pass_where_they_were_asked_for():

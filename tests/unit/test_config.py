@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import DEFAULTS, Config
-from engine.errors import BadInput, UsageError
+from engine.errors import BadInput
 
 CONTRACT = """
 [time]
@@ -76,22 +76,56 @@ def test_no_file_is_the_defaults() -> None:
     assert Config.load(None).as_json() == Config().as_json()
 
 
+FLOW_KEYS = "; its keys are k, guard"
+SECTIONS = "; the sections are " + ", ".join(DEFAULTS)
+NO_TABLE = " must be a table: [flow] and its settings below"
+
+
 @pytest.mark.parametrize(
-    ("given_", "place"),
+    ("text", "fault"),
     [
-        ({"flows": {}}, "flows"),
-        ({"Flow": {"k": 5}}, "Flow"),
-        ({"flow": {"K": 5}}, "K in [flow]"),
-        ({"zones": {"guard": 1}}, "guard in [zones]"),
-        ({"flow": {"k": 5, "window": "1m"}}, "window in [flow]"),
-        ({"flow": 5}, "flow"),
+        ("[flows]\n", "unknown section [flows]" + SECTIONS),
+        ("[Flow]\nk = 5\n", "unknown section [Flow]" + SECTIONS),
+        ("k = 5\n", "unknown key k" + SECTIONS),
+        ("[[k]]\n", "unknown key k" + SECTIONS),
+        ('["a\\nb"]\n', 'unknown section ["a\\nb"]' + SECTIONS),
+        ("[flow]\nK = 5\n", "unknown key K in [flow]" + FLOW_KEYS),
+        ('[flow]\n"k\\n" = 5\n', 'unknown key "k\\n" in [flow]' + FLOW_KEYS),
+        ('[flow]\n"" = 5\n', 'unknown key "" in [flow]' + FLOW_KEYS),
+        ("[flow.gates]\nk = 5\n", "unknown key gates in [flow]" + FLOW_KEYS),
+        ("[zones]\nguard = 1\n", "unknown key guard in [zones]; its keys are k, beside_gates"),
+        ("[flow]\nk = 5\nwindow = '1m'\n", "unknown key window in [flow]" + FLOW_KEYS),
+        ("flow = 5\n", "flow" + NO_TABLE),
+        ("flow = 'k'\n", "flow" + NO_TABLE),
+        ("flow = []\n", "flow" + NO_TABLE),
+        ("flow = [5, 1]\n", "flow" + NO_TABLE),
+        ("[[flow]]\nk = 5\n", "flow" + NO_TABLE),
+        ("flow = 2026-01-01\n", "flow" + NO_TABLE),
+        ("[flow.k]\nk = 5\n", "k in [flow] must be int"),
+        ("[[flow.k]]\n", "k in [flow] must be int"),
+        ("flow.k = [5]\n", "k in [flow] must be int"),
+        ("flow.k = true\n", "k in [flow] must be int"),
+        ("flow.k = 5.0\n", "k in [flow] must be int"),
+        ("flow.k = nan\n", "k in [flow] must be int"),
+        ("flow.k = 2026-01-01\n", "k in [flow] must be int"),
+        ("flow.k = 0\n", "k in [flow] must be at least 1"),
+        ("flow.k = -5\n", "k in [flow] must be at least 1"),
+        ("flow.guard = -1\n", "guard in [flow] must be at least 0"),
+        ("flow.guard = 1_000_000_001\n", "guard in [flow] must be at most 1000000000"),
+        ("flow.k = 9_223_372_036_854_775_808\n", "k in [flow] must be at most 1000000000"),
+        ("profiles.tables = [['age']]\n", "tables in [profiles] must be a list of texts"),
+        ("profiles.tables = [2026-01-01]\n", "tables in [profiles] must be a list of texts"),
+        ("profiles.tables = {age = 1}\n", "tables in [profiles] must be list"),
     ],
 )
-def test_what_is_not_known_is_a_usage_error(given_: dict[str, Any], place: str) -> None:
-    with pytest.raises(UsageError) as raised:
-        Config(given_)
-    assert place in str(raised.value)
-    assert raised.value.exit_code == 2
+def test_a_wrong_file_is_bad_input_in_one_line_with_the_name(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(BadInput) as raised:
+        Config.load(path)
+    assert str(raised.value) == f"config: {fault}"
+    assert "\n" not in str(raised.value)
+    assert raised.value.exit_code == 3
 
 
 @pytest.mark.parametrize(
@@ -124,7 +158,19 @@ def test_a_value_that_cannot_be_names_its_place(section: str, key: str, value: o
     assert raised.value.exit_code == 3
 
 
-@pytest.mark.parametrize("text", ["[flow", "k: 5", "[flow]\nk = 5\nk = 6\n", "\x00"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[flow",
+        "k: 5",
+        "[flow]\nk = 5\nk = 6\n",
+        "flow = 5\n[flow]\n",
+        "\x00",
+        "k = " + "9" * 5_000,
+        "k = " + "[" * 9_999,
+    ],
+    ids=["open", "colon", "twice", "both", "nul", "digits", "brackets"],
+)
 def test_what_is_not_toml_is_bad_input(tmp_path: Path, text: str) -> None:
     path = tmp_path / "bad.toml"
     path.write_text(text)

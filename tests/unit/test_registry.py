@@ -1,4 +1,4 @@
-"""The registry: every fault names its place, tables for kernels, a registry from a spreadsheet."""
+"""The registry: every fault names its place, what is left open is accepted, tables for kernels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from engine import registry
 from engine.errors import BadInput
 from engine.model import BY_HEARTBEAT, END, EVERY_SPAN, LEAVES, ON_CHANGE
-from engine.registry_new import COLUMNS, from_csv
 
 Document = dict[str, Any]
 FOREVER = [{"from": "2026-01-01T00:00:00Z", "to": None}]
@@ -89,9 +86,37 @@ FAULTS: list[tuple[Change, list[str]]] = [
       "gates[1].b: no such zone", "gates[2].a: no such zone", "sensors[4].zone: no such zone"]),
     (lambda d: d["zones"][2].update(name="Kita"), ["zones[2].name: must be an object of texts by language"]),
     (lambda d: d["zones"][2].update(name={"en": 3}), ["zones[2].name: must be an object of texts by language"]),
-    (lambda d: d["zones"][2].update(area_m2=-1), ["zones[2].area_m2: must be a number of at least 0"]),
-    (lambda d: d["zones"][2].update(area_m2="2400"), ["zones[2].area_m2: must be a number of at least 0"]),
-    (lambda d: d["zones"][2].update(width_m=True), ["zones[2].width_m: must be a number of at least 0"]),
+    (lambda d: d["zones"][2].update(area_m2=-1), ["zones[2].area_m2: must be a number above 0"]),
+    (lambda d: d["zones"][2].update(area_m2="2400"), ["zones[2].area_m2: must be a number above 0"]),
+    (lambda d: d["zones"][2].update(width_m=True), ["zones[2].width_m: must be a number above 0"]),
+    *((lambda d, v=v: d["zones"][2].update(area_m2=v), ["zones[2].area_m2: must be a number above 0"])
+      for v in (0, -0.0, 10**12, [2400], {})),
+    (lambda d: d["zones"][2].update(width_m=0), ["zones[2].width_m: must be a number above 0"]),
+    (lambda d: d["zones"][2].update(parent="c9"), ["zones[2].parent: no such zone"]),
+    (lambda d: d["zones"][2].update(parent=["c1"]), ["zones[2].parent: must be text of 1 to 64 bytes"]),
+    (lambda d: d["zones"][2].update(parent="c3"), ["zones[2].parent: leads back to the zone itself"]),
+    (lambda d: (d["zones"][0].update(parent="c3"), d["zones"][1].update(parent="c1")),
+     ["zones[0].parent: leads back to the zone itself", "zones[2].parent: leads back to the zone itself"]),
+    *((lambda d, v=v: d["zones"][2].update(polygon_m=v),
+       ["zones[2].polygon_m: must be at least 3 different points [x, y] in metres"])
+      for v in ([], "square", {"x": 1}, [[0, 0], [1, 0]], [[0, 0], [1, 0], [0, 0]], [[0, 0], [1, 0], [1]],
+                [[0, 0], [1, 0], [1, 1, 1]], [[0, 0], [1, 0], [1, True]], [[0, 0], [1, 0], [1, "1"]],
+                [[0, 0], [1, 0], [1, None]], [[0, 0], [1, 0], [1, 1e12]], [[0, 0], [1, 0], {}], [1, 2, 3])),
+    (lambda d: d["zones"][2].update(closed="00:46-05:44"), ["zones[2].closed: not a list"]),
+    *((lambda d, v=v: d["zones"][2].update(closed=[{"from": "22:00", "to": "05:00"}, v]),
+       ["zones[2].closed[1]: needs two different times from and to, 00:00 to 23:59"])
+      for v in (None, [], {}, {"from": "00:46"}, {"from": None, "to": None}, {"from": "00:46", "to": "00:46"},
+                {"from": "0:46", "to": "05:44"}, {"from": "00:46", "to": "24:00"}, {"from": "00:60", "to": "05:44"},
+                {"from": "00:46:00", "to": "05:44"}, {"from": "00:46\n", "to": "05:44"}, {"from": 46, "to": 544},
+                {"from": "٠٠:٤٦", "to": "05:44"})),
+    *((lambda d, v=v: d["gates"][3].update(width_m=v), ["gates[3].width_m: must be a number above 0"])
+      for v in (0, -1, "20", False)),
+    *((lambda d, v=v: d["gates"][3].update(bearing_deg=v), ["gates[3].bearing_deg: must be a number from 0 to 360"])
+      for v in (-1, 360.5, "north", True, [172])),
+    *((lambda d, v=v: d["gates"][3].update(line_m=v),
+       ["gates[3].line_m: must be 2 different points [x, y] in metres"])
+      for v in ([], [[0, 0]], [[0, 0], [0, 0]], [[0, 0], [0, 0.0]], [[0, 0], [1, 0], [2, 0]], [[0, 0], None],
+                [[0, 0], [1e300, 0]], "0,0 1,1")),
     (lambda d: d["gates"].append(None), ["gates[4]: not an object"]),
     (lambda d: d["gates"][3].pop("a"), ["gates[3].a: missing (null = outside)"]),
     (lambda d: d["gates"][3].pop("b"), ["gates[3].b: missing (null = outside)"]),
@@ -112,6 +137,19 @@ FAULTS: list[tuple[Change, list[str]]] = [
      ["sensors[3].reporting: must be one of on_change, heartbeat, every_span"]),
     (lambda d: d["sensors"][3].update(beat_s=0), ["sensors[3].beat_s: must be a number of at least 0.001"]),
     (lambda d: d["sensors"][3].update(group=[]), ["sensors[3].group: must be text of 1 to 64 bytes"]),
+    *((lambda d, v=v: d["sensors"][3].update(relative_error=v),
+       ["sensors[3].relative_error: must be a number from 0 to 1"]) for v in (-0.01, 1.01, "5 %", True)),
+    (lambda d: d["sensors"][3].update(approved=[FOREVER[0], {"from": "2027-01-01T00:00:00Z", "to": None}]),
+     ["sensors[3].approved[1]: overlaps another"]),
+    (lambda d: d["sensors"][3].update(approved=[{"from": "2026-03-01T09:00:00+09:00", "to": None},
+                                                {"from": "2026-01-01T00:00:00Z", "to": "2026-03-01T00:00:00.001Z"}]),
+     ["sensors[3].approved[0]: overlaps another"]),
+    (lambda d: d.update(devices={"kita2-01": "c1"}), ["devices: not a list"]),
+    (lambda d: d.update(devices=["kita2-01"]), ["devices[0]: not an object"]),
+    (lambda d: d.update(devices=[{"zone": "c1", "approved": []}]), ["devices[0].id: missing"]),
+    (lambda d: d.update(devices=[{"id": "k", "zone": "c9", "approved": []}]), ["devices[0].zone: no such zone"]),
+    (lambda d: d.update(devices=[{"id": "k", "zone": "c1"}]), ["devices[0].approved: missing or not a list"]),
+    (lambda d: d.update(devices=[{"id": "k", "approved": []}] * 2), ["devices[1].id: stands there twice"]),
     (lambda d: d["sensors"][3].pop("approved"), ["sensors[3].approved: missing or not a list"]),
     (lambda d: d["sensors"][3].update(approved={"from": "2026-01-01T00:00:00Z"}),
      ["sensors[3].approved: missing or not a list"]),
@@ -217,6 +255,28 @@ def test_a_byte_order_mark_and_unknown_fields_are_skipped() -> None:
     assert found.gates == registry.parse(json.dumps(document()).encode()).gates
 
 
+def test_what_the_contract_leaves_open_is_accepted() -> None:
+    wide = document()
+    wide["zones"] += [
+        {"id": "c4", "kind": "queue", "parent": None, "polygon_m": None, "closed": None, "area_m2": None, "name": None},
+        {"id": "c5", "kind": "exit", "parent": "c3", "closed": [{"from": "22:00", "to": "05:00"}], "area_m2": 0.5,
+         "polygon_m": [[0, 0], [4, 0], [4, 3.5], [0, 0]]},
+    ]  # fmt: skip
+    wide["gates"] += [
+        {"id": "j5", "a": "c5", "b": "c5", "leaf": "10s", "bearing_deg": 0, "line_m": [[0, -1], [0.5, 1e6]]},
+        {"id": "j6", "a": None, "b": None, "leaf": "10s", "bearing_deg": 360, "line_m": None, "width_m": None},
+    ]
+    for sensor, gate in (("s1", "j5"), ("s2", "j5"), ("s3", "j6"), ("s4", None)):  # a group is a name within a gate
+        wide["sensors"].append({"id": sensor, "kind": "tracker", "gate": gate, "zone": "c5", "group": "pair",
+                                "relative_error": 0, "approved": [
+                                    {"from": "2026-03-01T00:00:00Z", "to": None},
+                                    {"from": "2026-01-01T00:00:00Z", "to": "2026-03-01T00:00:00Z"}]})  # fmt: skip
+    wide["devices"] = [{"id": "j5", "zone": "c1", "approved": FOREVER}, {"id": "k2", "approved": []}]
+    found, faults = check(wide)
+    assert faults == [] and found is not None
+    assert [zone.parent for zone in found.zones] == [None, None, "c1", None, "c3"]
+
+
 def test_the_hash_is_of_the_content_not_of_its_layout() -> None:
     plain = registry.parse(json.dumps(document()).encode())
     turned = dict(reversed(document().items()))
@@ -276,115 +336,3 @@ def test_tables() -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"absent\.json"):
         registry.load(tmp_path / "absent.json")
-
-
-# ------------------------------------------------------------------------------ from a CSV
-FULL = """\
-gate,sensor,kind,leaf,a,b,approved_from,reporting,beat_s
-j1,j1-01,counter,10s,,北3条,2026-01-01,heartbeat,10
-j1,j1-02,,,,,2026-01-01T00:00:00+09:00,heartbeat,2.5
-j2,j2-01,beam_pair,5m,北3条,c2,,every_span,
-
-j3,"j3,01",,,,,2017-10-15,,
-"""
-
-
-def test_a_registry_from_a_csv() -> None:
-    made = from_csv(FULL, version="v7", timezone="America/Sao_Paulo")
-    assert made["zones"] == [{"id": "北3条", "kind": "walkway"}, {"id": "c2", "kind": "walkway"}]
-    assert [(g["id"], g["a"], g["b"], g["leaf"]) for g in made["gates"]] == [
-        ("j1", None, "北3条", "10s"),
-        ("j2", "北3条", "c2", "5m"),
-        ("j3", None, None, "10s"),
-    ]
-    found, faults = check(made)
-    assert faults == [] and found is not None
-    assert (found.version, found.timezone) == ("v7", "America/Sao_Paulo")
-    assert [(s.id, s.kind, s.gate, s.reporting, s.beat_ms) for s in found.sensors] == [
-        ("j1-01", "counter", "j1", BY_HEARTBEAT, 10_000),
-        ("j1-02", "counter", "j1", BY_HEARTBEAT, 2_500),
-        ("j2-01", "beam_pair", "j2", EVERY_SPAN, 30_000),
-        ("j3,01", "counter", "j3", ON_CHANGE, 30_000),
-    ]
-    assert [s.approved for s in found.sensors] == [
-        ((1_767_236_400_000, END),),  # the day begins at 03:00 UTC there
-        ((1_767_193_200_000, END),),
-        (),  # nobody has approved it
-        ((1_508_036_400_000, END),),  # that day began at 01:00 = 03:00 UTC
-    ]
-
-
-def test_two_columns_are_enough() -> None:
-    made = from_csv("\ufeffsensor,gate\r\ns1,g1\r\ns2,g1\r\n")
-    found, faults = check(made)
-    assert faults == [] and found is not None
-    assert (found.version, found.timezone, found.zones) == ("1", "Asia/Tokyo", ())
-    assert [(s.id, s.gate, s.approved) for s in found.sensors] == [("s1", "g1", ()), ("s2", "g1", ())]
-
-
-BAD_CSV = [
-    ("", "registry CSV: needs a header and a row for each sensor"),
-    ("gate,sensor\n", "registry CSV: needs a header and a row for each sensor"),
-    ("gate\nj1\n", "registry CSV, line 1: column sensor is missing"),
-    ("\ngate,sensor,colour\n", "registry CSV, line 2: column 3 must be one of " + ", ".join(COLUMNS)),
-    ("gate,sensor,gate\n", "registry CSV, line 1: column gate stands there twice"),
-    ("gate,sensor\nj1,s1,x\n", "registry CSV, line 2: has more cells than the header"),
-    ("gate,sensor\nj1\n", "registry CSV, line 2: sensor is empty"),
-    ("gate,sensor\nj1,s1\n ,s2\n", "registry CSV, line 3: gate is empty"),
-    ("gate,sensor\nj1,s1\nj2,s1\n", "registry CSV, line 3: sensor stands there twice"),
-    (f"gate,sensor\nj1,{'北' * 22}\n", "registry CSV, line 2: sensor is longer than 64 bytes"),
-    ("gate,sensor\nj1,\ud800\n", "registry CSV, line 2: sensor is not valid text"),
-    (
-        "gate,sensor,kind\nj1,s1,eye\n",
-        "registry CSV, line 2: kind must be one of counter, beam_pair, tracker, occupancy",
-    ),
-    ("gate,sensor,leaf\nj1,s1,1d\n", "registry CSV, line 2: leaf must be one of 10s, 1m, 5m, 15m, 1h"),
-    ("gate,sensor,leaf\nj1,s1,1m\nj1,s2,5m\n", "registry CSV, line 3: leaf differs from the gate's first row"),
-    ("gate,sensor,leaf\nj1,s1,\nj1,s2,5m\n", "registry CSV, line 3: leaf differs from the gate's first row"),
-    ("gate,sensor,a\nj1,s1,c1\n\nj1,s2,c2\n", "registry CSV, line 4: a differs from the gate's first row"),
-    ("gate,sensor,b\nj1,s1,\nj1,s2,c2\n", "registry CSV, line 3: b differs from the gate's first row"),
-    (f"gate,sensor,b\nj1,s1,{'z' * 65}\n", "registry CSV, line 2: b is longer than 64 bytes"),
-    ("gate,sensor,reporting\nj1,s1,often\n",
-     "registry CSV, line 2: reporting must be one of on_change, heartbeat, every_span"),
-    *(
-        (f"gate,sensor,beat_s\nj1,s1,{beat}\n", "registry CSV, line 2: beat_s must be a number of at least 0.001")
-        for beat in ("0", "-1", "ten", "nan", "inf", "0x10")
-    ),
-    *(
-        (
-            f"gate,sensor,approved_from\nj1,s1,2026-01-01\nj1,s2,{since}\n",
-            "registry CSV, line 3: approved_from must be a date, or an RFC 3339 time with offset",
-        )
-        for since in ("yes", "2026-02-29", "2026-01-01T00:00:00", "2026-01-01T24:00:00Z", "1.1.2026", "0000-01-01")
-    ),
-    ('gate,sensor\nj1,"s1\n', "registry CSV, line 2: not CSV"),
-    ('gate,sensor\n"j1"x,s1\n', "registry CSV, line 2: not CSV"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("text", "message"), BAD_CSV, ids=range(len(BAD_CSV)))
-def test_a_bad_csv_names_its_line(text: str, message: str) -> None:
-    with pytest.raises(BadInput) as raised:
-        from_csv(text)
-    assert str(raised.value) == message
-
-
-def test_an_unknown_time_zone_is_refused() -> None:
-    with pytest.raises(BadInput):
-        from_csv("gate,sensor\nj1,s1\n", timezone="Asia/Sapporo")
-
-
-cells = st.sampled_from(
-    ("", "j1", "j2", "c1", "10s", "1m", "counter", "2026-01-01", "heartbeat", "5", "\x00", '"', " x ")
-)
-
-
-@given(st.lists(st.lists(cells, min_size=9, max_size=9), max_size=5))
-def test_any_csv_gives_a_good_registry_or_names_a_line(rows: list[list[str]]) -> None:
-    text = "\n".join(",".join(row) for row in [list(COLUMNS), *rows])
-    try:
-        made = from_csv(text)
-    except BadInput as error:
-        assert str(error).startswith("registry CSV")
-    else:
-        assert check(made)[1] == []
