@@ -66,20 +66,24 @@ def test_partitions_added_while_it_runs_are_taken_up_at_the_next_start(
     with Store.open(clickhouse_url) as store:
         store.migrate()
         live = Live([*COMMAND, "run", *where, *at, "--recovery", str(tmp_path / "r")], 200, tmp_path / "errors.txt")
-        live.start(1)
-        feed = Feed(kafka, name, scenario.events())
-        await_closed(store, feed.until(120, 2, 2) - 30_000)
-        admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-        admin.create_partitions([NewPartitions(name, 4)])[name].result()
-        time.sleep(1)
-        # the run does not know of partitions 2 and 3: what comes there belongs to windows that it closes without them
-        await_closed(store, feed.until(240, 4, 2) - 30_000)
-        live.stop()
-        live.start(2)
-        time.sleep(3)
-        await_closed(store, feed.until(480, 4, 4, later_ms=60_000) - 30_000)  # all is read by then
-        told, _ = live.stop()
-        assert told["read"] == feed.sent and told["rejected"]["late"] > 100
+        try:
+            live.start(1)
+            feed = Feed(kafka, name, scenario.events())
+            await_closed(store, feed.until(120, 2, 2) - 30_000)
+            admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+            admin.create_partitions([NewPartitions(name, 4)])[name].result()
+            time.sleep(1)
+            # the run does not know of partitions 2 and 3: it closes the windows of what comes there without it
+            await_closed(store, feed.until(240, 4, 2) - 30_000)
+            live.stop()
+            live.start(2)
+            time.sleep(3)
+            await_closed(store, feed.until(480, 4, 4, later_ms=60_000) - 30_000)  # all is read by then
+            told, _ = live.stop()
+            assert told["read"] == feed.sent and told["rejected"]["late"] > 100
+        finally:
+            if live.process is not None and live.process.poll() is None:
+                live.kill_supervisor(True)
 
         def replayed(*words: str) -> None:
             done = subprocess.run(
