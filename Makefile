@@ -1,6 +1,6 @@
 # Everything is set up in .venv by pip alone (scripts/set-up.sh); `make` lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint fmt types bench bench-smoke hints ci clean
+.PHONY: help build test demo lint fmt types bench bench-smoke soak-kills hints ci clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -15,6 +15,7 @@ help:
 	@echo 'make fmt          ruff: format and mend'
 	@echo 'make types        mypy'
 	@echo 'make bench        the benchmarks of the kernels (bench-smoke: each once)'
+	@echo 'make soak-kills   100 random kills of a live run (about 10 minutes; ARGS="--kills 400 --seed 2")'
 	@echo 'make hints        compile the kernels and fail on a performance hint'
 	@echo 'make ci           what the continuous integration runs'
 	@echo 'make clean        remove what was built (keeps .cache, the fetched services)'
@@ -51,6 +52,10 @@ bench:
 bench-smoke:
 	$(READY)
 	@$(BIN)/python -m pytest benchmarks $(ARGS)
+
+soak-kills:
+	$(READY)
+	@$(BIN)/python -m tests.faults.kills $(ARGS)
 
 hints:
 	$(READY)

@@ -18,7 +18,7 @@ from engine.errors import BadInput
 from engine.registry import Registry
 from engine.tables import Tables
 
-Sequence = tuple[str, ...]  # hashes of versions, in the order in which they came
+Versions = tuple[str, ...]  # hashes of versions, in the order in which they came
 PART_CHARS = 400_000  # longest piece of a registry's text in one record: brokers refuse messages over 1 MB
 
 
@@ -38,10 +38,10 @@ class Book:
         self.first = first.hash
         self._versions = {first.hash: first}
         self._keep, self._find = keep, find
-        self._tables: dict[Sequence, Tables] = {}
+        self._tables: dict[Versions, Tables] = {}
 
     @property
-    def start(self) -> Sequence:
+    def start(self) -> Versions:
         """The sequence in which every partition begins."""
         return (self.first,)
 
@@ -59,7 +59,7 @@ class Book:
         self._versions[of] = known
         return known
 
-    def tables(self, sequence: Sequence) -> Tables:
+    def tables(self, sequence: Versions) -> Tables:
         """Tables of the last version of ``sequence``, rows numbered by all of it."""
         known = self._tables.get(sequence)
         if known is None:

@@ -143,6 +143,16 @@ class ClassFigures:
             yield from self._advance_to(stop, spans, _picked(runs, now))
             runs = _picked(runs, ~now)
 
+    def due(self, spans: I64) -> int:
+        """The watermark at which the next window of ``spans`` gets its rows; END where all of them have theirs."""
+        ends = []
+        for code in self.codes:
+            starts = np.maximum(self._clock.floor(spans[:, 0], code), self._next[code])
+            left = starts[starts < self._clock.next(spans[:, 1], code)]
+            if len(left):
+                ends.append(int(self._clock.next(left[:1], code)[0]) + self.delay_ms)
+        return min(ends, default=END)
+
     def _stops(self, limit: int, spans: I64) -> Iterator[int]:
         """Times up to ``limit`` at which to write rows, so that one block stays small however far W has jumped."""
         step = max(1, _ROWS_AT_ONCE // (DIRECTION_COUNT * len(self.gates))) * LENGTH_MS[self.leaf]

@@ -19,7 +19,6 @@ from engine.model import (
     COUNT,
     CROSS,
     END,
-    GAP_MS,
     HEARTBEAT,
     I32,
     I64,
@@ -54,10 +53,19 @@ class Partition:
     """State of one partition: a pure function of its log, however the log is cut into batches.
 
     ``number`` names it in partials; ``shards`` is the number of shards of the run; ``state`` what ``snapshot()`` gave.
+    ``since``: W before the first record, for a partition that was added to its topic later (flows/joins.py).
     Counters are exact and for the terminal only (PRIVACY.md R6): ``accepted``, ``rejected`` (by reason code).
     """
 
-    def __init__(self, number: int, book: Book, bound_ms: int, shards: int, state: bytes | None = None) -> None:
+    def __init__(
+        self,
+        number: int,
+        book: Book,
+        bound_ms: int,
+        shards: int,
+        state: bytes | None = None,
+        since: int = NO_TIME,
+    ) -> None:
         self.number, self.shards, self._book, self._bound_ms = number, shards, book, bound_ms
         self._kernels = kernels.active()
         self._sequence = book.start  # versions met so far
@@ -75,7 +83,9 @@ class Partition:
         # Per sensor: close of the earliest pane for which a count was accepted, END before any, NO_TIME once told.
         self._counted: I64 = np.empty(0, np.int64)
         self.ended = False
-        panes = None
+        panes: tuple[bytes, ...] | None = None
+        if since != NO_TIME:
+            panes = (np.array([since, NO_TIME], np.int64).tobytes(), b"", b"")
         if state is not None:
             panes = self._restore(state)
         self._panes = self._kernels.PaneTable(bound_ms, panes)
@@ -352,9 +362,12 @@ def shard_of(name: str, shards: int) -> int:
 
 
 def spans_of_cells(cells: I64) -> I64:
-    """Sorted active cells (m,) as spans (s, 2) of first and last cell; cells more than GAP_MS apart part two spans."""
+    """Sorted active cells (m,) as spans (s, 2) of first and last cell, without a silent cell between.
+
+    So a shard that cuts a span at a line knows of every cell whether it was active.
+    """
     if not len(cells):
         return np.empty((0, ACTIVE_COLUMNS), np.int64)
-    cuts = np.flatnonzero(np.diff(cells) > GAP_MS)
+    cuts = np.flatnonzero(np.diff(cells) > CELL_MS)
     first, last = np.append(0, cuts + 1), np.append(cuts, len(cells) - 1)
     return np.column_stack([cells[first], cells[last]])

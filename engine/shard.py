@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine import partial
+from engine import partial, units
 from engine.book import Book
 from engine.errors import BadInput
 from engine.figures import Block, Runs, flow_rows
@@ -38,7 +38,7 @@ class Outcome:
     watermark: int
     switches: list[Switch]
     rows: list[Released] = field(default_factory=list)
-    shares: list[Share] = field(default_factory=list)
+    shares: dict[int, list[Share]] = field(default_factory=dict)  # by the watermark at which they were told
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
@@ -51,6 +51,7 @@ class Shard:
     ``exact``: live counters show every record as soon as its pane has closed ([status] exact). Otherwise crosses are
     shown with their run, and at a gate that has had a count record no more: a run less its crosses would be the people
     of the counts.
+    ``by_line``: rows come in units that are a function of the logs (engine/units.py); else in bulk.
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class Shard:
         threshold: int,
         *,
         exact: bool = False,
+        by_line: bool = False,
         state: bytes | None = None,
     ) -> None:
         self.number, self.shards, self.threshold, self.exact = number, shards, threshold, exact
         self._book = book
+        self.by_line = by_line
         self._told = dict.fromkeys(range(partitions), NO_TIME)  # W of each partition
         self._met = dict.fromkeys(range(partitions), book.start)  # versions each partition has told
         self._coming: list[tuple[int, int, str]] = []  # (W, its place in the partition's sequence, hash)
@@ -104,13 +107,20 @@ class Shard:
             self._waiting.add(part)
             out.accepted += part.plain
         low = min(self._told.values(), default=NO_TIME)
-        if low > self.watermark:
-            self._close(low, out)
+        while self.watermark < low:
+            self._close(self._next_line(low) if self.by_line else low, out)
         out.switches = self._switches
         return out
 
+    def _next_line(self, low: int) -> int:
+        """The first line behind the watermark, up to ``low``, at which rows can come; ``low`` where there is none."""
+        if self.watermark != NO_TIME and low - self.watermark <= CELL_MS:
+            return low
+        due = [group.figures.due(self._spans) for group in self._classes]
+        return min(low, max(units.line(min([self._waiting.due(self.watermark), *due])), self.watermark + CELL_MS))
+
     def _close(self, w: int, out: Outcome) -> None:
-        unit = f"{self.number:02d}/{self.watermark}-{w}"
+        unit = units.name(self.number, w) if self.by_line else f"{self.number:02d}/{self.watermark}-{w}"
         self._spans = joined(np.concatenate([self._spans, self._waiting.active(w)]), GAP_MS)
         if len(self._spans):
             out.first_ms, out.last_ms = int(self._spans[0, 0]), int(self._spans[-1, 1])
@@ -128,7 +138,8 @@ class Shard:
                 out.accepted += step.shown
         for version, of in sorted(steps.items()):
             out.rows += self._rows(version, of, unit)
-            out.shares += [share for step in of for block in step.blocks for share in shares(block, version)]
+            told = [share for step in of for block in step.blocks for share in shares(block, version)]
+            out.shares.setdefault(w, []).extend(told)
         released_rejects = self._rejects.add(rejects)
         out.rejected = _by_reason(rejects) if self.exact else released_rejects
         hours = self._rejects.close(w, unit)
@@ -219,6 +230,11 @@ class Shard:
         self._rejects.restore(rejects)
 
 
+def watermark_of(state: bytes) -> int:
+    """The watermark up to which a shard had closed, from its snapshot."""
+    return int(pickle.loads(state)[1])
+
+
 class _Waiting:
     """Rows of partials until all partitions have passed their close time; sensors as the partition numbers them."""
 
@@ -258,11 +274,18 @@ class _Waiting:
             return np.empty((0, ACTIVE_COLUMNS), np.int64)
         spans = np.concatenate(self._active)
         beyond = spans[spans[:, 1] >= w]
-        # a cut span is known to be active at its first cell and again at its last: within a day of each other,
-        # or it would be two spans. So up to w it counts from its first cell to the last line before w.
         self._active = [np.column_stack([np.maximum(beyond[:, 0], w), beyond[:, 1]])] if len(beyond) else []
         now = spans[spans[:, 0] < w]
-        return np.column_stack([now[:, 0], np.minimum(now[:, 1], w - 1)])
+        return np.column_stack([now[:, 0], np.minimum(now[:, 1], w - CELL_MS)])
+
+    def due(self, w: int) -> int:
+        """The earliest W behind ``w`` at which something of this is ready; END where nothing waits."""
+        first = [
+            int(rows[:, 1].min()) for kept in (self._panes, self._covers) for part in kept.values() for rows in part
+        ]
+        first += [int(rows[:, 0].min()) + CELL_MS for part in self._rejects.values() for rows in part]
+        first += [max(int(rows[:, 0].min()), w) + CELL_MS for rows in self._active]
+        return min(first, default=END)
 
 
 def _parted(

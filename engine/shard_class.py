@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine import kernels
-from engine.book import Book, Sequence
+from engine.book import Book, Versions
 from engine.figures import Block, ClassFigures, Runs
 from engine.model import DIRECTION_COUNT, END, I64, NO_TIME, ON_CHANGE
 from engine.rows import summed
@@ -23,7 +23,7 @@ class Switch:
     """
 
     at_ms: int
-    sequence: Sequence
+    sequence: Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,9 @@ class ShardClass:
     def _release(self, panes: I64, covers: I64, exact: bool) -> tuple[Runs, int]:
         """Runs that ended in these panes (chains local to the class), and cross records that may be shown."""
         shown = int(panes[:, 6:].sum())  # also of sensors that their group does not choose
+        # of a sensor heard in two partitions, spans may overlap: it must not cover more than its own time
+        covers = covers.copy()
+        covers[:, 3] = np.minimum(covers[:, 3], covers[:, 1] - self.delay_ms - covers[:, 0])
         if self._groups:
             panes, covers = self._chosen(panes, covers)
         self.figures.cover(covers[:, 0], self._local[covers[:, 2]], covers[:, 3])

@@ -102,7 +102,7 @@ class ZoneFigures:
         self._open: dict[tuple[int, int], I64] = {}  # (code, start) -> (zones, _COLUMNS)
 
     def add(self, parts: list[Share]) -> list[Done]:
-        """Take in shares; the zones' windows they complete."""
+        """Take in shares; the zones' windows they complete, in order of window and zone."""
         done = []
         for share in parts:
             key, tables, gates = (share.code, share.start_ms), self._tables(share.version), self._count(share.version)
@@ -117,7 +117,7 @@ class ZoneFigures:
                 sums[zone, 4] = -1  # told
             if not (want & (sums[:, 4] >= 0)).any():
                 del self._open[key]
-        return done
+        return sorted(done, key=lambda d: (d.code, d.start_ms, d.zone))
 
     def _count(self, version: int) -> I64:
         if version not in self._gates:

@@ -3,7 +3,8 @@
 Columns: partition int32, offset int64, record_ts timestamp(ms, UTC) (null = the broker had none), key binary, value
 binary (null = tombstone). A row group holds rows of one partition, offsets ascending; a partition's row groups stand
 in offset order. The file metadata name the topic, the version of this format and, as JSON, [partition, rows] of each
-row group. Events are in the clear in it, so a dump is readable by its owner only.
+row group and [partition, since] of each partition that was added to the topic later (flows/joins.py). Events are in
+the clear in it, so a dump is readable by its owner only.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ import pyarrow.parquet as pq
 
 from engine.errors import BadInput, HitonamiError
 from engine.model import I64, NO_TIME, U8, Payloads
+from flows.joins import join_in
 
 VERSION = "1"
 VERSION_KEY, TOPIC_KEY, GROUPS_KEY = b"hitonami.dump", b"hitonami.topic", b"hitonami.groups"
+JOINS_KEY = b"hitonami.joins"  # absent in older dumps
 GROUP_ROWS = 65536  # most rows of a row group
 GROUP_BYTES = 16 * 1024 * 1024  # keys and values that close a row group
 BUFFER_BYTES = 64 * 1024 * 1024  # keys and values held for all partitions together
@@ -66,6 +69,7 @@ class DumpWriter:
         self._pending: dict[int, _Pending] = {}
         self._held = 0
         self._groups: list[tuple[int, int]] = []  # partition and rows of each row group written
+        self._joins: dict[int, int] = {}
         schema = SCHEMA.with_metadata({VERSION_KEY: VERSION.encode(), TOPIC_KEY: topic.encode()})
         self._schema = schema
         self._closed = False
@@ -105,6 +109,8 @@ class DumpWriter:
         if at[0] <= pending.last or np.any(at[1:] <= at[:-1]):
             raise ValueError("offsets of a partition must ascend")
         pending.last = int(at[-1])
+        if partition not in self._joins and (since := join_in(v for v in values if isinstance(v, bytes))) is not None:
+            self._joins[partition] = since
         batch = pa.record_batch(
             [
                 pa.repeat(pa.scalar(partition, pa.int32()), len(at)),
@@ -151,7 +157,8 @@ class DumpWriter:
         try:
             for partition in sorted(self._pending):
                 self._flush(partition)
-            self._writer.add_key_value_metadata({GROUPS_KEY: json.dumps(self._groups)})
+            notes = {GROUPS_KEY: json.dumps(self._groups), JOINS_KEY: json.dumps(sorted(self._joins.items()))}
+            self._writer.add_key_value_metadata(notes)
             self._writer.close()
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -207,6 +214,7 @@ class DumpReader:
         try:
             self.topic = notes[TOPIC_KEY].decode()
             groups = [(int(partition), int(rows)) for partition, rows in json.loads(notes[GROUPS_KEY])]
+            self._joins = {int(partition): int(since) for partition, since in json.loads(notes.get(JOINS_KEY, b"[]"))}
         except (ValueError, TypeError):
             raise BadInput(f"{path}: is a damaged dump") from None
         if len(groups) != self._metadata.num_row_groups or sum(rows for _, rows in groups) != self._metadata.num_rows:
@@ -223,19 +231,29 @@ class DumpReader:
     def log(self, source_partition: int, partition: int) -> DumpLog:
         """The records of Kafka's ``source_partition`` as the log with the number ``partition``."""
         groups, rows = self._groups[source_partition], self._rows[source_partition]
-        return DumpLog(self.path, self._metadata, self.topic, groups, rows, source_partition, partition)
+        since = self._joins.get(source_partition, NO_TIME)
+        return DumpLog(self.path, self._metadata, self.topic, groups, rows, source_partition, partition, since)
 
 
 class DumpLog:
     """One partition of a dump, in log order (see flows.logs.Log)."""
 
     def __init__(
-        self, path: Path, metadata: Any, topic: str, groups: list[int], rows: int, source_partition: int, partition: int
+        self,
+        path: Path,
+        metadata: Any,
+        topic: str,
+        groups: list[int],
+        rows: int,
+        source_partition: int,
+        partition: int,
+        since: int,
     ) -> None:
         self.name = str(path)
         self.partition = partition
         self.source_partition = source_partition
         self.topic = topic
+        self.since = since
         self._rows = rows
         self._given = 0
         self._last = -1  # offset of the last record read

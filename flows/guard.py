@@ -45,8 +45,8 @@ def on_failure(work: Callable[[], None]) -> Iterator[None]:
         _at_failure.remove(work)
 
 
-def warn(line: str) -> None:
-    """Tell on stderr what an operator has to know while the run goes on. Never with a value of the input."""
+def tell(line: str) -> None:
+    """Say something to whoever runs this: one line on stderr, never with a value of an event."""
     print(f"hitonami: {line}", file=sys.stderr, flush=True)
 
 
@@ -60,7 +60,7 @@ def fail(error: BaseException) -> None:
             at = at.tb_next
         place = f" at {os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}" if at is not None else ""
         line, code = f"internal error: {type(error).__name__}{place}", 1
-    print(f"hitonami: {line}", file=sys.stderr, flush=True)
+    tell(line)
     for work in _at_failure:
         with contextlib.suppress(Exception):  # the process ends all the same, with the first message only
             work()

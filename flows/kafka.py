@@ -35,6 +35,10 @@ _log.addHandler(logging.NullHandler())
 _log.propagate = False
 
 
+class OffsetGone(ServiceUnreachable):
+    """The topic no longer holds (or, made anew, never held) the offset a run goes on from: another try is no help."""
+
+
 class Cluster:
     """Where the topic is: ``bootstrap`` (HOST:PORT), further librdkafka settings (TLS, SASL), the topic's name."""
 
@@ -84,6 +88,17 @@ class Cluster:
         finally:
             consumer.close()
 
+    def gone(self, partition: int) -> OffsetGone:
+        """The error of an offset out of range."""
+        return OffsetGone(f"Kafka {self.bootstrap}: {self.topic}/{partition} no longer holds the stored offset")
+
+    def check_offsets(self, offsets: Mapping[int, int]) -> None:
+        """Raises OffsetGone where a partition does not hold the offset to go on from."""
+        ends = self.ends(max(offsets, default=-1) + 1)
+        for partition, offset in sorted(offsets.items()):
+            if offset >= 0 and not ends[partition][0] <= offset <= ends[partition][1]:
+                raise self.gone(partition)
+
     def ends(self, partitions: int) -> list[tuple[int, int]]:
         """First offset and end of each partition."""
         consumer = self.consumer()
@@ -132,20 +147,19 @@ class Batch:
 
 
 class Reader:
-    """The shared consumer. Partitions register where they go on from; the assignment is made at the first poll."""
+    """The shared consumer. Partitions register where they go on from; they are assigned at the next poll."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self._consumer = cluster.consumer()
-        self._from: dict[int, int] = {}
+        self._new: list[TopicPartition] = []  # registered, not assigned yet
         self._waiting: dict[int, deque[Message]] = {}
         self._held = 0
-        self._assigned = False
         self._at_end: dict[int, bool] = {}  # partition -> polled to its end, nothing since
 
     def register(self, partition: int, offset: int) -> None:
         """Read ``partition`` from ``offset`` on (OFFSET_BEGINNING: from its first message)."""
-        self._from[partition] = offset
+        self._new.append(TopicPartition(self.cluster.topic, partition, offset))
         self._waiting[partition] = deque()
         self._at_end[partition] = False
 
@@ -167,9 +181,9 @@ class Reader:
         return Batch(out) if out else None
 
     def _poll(self) -> None:
-        if not self._assigned:
-            self._assigned = True
-            self._consumer.assign([TopicPartition(self.cluster.topic, p, o) for p, o in self._from.items()])
+        if self._new:
+            self._consumer.incremental_assign(self._new)
+            self._new = []
         if self._held > _HELD_BYTES:
             return
         for message in self._consumer.consume(_POLL, 0):
@@ -182,9 +196,7 @@ class Reader:
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._at_end[number] = True
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-                raise ServiceUnreachable(
-                    f"Kafka {self.cluster.bootstrap}: {self.cluster.topic}/{number} no longer holds the stored offset"
-                )
+                raise self.cluster.gone(number)
             elif error.fatal():
                 raise ServiceUnreachable(f"Kafka {self.cluster.bootstrap}: {error.name()}")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import BadInput, UsageError
-from engine.model import Payloads
+from engine.model import NO_TIME, Payloads
 from flows.dump import DumpReader
 from flows.external_sort import SortedLines, is_sorted, sort_lines
 from flows.files import PARQUET, LineReader, open_raw, sniff
@@ -23,13 +23,15 @@ class Log(Protocol):
     """One partition's messages in log order.
 
     ``name`` is the file, for messages; ``partition`` counts up from 0 over all logs of a replay;
-    ``source_partition`` is Kafka's number in a dump, 0 in other files.
+    ``source_partition`` is Kafka's number in a dump, 0 in other files. ``since`` is W before the first message:
+    NO_TIME but for a partition that was added to its topic later (flows/joins.py).
     """
 
     name: str
     partition: int
     source_partition: int
     topic: str
+    since: int
 
     def read(self, max_bytes: int) -> Payloads | None:
         """The next messages of at most ``max_bytes`` together (at least one); None at the end.
@@ -56,6 +58,7 @@ class FileLog:
         self.partition = partition
         self.source_partition = 0
         self.topic = TOPIC
+        self.since = NO_TIME
         self._lines = lines
 
     def read(self, max_bytes: int) -> Payloads | None:

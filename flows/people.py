@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.operators import StatefulBatchLogic
 from bytewax.recovery import RecoveryConfig
 
-from engine.book import Book
+from engine import units
+from engine.book import Book, Versions
 from engine.config import Config
 from engine.model import END, NO_TIME, Progress
 from engine.shard import Outcome, Shard
@@ -26,7 +28,8 @@ from flows.source import FileSource, KafkaSource, Parts, is_tick, shard_number
 from flows.store_sink import END_OF_RUN, TICK, Advance, StoreSink
 
 ALL = "all"  # the key in which the shards meet
-_EPOCH = timedelta(seconds=1)
+_EPOCH_MS = 1_000
+_EPOCH_VARIABLE = "HITONAMI_EPOCH_MS"  # for tests: what is right at 1 s must be right at any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Told:
     shard: int
     watermark: int
     switches: list[Switch]
-    shares: list[Share]
+    shares: Mapping[int, list[Share]]
     accepted: int
     rejected: Mapping[str, int]
     first_ms: int
@@ -71,17 +74,31 @@ class _RunState:
     watermark: dict[int, int]
     zones: Any
     switches: list[Switch] = field(default_factory=list)
+    shares: dict[int, list[Share]] = field(default_factory=dict)  # by line, until every shard has passed it
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
     last_ms: int = NO_TIME
 
+    def advance(self, start: Versions = ()) -> Advance:
+        """How far the run has come; ``start``: the registry versions before any switch is told."""
+        known = self.last_ms != NO_TIME
+        progress = Progress(min(self.watermark.values()), self.accepted, dict(self.rejected))
+        sequence = self.switches[-1].sequence if self.switches else start
+        return Advance(progress, self.first_ms if known else None, self.last_ms if known else None, sequence)
+
+
+def advance_of(state: bytes) -> Advance:
+    """How far a run had come, from the state of its key ALL."""
+    run: _RunState = pickle.loads(state)
+    return run.advance()
+
 
 class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     """Zones and progress of the whole run."""
 
-    def __init__(self, book: Book, threshold: int, shards: int, state: bytes | None) -> None:
-        self._book, self._threshold = book, threshold
+    def __init__(self, book: Book, threshold: int, shards: int, state: bytes | None, by_line: bool = False) -> None:
+        self._book, self._threshold, self._by_line = book, threshold, by_line
         self._zones = ZoneFigures(self._tables)
         self._state = _RunState(dict.fromkeys(range(shards), NO_TIME), None)
         if state is not None:
@@ -94,7 +111,6 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     @guarded
     def on_batch(self, values: list[Told]) -> tuple[Iterable[object], bool]:
         run, before = self._state, self._shown()
-        done = []
         for told in values:
             run.watermark[told.shard] = told.watermark
             run.switches = max(run.switches, told.switches, key=len)  # all shards have the same, some not all yet
@@ -102,18 +118,25 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
             for reason, n in told.rejected.items():
                 run.rejected[reason] = run.rejected.get(reason, 0) + n
             run.first_ms, run.last_ms = min(run.first_ms, told.first_ms), max(run.last_ms, told.last_ms)
-            done += self._zones.add(told.shares)
+            for line, shares in told.shares.items():
+                run.shares.setdefault(line, []).extend(shares)
         closed = min(run.watermark.values())
-        out: list[object] = []
-        if done:
-            unit = f"all/{done[0].code}-{done[0].start_ms}/{done[-1].code}-{done[-1].start_ms}"
-            out += zone_rows(done, self._tables, self._threshold, unit)
+        out = self._zone_rows(closed)
         if self._shown() != before:
-            known = run.last_ms != NO_TIME
-            progress = Progress(closed, run.accepted, dict(run.rejected))
-            sequence = run.switches[-1].sequence if run.switches else self._book.start
-            out.append(Advance(progress, run.first_ms if known else None, run.last_ms if known else None, sequence))
+            out.append(run.advance(self._book.start))
         return [*out, TICK], False
+
+    def _zone_rows(self, closed: int) -> list[object]:
+        """Rows of the lines that every shard has passed: one unit per line, in bulk one for all of them."""
+        held = self._state.shares
+        lines = sorted(line for line in held if line <= closed)
+        told = [(line, done) for line in lines if (done := self._zones.add(held.pop(line)))]
+        if told and not self._by_line:
+            told = [(told[-1][0], [row for _, done in told for row in done])]
+        out: list[object] = []
+        for line, done in told:
+            out += zone_rows(done, self._tables, self._threshold, units.name_of_all(line))
+        return out
 
     def _shown(self) -> tuple[object, ...]:
         """What the live counters are made of: a change of any of it is told at once, be it rejects alone.
@@ -132,23 +155,24 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
 def dataflow(
     source: FileSource | KafkaSource, sink: StoreSink, parts: Parts, partitions: int, config: Config
 ) -> Dataflow:
-    """The flow of one run."""
-    book, shards = parts.book, parts.shards
+    """The flow of one run; a live one (a sink that is not bulk) gives its rows in units that follow from the logs."""
+    book, shards, by_line = parts.book, parts.shards, not sink.bulk
     threshold, exact = config.threshold, config["status", "exact"]
 
     def make(number: int, state: bytes | None) -> Shard:
-        return Shard(number, shards, partitions, book, threshold, exact=exact, state=state)
+        return Shard(number, shards, partitions, book, threshold, exact=exact, by_line=by_line, state=state)
 
     flow = Dataflow("people")
     partials = op.input("logs", flow, source)
     closed = op.stateful_batch("shards", partials, guarded(lambda state: _ShardLogic(make, state)))
     rows = op.flat_map_batch("rows", closed, lambda items: [i for i in items if not isinstance(i[1], Told)])
     told = op.flat_map_batch("told", closed, lambda items: [(ALL, v) for _, v in items if isinstance(v, Told)])
-    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(book, threshold, shards, state)))
+    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(book, threshold, shards, state, by_line)))
     op.output("store", op.merge("out", rows, run), sink)
     return flow
 
 
-def execute(flow: Dataflow, recovery: RecoveryConfig | None) -> None:
-    """Run a flow in this process until its logs end or the stop flag is set."""
-    cluster_main(flow, [], 0, epoch_interval=_EPOCH, recovery_config=recovery)  # type: ignore[no-untyped-call]
+def execute(flow: Dataflow, recovery: RecoveryConfig | None, addresses: Sequence[str] = (), number: int = 0) -> None:
+    """Run a flow until its logs end or the stop flag is set: alone, or as process ``number`` of ``addresses``."""
+    epoch = timedelta(milliseconds=int(os.environ.get(_EPOCH_VARIABLE, _EPOCH_MS)))
+    cluster_main(flow, list(addresses), number, epoch_interval=epoch, recovery_config=recovery)  # type: ignore[no-untyped-call]

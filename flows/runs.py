@@ -1,4 +1,4 @@
-"""What the command line starts: a live run, a replay of files, a replay or a dump of a topic."""
+"""What the command line starts: a replay of files, a replay or a dump of a topic (a live run: flows/live.py)."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from engine.rejects import named
 from engine.tables import Tables, longest_delay_ms
 from flows import guard
 from flows.dump import DumpWriter
-from flows.kafka import BEGINNING, LATEST, Cluster, Reader
+from flows.joins import find_joins
+from flows.kafka import Cluster, Reader
 from flows.logs import open_logs
 from flows.people import ALL, dataflow, execute
-from flows.recovery import holds_state, open_recovery
 from flows.source import FileSource, KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, Span, StoreSink, of_gates, retried
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters
 
-LIVE_SHARDS = 32  # fixed for the life of a run: a chain stays in its shard whatever the number of processes
 DUMP_BEFORE_MS, DUMP_BEHIND_MS = 86_400_000, 3_600_000  # of record time around the span of a dump
 _REPLAY_SHARDS = 1  # one process, nothing to hand over; the rows do not depend on it
 
@@ -74,7 +73,7 @@ def replay_files(
     """Replay JSON Lines and dumps into the store. Raises UsageError for a run id that exists."""
     begun = time.monotonic()
     _free(setup)
-    book = _book(setup)
+    book = book_of(setup)
     tables = book.tables(book.start)
     work = Path(tempfile.mkdtemp(prefix="hitonami-"))
     try:
@@ -98,11 +97,14 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
     _free(setup)
     partitions = cluster.partitions()
     ends = [high if high > low else 0 for low, high in cluster.ends(partitions)]
-    book = _book(setup)
+    book = book_of(setup)
     tables = book.tables(book.start)
     parts = Parts(book, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, cluster.topic)
     last = END if to_ms == END else to_ms + longest_delay_ms(tables)
-    source = KafkaSource(parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last)
+    since = find_joins(cluster, partitions)
+    source = KafkaSource(
+        parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last, since=since
+    )
     try:
         return _replay(setup, parts, source, partitions, from_ms, to_ms, begun)
     finally:
@@ -119,7 +121,7 @@ def _replay(
     begun: float,
 ) -> Summary:
     tables = parts.book.tables(parts.book.start)
-    row = RunRow(setup.store, _run(setup, tables, "replay"), parts.book)
+    row = RunRow(setup.store, new_run(setup, tables, "replay"), parts.book)
     setup.store.start_run(row.run)
     span = None if from_ms == NO_TIME and to_ms == END else Span(tables.zone_clock, from_ms, to_ms)
     keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
@@ -127,7 +129,7 @@ def _replay(
     if partitions:
         with guard.on_failure(lambda: row.end("failed")):
             execute(dataflow(source, sink, parts, partitions, setup.config), None)
-    summary = _summary(setup, parts, begun, finished=not guard.stop.is_set())
+    summary = summary_of(setup, parts, begun, finished=not guard.stop.is_set())
     _judge(setup, row, summary)
     row.end("finished" if summary.finished else "stopped")
     return summary
@@ -145,49 +147,6 @@ def _judge(setup: Setup, row: RunRow, summary: Summary) -> None:
     mine = (row.run.config_hash, row.run.registry_hash, row.run.first_ms)
     if any(o.run_id != row.run.run_id and (o.config_hash, o.registry_hash, o.first_ms) != mine for o in others):
         row.run = replace(row.run, kind="workbench")
-
-
-def run_live(
-    setup: Setup, cluster: Cluster, recovery: Path, start: str, *, on_start: Callable[[], None] | None = None
-) -> Summary:
-    """Run until SIGTERM or SIGINT; goes on from ``recovery`` where that holds this run's state.
-
-    ``start``: "stored" (else from the beginning), "earliest", "latest". Raises UsageError when the store knows the
-    run and ``recovery`` does not, or the other way round.
-    """
-    begun = time.monotonic()
-    book = _book(setup)
-    tables = book.tables(book.start)
-    partitions = cluster.partitions()
-    owner = {
-        "run id": setup.run_id,
-        "configuration": setup.config.hash(),
-        "registry": setup.registry.hash,
-        "topic": cluster.topic,
-        "number of shards": str(LIVE_SHARDS),
-    }
-    known = setup.store.run(setup.run_id)
-    if known is not None and not holds_state(recovery):
-        raise UsageError(f"run {setup.run_id} is in the store, but {recovery} holds no state of it: take another id")
-    config, resumes = open_recovery(recovery, owner)
-    if resumes and start != "stored" and known is not None:
-        raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
-    run = _run(setup, tables, "live") if known is None else known
-    row = RunRow(setup.store, replace(run, state="running"), book)
-    setup.store.start_run(row.run)
-    parts = Parts(book, setup.config["time", "bound_ms"], LIVE_SHARDS, setup.letters, cluster.topic)
-    offset = LATEST if start == "latest" else BEGINNING
-    source = KafkaSource(parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], start=offset)
-    keys = [shard_key(s) for s in range(LIVE_SHARDS)] + [ALL]
-    sink = StoreSink(setup.store, row, keys, bulk=False, span=None)
-    if on_start is not None:
-        on_start()
-    try:
-        execute(dataflow(source, sink, parts, partitions, setup.config), config)
-    finally:
-        source.close()
-    row.end("stopped")
-    return _summary(setup, parts, begun, finished=False)
 
 
 def dump_topic(
@@ -254,7 +213,7 @@ def _free(setup: Setup) -> None:
         raise UsageError(f"run {setup.run_id} exists in the store: take another id, or drop it")
 
 
-def _book(setup: Setup) -> Book:
+def book_of(setup: Setup) -> Book:
     """Versions met in the log go into the store before any row that names them; other processes find them there."""
 
     def keep(version: Registry) -> None:
@@ -267,7 +226,8 @@ def _book(setup: Setup) -> Book:
     return Book(setup.registry, keep, find)
 
 
-def _run(setup: Setup, tables: Tables, kind: str) -> Run:
+def new_run(setup: Setup, tables: Tables, kind: str) -> Run:
+    """The row of a run that begins now; its registry is kept in the store."""
     now = int(time.time() * 1000)
     setup.store.put_registry(setup.registry.version, setup.registry.hash, setup.registry.text)
     return Run(
@@ -285,7 +245,8 @@ def _run(setup: Setup, tables: Tables, kind: str) -> Run:
     )
 
 
-def _summary(setup: Setup, parts: Parts, begun: float, *, finished: bool) -> Summary:
+def summary_of(setup: Setup, parts: Parts, begun: float, *, finished: bool) -> Summary:
+    """What the partitions of a run have counted since its beginning."""
     rejected = sum((p.rejected for p in parts.all.values()), np.zeros(len(REASONS), np.int64))
     first = min((p.first_ms for p in parts.all.values()), default=END)
     last = max((p.last_ms for p in parts.all.values()), default=NO_TIME)

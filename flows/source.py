@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from engine.book import Book
-from engine.model import END, NOT_DEAD_LETTERED, REASONS, Payloads
+from engine.model import CELL_MS, END, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
 from engine.partial import decode
 from engine.partition import Fed, Partition
-from flows.guard import guarded, stop, warn
+from flows.guard import guarded, stop, tell
 from flows.kafka import BEGINNING, Cluster, Reader, Ticker
 from flows.logs import Log
 from sinks.deadletter import DeadLetters
@@ -21,6 +21,8 @@ from sinks.deadletter import DeadLetters
 Item = tuple[str, bytes]  # shard key, partial or tick
 _FILE_BYTES = 8 << 20  # of a file per call: rows of many windows close together, so their figures come in bulk
 _LIVE_BYTES = 1 << 20  # of a partition per call
+_FIRST_BYTES, _LEAST_BYTES = 8 << 10, 2 << 10  # of a live partition per call, see _pace
+_LINES_PER_CALL = 1
 _EPOCH_BYTES = 8 << 20  # of a partition per epoch: bounds what is queued inside Bytewax
 _AWAKE = timedelta(milliseconds=15)
 
@@ -53,16 +55,16 @@ class Parts:
         self.letters, self.topic = letters, topic
         self.all: dict[int, Partition] = {}
 
-    def build(self, number: int, state: bytes | None) -> Partition:
-        """Partition ``number``, from its snapshot where there is one."""
-        part = self.all[number] = Partition(number, self.book, self.bound_ms, self.shards, state)
+    def build(self, number: int, state: bytes | None, since: int = NO_TIME) -> Partition:
+        """Partition ``number``, from its snapshot where there is one, else from W = ``since``."""
+        part = self.all[number] = Partition(number, self.book, self.bound_ms, self.shards, state, since)
         return part
 
     def feed(self, part: Partition, payloads: Payloads, source_partition: int) -> None:
         """Give a batch to a partition; its refused messages go to the dead letters."""
         fed = part.feed(payloads)
         for message, why in fed.faults:
-            warn(f"{self.topic}/{source_partition} offset {int(payloads.offsets[message])}: no valid registry: {why}")
+            tell(f"{self.topic}/{source_partition} offset {int(payloads.offsets[message])}: no valid registry: {why}")
         if self.letters is not None:
             self._bury(self.letters, payloads, fed, source_partition)
 
@@ -140,7 +142,7 @@ class FileSource(FixedPartitionedSource[Item, bytes]):
     def __init__(self, parts: Parts, logs: list[Log], on_read: Callable[[float], None]) -> None:
         self._parts, self._logs, self._on_read = parts, {f"{log.partition:05d}": log for log in logs}, on_read
         for log in logs:  # all of them, before the first reads: they advance together
-            parts.build(log.partition, None)
+            parts.build(log.partition, None, log.since)
 
     def list_parts(self) -> list[str]:
         """One part per log."""
@@ -166,9 +168,11 @@ class _KafkaHandle(_Handle):
         offset: int,
         end: int | None,
         to_ms: int,
+        crowded: Callable[[], bool],
     ) -> None:
         super().__init__(parts, part)
-        self._reader, self._ticker, self._end, self._to_ms = reader, ticker, end, to_ms
+        self._reader, self._ticker, self._end, self._to_ms, self._crowded = reader, ticker, end, to_ms, crowded
+        self._most = _LIVE_BYTES if end is not None else _FIRST_BYTES  # to take at the next call
         self._offset = offset
         reader.register(part.number, offset)
         if end is not None and (end == 0 or (offset >= 0 and offset >= end)):
@@ -181,11 +185,16 @@ class _KafkaHandle(_Handle):
         if self._over():
             self._part.finish()
             return self._give()
-        batch = self._reader.take(self._part.number, min(_LIVE_BYTES, self._left)) if self._left > 0 else None
+        may_read = self._left > 0 and not self._crowded()
+        batch = self._reader.take(self._part.number, min(self._most, self._left)) if may_read else None
         self._busy = batch is not None
         if batch is not None:
-            self._take(batch.payloads())
-        elif self._ticker is not None and self._left > 0 and self._reader.at_end(self._part.number):
+            before = self._part.watermark
+            payloads = batch.payloads()
+            self._take(payloads)
+            if self._end is None:
+                self._pace(len(payloads.data), before)
+        elif self._ticker is not None and may_read and self._reader.at_end(self._part.number):
             self._ticker.silent(self._part.number, time.monotonic())
         return self._give()
 
@@ -206,6 +215,15 @@ class _KafkaHandle(_Handle):
             self._offset = int(payloads.offsets[-1]) + 1
             self._parts.feed(self._part, payloads, self._part.number)
 
+    def _pace(self, taken: int, before: int) -> None:
+        """Take about as much at the next call as moves W by one line: each line is an insert per shard and product.
+
+        What is read is closed and stored in the same epoch, and a stop waits for it.
+        """
+        if before != NO_TIME:
+            lines = max(1, (self._part.watermark - before) // CELL_MS)
+            self._most = max(_LEAST_BYTES, min(_LIVE_BYTES, 2 * taken, taken * _LINES_PER_CALL // lines))
+
     def _over(self) -> bool:
         if self._end is None:
             return False
@@ -224,7 +242,9 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
     """Partitions of a topic.
 
     ``ends`` None: live, ticks go into silent partitions; else the offset at which each partition ends, and ``to_ms``
-    the watermark at which it may end before (END: never). ``start`` gives the offset where there is no snapshot.
+    the watermark at which it may end before (END: never). ``starts``: offset of a partition without a snapshot, where
+    it is not its beginning. ``since``: W at which a partition begins that has joined later. ``crowded`` tells that the
+    sink has enough for now. ``on_start`` is called once the processes of the flow are joined.
     """
 
     def __init__(
@@ -236,25 +256,31 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         tick_ms: int,
         ends: list[int] | None = None,
         to_ms: int = END,
-        start: int = BEGINNING,
+        starts: Mapping[int, int] | None = None,
+        since: Mapping[int, int] | None = None,
+        crowded: Callable[[], bool] = lambda: False,
+        on_start: Callable[[], None] | None = None,
     ) -> None:
-        self._parts, self._partitions, self._ends, self._to_ms, self._start = parts, partitions, ends, to_ms, start
+        self._parts, self._partitions, self._ends, self._to_ms = parts, partitions, ends, to_ms
+        self._starts, self._since, self._on_start = starts or {}, since or {}, on_start
+        self._crowded = crowded
         self._reader = Reader(cluster)
         self._ticker = Ticker(cluster, tick_ms) if ends is None else None
 
     def list_parts(self) -> list[str]:
         """One part per partition."""
+        if self._on_start is not None:
+            self._on_start()
         return [f"{p:05d}" for p in range(self._partitions)]
 
     @guarded
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _KafkaHandle:
         """The handle of one partition, from its snapshot where there is one."""
         number = int(for_part)
-        offset, state = pickle.loads(resume_state) if resume_state else (self._start, None)
+        offset, state = pickle.loads(resume_state) if resume_state else (self._starts.get(number, BEGINNING), None)
         end = self._ends[number] if self._ends is not None else None
-        return _KafkaHandle(
-            self._parts, self._parts.build(number, state), self._reader, self._ticker, offset, end, self._to_ms
-        )
+        part = self._parts.build(number, state, self._since.get(number, NO_TIME))
+        return _KafkaHandle(self._parts, part, self._reader, self._ticker, offset, end, self._to_ms, self._crowded)
 
     def close(self) -> None:
         """Leave the broker, after the flow has ended."""

@@ -1,16 +1,18 @@
-"""The sink: released rows into the store. Live at once, one insert per block; a replay in bulk."""
+"""The sink: released rows into the store. Live at once, one insert per unit; a replay in bulk."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
-from engine.book import Book, Sequence
+from engine.book import Book, Versions
 from engine.errors import ServiceUnreachable
 from engine.model import END, LEAVES, Progress, Released
 from engine.tables import Tables, longest_delay_ms
@@ -21,6 +23,7 @@ from sinks.clickhouse.store import Store
 
 TICK, END_OF_RUN = "tick", "end"  # items without rows: a new epoch; the shard has closed its last window
 _BULK_ROWS = 50_000
+_CROWD = 12  # more inserts than these wait, and the sources wait: a stop must not wait for long
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -55,13 +58,18 @@ class RunRow:
     """The run's row in the store, kept up to date with what may be shown."""
 
     def __init__(self, store: Store, run: Run, book: Book) -> None:
-        self._store, self.run, self._book = store, run, book
+        self._store, self.run, self.book = store, run, book
 
     def put(self, advance: Advance) -> None:
-        """Store how far the run has come (PRIVACY.md R6: released counters only)."""
+        """Store how far the run has come (PRIVACY.md R6: released counters only).
+
+        After a restart it comes again to where it had been told: until then the row stays.
+        """
         progress, versions = advance.progress, advance.sequence[1:]
-        if versions != tuple(self.run.versions):
-            self._change(versions=versions, **of_gates(self._book.tables(advance.sequence)))
+        if progress.closed_ms < self.run.closed_ms:
+            return
+        if versions and versions != tuple(self.run.versions):
+            self._change(versions=versions, **of_gates(self.book.tables(advance.sequence)))
         self._change(
             closed_ms=progress.closed_ms,
             read=progress.read,
@@ -95,24 +103,32 @@ class Advance:
     progress: Progress
     first_ms: int | None
     last_ms: int | None
-    sequence: Sequence  # registry versions so far
+    sequence: Versions  # registry versions so far
 
 
 class _Part(StatefulSinkPartition[object, None]):
     def __init__(self, sink: StoreSink) -> None:
         self._sink = sink
+        self._under_way: list[Future[None]] = []
+        self._advance: Advance | None = None  # told in this epoch
+        self._stored: Advance | None = None  # told in the last one: what it speaks of is stored, by every process
         self._held: dict[tuple[str, str], list[Released]] = {}  # by product and registry version
         self._size = 0
 
     @guarded
     def write_batch(self, values: list[object]) -> None:
+        if self._stored is not None:  # an epoch begins when the one before is committed everywhere
+            self._put(self._stored)
+            self._stored = None
         for value in values:
             if isinstance(value, Released):
                 self._rows(value)
             elif isinstance(value, Advance):
-                if value.progress.closed_ms == END:
-                    self._flush()
-                self._sink.row.put(value)
+                if self._sink.bulk:
+                    if value.progress.closed_ms == END:
+                        self._flush()
+                    self._put(value)
+                self._advance = value
             elif value == END_OF_RUN:
                 self._flush()
 
@@ -121,20 +137,34 @@ class _Part(StatefulSinkPartition[object, None]):
         if clipped is None or not len(clipped):
             return
         if not self._sink.bulk:
-            self._sink.insert(clipped)
+            self._do(self._sink.insert, clipped)
             return
         self._held.setdefault((rows.product, rows.registry_version), []).append(clipped)
         self._size += len(clipped)
         if self._size >= _BULK_ROWS:
             self._flush()
 
+    def _put(self, advance: Advance) -> None:
+        self._do(self._sink.row.put, advance)
+
+    def _do(self, work: Callable[..., None], *what: object) -> None:
+        if self._sink.bulk:
+            work(*what)
+        else:
+            self._under_way.append(self._sink.submit(work, *what))
+
     def _flush(self) -> None:
         held, self._held, self._size = self._held, {}, 0
         for blocks in held.values():
             self._sink.insert(joined(blocks))
 
+    @guarded
     def snapshot(self) -> None:
-        return None
+        under_way, self._under_way = self._under_way, []
+        for insert in under_way:  # an epoch is committed when its rows are stored, not before
+            insert.result()
+        if self._advance is not None:
+            self._advance, self._stored = None, self._advance
 
 
 class StoreSink(FixedPartitionedSink[object, None]):
@@ -143,6 +173,9 @@ class StoreSink(FixedPartitionedSink[object, None]):
     def __init__(self, store: Store, row: RunRow, keys: list[str], *, bulk: bool, span: Span | None) -> None:
         self.store, self.row, self.bulk, self.span = store, row, bulk, span
         self._keys = sorted(keys)
+        self._waiting: deque[Future[None]] = deque()
+        # one insert of a process at a time: several at once made the server slower, measured, not faster
+        self._lane = ThreadPoolExecutor(1, "store")
 
     def list_parts(self) -> list[str]:
         """One part per shard and one for the figures of the whole run."""
@@ -156,6 +189,18 @@ class StoreSink(FixedPartitionedSink[object, None]):
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         """The part of a key; it keeps nothing, rows are a function of the logs."""
         return _Part(self)
+
+    def submit(self, work: Callable[..., None], *what: object) -> Future[None]:
+        """Have work done in the order in which it was submitted, while the flow goes on."""
+        submitted = self._lane.submit(work, *what)
+        self._waiting.append(submitted)
+        return submitted
+
+    def crowded(self) -> bool:
+        """Whether so much waits to be stored that this process should read no more for now."""
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
+        return len(self._waiting) > _CROWD
 
     def insert(self, rows: Released) -> None:
         """Store rows, again and again while the store does not answer; a repeat is dropped by its token."""

@@ -18,7 +18,8 @@ from engine import registry as registries
 from engine.config import Config
 from flows import guard
 from flows.kafka import Cluster
-from flows.runs import Setup, run_live
+from flows.live import run_live
+from flows.runs import Setup
 from hitonami import __version__
 from hitonami.common import opened, out
 from hitonami.embedded import broker, end, end_with_parent

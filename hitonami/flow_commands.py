@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,11 @@ from engine.config import Config
 from engine.errors import BadInput, ServiceUnreachable, UsageError
 from engine.model import GAP_MS
 from flows import guard
+from flows.cluster import run_cluster
 from flows.kafka import Cluster
-from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka, run_live
+from flows.live import run_live
+from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka
+from flows.worker import Job
 from hitonami import __version__
 from hitonami.common import StoreOption, kafka_settings, opened, out, progress, say, span_of
 from sinks.clickhouse.store import Store
@@ -38,7 +42,9 @@ def run(
     registry: RegistryOption,
     recovery: Annotated[Path, typer.Option("--recovery", help="Directory of the run's state, local and private.")],
     run_id: Annotated[str, typer.Option("--run-id", help="Name of the run in the store.")] = "live",
-    processes: Annotated[int, typer.Option("--processes", help="Number of processes (1 in this version).")] = 1,
+    processes: Annotated[
+        int, typer.Option("--processes", help="Number of processes; may change at every start.", min=1)
+    ] = 1,
     config: ConfigOption = None,
     start: Annotated[str, typer.Option("--start", help="earliest, latest or stored.")] = "stored",
     kafka_config: KafkaConfig = None,
@@ -50,20 +56,39 @@ def run(
     Example: hitonami run --kafka 127.0.0.1:9092 --store chdb:///var/lib/hitonami --registry registry.json
     --recovery /var/lib/hitonami-state
     """
-    if processes != 1:
-        raise UsageError("--processes: this version runs one process")
     if start not in ("earliest", "latest", "stored"):
         raise UsageError("--start: earliest, latest or stored")
     guard.on_signals()
     settings = kafka_settings(kafka_config)
     cluster = Cluster(kafka, settings, topic)
-    letters = _letters(dead_letters, cluster)
     with opened(store) as opened_store:
-        setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__, letters)
-        summary = run_live(setup, cluster, recovery, start, on_start=lambda: say(f"running as {run_id}"))
+        if opened_store.embedded and processes != 1:
+            raise UsageError("--processes: an embedded store is owned by one process")
+        setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__)
+
+        def tell() -> None:
+            say(f"running as {run_id}")
+
+        if opened_store.embedded:
+            letters = _letters(dead_letters, cluster)
+            summary = run_live(replace(setup, letters=letters), cluster, recovery, start, on_start=tell)
+            if letters is not None:
+                letters.close()
+        else:
+            job = Job(
+                kafka=kafka,
+                kafka_settings=settings,
+                topic=topic,
+                store=store,
+                registry=setup.registry.text,
+                config=setup.config.as_json(),
+                run_id=run_id,
+                code_version=__version__,
+                recovery=str(recovery.resolve()),
+                dead_letters=None if dead_letters is None else str(dead_letters.resolve()),
+            )
+            summary = run_cluster(setup, job, start, processes, on_start=tell)
         _print_summary(opened_store, summary)
-    if letters is not None:
-        letters.close()
 
 
 def replay(

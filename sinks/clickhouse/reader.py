@@ -206,6 +206,16 @@ def window_counts(connection: Connection, run_id: str) -> dict[str, int]:
     return {label: counts[label] for label in WINDOWS if label in counts}
 
 
+def newest_windows(connection: Connection, run_id: str) -> dict[str, int]:
+    """Window label → start (ms) of the newest window with flow rows."""
+    found = connection.rows(
+        f"SELECT window, toUnixTimestamp64Milli(max(window_start)) FROM {connection.table('flow')}"
+        " WHERE run_id = {run:String} GROUP BY window",
+        {"run": run_id},
+    )
+    return {str(window): int(start) for window, start in found}
+
+
 def flow_status_counts(connection: Connection, run_id: str) -> dict[str, int]:
     """Status → number of flow rows of a run."""
     found = connection.rows(

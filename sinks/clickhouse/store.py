@@ -138,6 +138,10 @@ class Store:
         """Window label → number of distinct windows with rows."""
         return reader.window_counts(self._connection, run_id)
 
+    def newest_windows(self, run_id: str) -> dict[str, int]:
+        """Window label → start (ms) of the newest window with flow rows."""
+        return reader.newest_windows(self._connection, run_id)
+
     def flow_status_counts(self, run_id: str) -> dict[str, int]:
         """Status → number of flow rows."""
         return reader.flow_status_counts(self._connection, run_id)

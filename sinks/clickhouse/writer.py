@@ -43,7 +43,7 @@ _NOTHING = -(2**63)
 
 
 class Writer:
-    """Inserts Released rows through one connection; safe for threads."""
+    """Inserts Released rows through one connection; safe for threads, of which one at a time inserts a unit."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -57,11 +57,10 @@ class Writer:
         Raises ValueError for columns that are not the product's, HitonamiError for a unit stored with other rows.
         """
         check(rows)
-        with self._lock:
-            for first in range(0, len(rows), SLICE_ROWS):
-                last = min(first + SLICE_ROWS, len(rows))
-                unit = rows.unit if len(rows) <= SLICE_ROWS else f"{rows.unit}#{first // SLICE_ROWS}"
-                self._insert_slice(rows, run_id, unit, first, last)
+        for first in range(0, len(rows), SLICE_ROWS):
+            last = min(first + SLICE_ROWS, len(rows))
+            unit = rows.unit if len(rows) <= SLICE_ROWS else f"{rows.unit}#{first // SLICE_ROWS}"
+            self._insert_slice(rows, run_id, unit, first, last)
 
     def forget(self, run_id: str) -> None:
         """Drop what is remembered of a run: its rows are gone from the store."""
@@ -76,7 +75,8 @@ class Writer:
         table = to_arrow(rows, run_id, first, last)
         digest = content_hash(rows, first, last)
         times = rows.columns[KEY_TIME[product]][first:last].astype(np.int64, copy=False)
-        seen = self._hashes.get((run_id, product, unit))
+        with self._lock:
+            seen = self._hashes.get((run_id, product, unit))
         if seen is not None and seen != digest:
             suspects = table
         else:
@@ -86,10 +86,11 @@ class Writer:
         if suspects is not None and self._differs(product, run_id, suspects):
             raise HitonamiError(f"run {run_id} product {product} unit {unit} was stored with other rows")
         self._connection.insert(product, table, self._settings(run_id, product, unit, digest))
-        self._hashes[run_id, product, unit] = digest
-        self._hashes.move_to_end((run_id, product, unit))
-        if len(self._hashes) > REMEMBERED_UNITS:
-            self._hashes.popitem(last=False)
+        with self._lock:
+            self._hashes[run_id, product, unit] = digest
+            self._hashes.move_to_end((run_id, product, unit))
+            if len(self._hashes) > REMEMBERED_UNITS:
+                self._hashes.popitem(last=False)
 
     def _settings(self, run_id: str, product: str, unit: str, digest: bytes) -> dict[str, Any]:
         # Every related setting is sent: their defaults have changed between versions of ClickHouse.
@@ -114,8 +115,10 @@ class Writer:
         return settings
 
     def _horizon(self, run_id: str, product: str) -> int:
-        horizon = self._horizons.get((run_id, product))
-        if horizon is None:
+        with self._lock:  # one thread asks, before any of them inserts: later the store holds rows of ours
+            horizon = self._horizons.get((run_id, product))
+            if horizon is not None:
+                return horizon
             found = self._connection.rows(
                 f"SELECT toUnixTimestamp64Milli(maxOrNull({KEY_TIME[product]}))"
                 f" FROM {self._connection.table(product)} WHERE run_id = {{run:String}}",
@@ -123,7 +126,7 @@ class Writer:
             )
             horizon = _NOTHING if found[0][0] is None else int(found[0][0])
             self._horizons[run_id, product] = horizon
-        return horizon
+            return horizon
 
     def _differs(self, product: str, run_id: str, suspects: pa.Table) -> bool:
         """Whether a row of the store, or of ``suspects`` itself, has the key of a suspect and other values."""

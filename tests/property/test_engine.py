@@ -1,5 +1,6 @@
 """The engine as a whole, without services: what it publishes depends on the logs alone, and holds the truth."""
 
+import itertools
 import json
 from typing import Any
 
@@ -65,6 +66,49 @@ def test_cuts_interleavings_shards_and_restarts_change_nothing(made: list[Any], 
     assert mixed.canonical() == plain.canonical()
     assert (mixed.read, mixed.accepted, mixed.rejected) == (plain.read, plain.accepted, plain.rejected)
     assert plain.read == plain.accepted + sum(plain.rejected.values())
+
+
+GAP = st.sampled_from([0, 1, 1, 2, 7, 60, 2_400, 70_000])  # steps of 1.5 s; the last is longer than a day
+
+
+@given(
+    st.lists(st.lists(st.tuples(GAP, EVENT), max_size=25), min_size=1, max_size=3),
+    st.integers(0, 2**32),
+    st.integers(1, 3),
+)
+@settings(max_examples=40)
+def test_units_of_insertion_follow_from_the_logs(made: list[Any], seed: int, shards: int) -> None:
+    logs = []
+    for log in made:
+        places = itertools.accumulate(gap for gap, _ in log)
+        # a tick at the end: without it nothing closes but by the end of the log
+        tick = (json.dumps({"type": "tick", "ts": START + 4_000_000_000}).encode(), None)
+        logs.append([*(message(at, event) for at, (_, event) in zip(places, log, strict=True)), tick])
+    one = run(REGISTRY, logs, PLAIN, shards=shards, by_line=True, finish=False)
+    two = run(REGISTRY, logs, PLAIN, shards=shards, by_line=True, finish=False, seed=seed, restart=True)
+    bulk = run(REGISTRY, logs, PLAIN, shards=shards, finish=False)
+    assert one.units == two.units
+    assert one.canonical() == two.canonical() == bulk.canonical()
+
+
+def test_units_stand_on_the_lines_at_which_rows_close() -> None:
+    # an hour of silence: its windows come when it is known to have been one, in the unit of the line that ends it
+    at = START - START % 10_000
+    log: Log = [
+        (json.dumps({"sensor": "s0", "ts": ts, "type": "cross", "dir": "ab"}).encode(), None)
+        for ts in (at, at + 3_600_000)
+    ]
+    tick = (json.dumps({"type": "tick", "ts": at + 3_700_000}).encode(), None)
+    units = run(REGISTRY, [[*log, tick]], PLAIN, by_line=True, finish=False).units
+    ends = {
+        int(unit.split("/")[1]) - at: {
+            r["window_start"] + 10_000 - at for r in rows if (r["window"], r["gate"]) == ("10s", "g0")
+        }
+        for (product, unit), rows in units.items()
+        if product == "flow"
+    }
+    told = {line: windows for line, windows in ends.items() if windows}
+    assert told == {10_000: {10_000}, 3_610_000: set(range(20_000, 3_620_000, 10_000))}
 
 
 @given(st.lists(LOG, min_size=1, max_size=3))

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from engine import registry
+from engine.book import Book
 from engine.model import NO_TIME, REASONS, TICK
 from engine.partition import Partition
 from tests.support.engine_run import Result, payloads
@@ -29,10 +30,10 @@ def flow_of(result: Result) -> dict[Key, dict[str, Any]]:
 @given(WORLDS)
 @settings(max_examples=3 * settings().max_examples)  # a cheap one
 def test_every_event_is_judged_as_the_rules_say(world: World) -> None:
-    tables = registry.parse(json.dumps(world.registry).encode()).tables()
+    book = Book(registry.parse(json.dumps(world.registry).encode()))
     naive = world.naive
     for number, log in enumerate(world.logs):
-        part = Partition(number, tables, world.bound, 1)
+        part = Partition(number, book, world.bound, 1)
         fed = part.feed(payloads([m for m, _ in log], [NO_TIME if at is None else at for _, at in log]))
         said = [REASONS[reason] for reason in fed.reason[fed.events.kind != TICK].tolist()]
         assert said == [event.reason for event in naive.judged if event.partition == number]

@@ -40,6 +40,7 @@ class Result:
     rejected: dict[str, int] = field(default_factory=dict)
     shown_accepted: int = 0
     shown_rejected: dict[str, int] = field(default_factory=dict)
+    units: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)  # (product, unit) -> its rows
 
     def flow(self, window: str) -> dict[tuple[int, str, str], dict[str, Any]]:
         """Flow rows of one window length by (start, gate, direction)."""
@@ -81,18 +82,19 @@ def run(
     seed: int | None = None,
     finish: bool = True,
     restart: bool = False,
+    by_line: bool = False,
 ) -> Result:
     """Run logs of (message, record_ts or None = file) through the engine.
 
     ``seed`` cuts and interleaves at random; None: each log in one batch, one after the other. ``restart`` puts every
-    state through its snapshot now and then.
+    state through its snapshot now and then. ``by_line``: rows in units as live, each of which may come only once.
     """
     config = config or Config()
     book = Book(registry.parse(json.dumps(document).encode()))
     bound = config["time", "bound_ms"]
     parts = [Partition(i, book, bound, shards) for i in range(len(logs))]
     threshold, exact = config.threshold, config["status", "exact"]
-    owners = [Shard(s, shards, len(logs), book, threshold, exact=exact) for s in range(shards)]
+    owners = [Shard(s, shards, len(logs), book, threshold, exact=exact, by_line=by_line) for s in range(shards)]
     switches: list[Switch] = []
 
     def of(version: int) -> Tables:
@@ -111,8 +113,12 @@ def run(
         for reason, n in out.rejected.items():
             result.shown_rejected[reason] = result.shown_rejected.get(reason, 0) + n
         switches.extend(out.switches[len(switches) :])
-        out.rows += zone_rows(zones.add(out.shares), of, threshold, "z")
+        shares = [share for line in sorted(out.shares) for share in out.shares[line]]
+        out.rows += zone_rows(zones.add(shares), of, threshold, "z")
         for rows in out.rows:
+            if by_line and rows.product != "zones":
+                assert (rows.product, rows.unit) not in result.units
+                result.units[rows.product, rows.unit] = list(to_dicts(rows))
             result.rows.setdefault(rows.product, []).extend(to_dicts(rows))
 
     def told(number: int) -> None:
@@ -138,7 +144,9 @@ def run(
                 deliver(shard)
             if restart and rng.random() < 0.3:
                 state = owners[shard].snapshot()
-                owners[shard] = Shard(shard, shards, len(logs), book, threshold, exact=exact, state=state)
+                owners[shard] = Shard(
+                    shard, shards, len(logs), book, threshold, exact=exact, by_line=by_line, state=state
+                )
     if finish:
         for number, part in enumerate(parts):
             part.finish()

@@ -314,7 +314,7 @@ class Naive:
     def _covered(self) -> Counter[tuple[str, int]]:
         """Covered ms per (sensor, pane): what was covered of an approved pane while the partition still held it open.
 
-        A sensor is the key of its partition; of one that is heard in two, both parts count.
+        A sensor is the key of its partition; of one that is heard in two, both parts count, up to the pane's length.
         """
         pieces: dict[tuple[str, int, int], list[tuple[int, int]]] = defaultdict(list)
         for event in self.accepted:
@@ -333,7 +333,8 @@ class Naive:
                 at = end
         out = Counter[tuple[str, int]]()
         for (sensor, _, pane), parts in pieces.items():
-            out[sensor, pane] += united(parts)
+            end = self.window(pane, self.leaf(self.sensors[sensor]))[1]
+            out[sensor, pane] = min(out[sensor, pane] + united(parts), end - pane)
         return out
 
     def _counts(self, sensor: str, pane: int) -> bool:

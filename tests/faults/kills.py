@@ -1,0 +1,293 @@
+"""The kill matrix: a live run through the real Kafka into a real ClickHouse server, killed at random times.
+
+What stands in the store at the end is compared with an uninterrupted replay, before and after FINAL; merges are
+stopped, so that nothing hides a row that was stored twice. ``python -m tests.faults.kills --kills 100`` is the long
+form (``make soak-kills``); tests/faults/test_kills.py runs short ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from confluent_kafka import Producer
+
+import loadgen
+from engine.model import DIGESTED, LENGTH_MS, WINDOWS
+from sinks.clickhouse.store import Store
+from tests.realservices.clickhouse import ClickHouse
+from tests.realservices.kafka import Kafka
+
+COMMAND = [sys.executable, "-m", "hitonami.cli"]
+ROOT = Path(__file__).resolve().parents[2]
+CHUNK_S, STEP_MS = 0.1, 1_000  # every 0.1 s comes 1 s of events: 10 times as fast as life
+RATE = 20  # events per second of event time
+
+
+@dataclass
+class Report:
+    """What a matrix found. ``double``: rows stored more than once; ``lost``: rows of the replay that live lacks."""
+
+    kills: int = 0
+    starts: int = 0
+    events: int = 0
+    read: int = 0
+    replayed: int = 0
+    rows: int = 0
+    double: int = 0
+    lost: int = 0
+    differ: int = 0
+    windows: int = 0
+    orphans: int = 0  # processes that outlived their supervisor
+    stop_s: list[float] = field(default_factory=list)
+    by_kind: dict[str, int] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    def faults(self) -> dict[str, int]:
+        """What must be zero."""
+        unread = self.events - self.read
+        return {
+            "double": self.double,
+            "lost": self.lost,
+            "differ": self.differ,
+            "orphans": self.orphans,
+            "unread": unread,
+        }
+
+
+class Feed(threading.Thread):
+    """Produces a scenario's past events at a steady pace, each chunk with a tick into every partition."""
+
+    def __init__(self, kafka: Kafka, topic: str, partitions: int, scenario: Any, start_ms: int) -> None:
+        super().__init__(daemon=True)
+        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+        self.topic, self.partitions = topic, partitions
+        self._events = iter(scenario.events())
+        self.now_ms = start_ms
+        self.sent = 0
+        self.enough = threading.Event()
+
+    def run(self) -> None:
+        """Produce until told that it is enough."""
+        message = next(self._events)
+        while not self.enough.wait(CHUNK_S):
+            self.now_ms += STEP_MS
+            while json.loads(message.value)["ts"] < self.now_ms:
+                self._producer.produce(self.topic, message.value, partition=sum(message.key) % self.partitions)
+                self.sent += 1
+                message = next(self._events)
+            self.tick(self.now_ms - 1_000)
+
+    def tick(self, ts: int) -> None:
+        """A tick into every partition."""
+        for partition in range(self.partitions):
+            self._producer.produce(self.topic, json.dumps({"type": "tick", "ts": ts}).encode(), partition=partition)
+        self._producer.poll(0)
+
+    def finish(self) -> None:
+        """End the feed; a tick an hour later closes what an hour closes."""
+        self.enough.set()
+        self.join()
+        self.tick(self.now_ms + 3_600_000)
+        assert self._producer.flush(30) == 0
+
+
+class Live:
+    """``hitonami run`` with its processes."""
+
+    def __init__(self, words: list[str], epoch_ms: int, errors: Path) -> None:
+        self._words, self._errors = words, errors
+        self._environment = {**os.environ, "HITONAMI_EPOCH_MS": str(epoch_ms)}
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self, processes: int) -> None:
+        with open(self._errors, "a") as errors:
+            self.process = subprocess.Popen(
+                [*self._words, "--processes", str(processes)],
+                cwd=ROOT,
+                env=self._environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def workers(self) -> list[psutil.Process]:
+        assert self.process is not None
+        try:
+            return psutil.Process(self.process.pid).children()
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill_one_or_all(self, rng: random.Random, all_of_them: bool) -> bool:
+        """kill -9 of workers; whether there was one."""
+        workers = self.workers()
+        for worker in workers if all_of_them else rng.sample(workers, min(1, len(workers))):
+            _kill(worker)
+        return bool(workers)
+
+    def kill_supervisor(self, with_workers: bool) -> int:
+        """kill -9; returns how many workers outlived it by 2 s."""
+        assert self.process is not None
+        workers = self.workers()
+        self.process.kill()
+        for worker in workers if with_workers else []:
+            _kill(worker)
+        self.process.communicate()
+        _, alive = psutil.wait_procs(workers, timeout=2)
+        return sum(worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE for worker in alive)
+
+    def stop(self) -> tuple[dict[str, Any], float]:
+        """SIGTERM; the summary, and how long it took until it was printed and all was gone."""
+        assert self.process is not None
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        printed, _ = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0, self._errors.read_text()[-2000:]
+        return json.loads(printed.splitlines()[-1]), time.monotonic() - begun
+
+
+def _kill(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def matrix(
+    kafka: Kafka, topic: str, partitions: int, store_url: str, work: Path, *, kills: int, epoch_ms: int, seed: int
+) -> Report:
+    """Kill a live run ``kills`` times, let it finish, and compare it with a replay."""
+    rng, report = random.Random(seed), Report()
+    length_s = 60 + kills * 120
+    start_ms = (int(time.time()) - length_s - 7_200) * 1000
+    scenario = loadgen.SCENARIOS["weekday"](
+        seed=seed, seconds=length_s, start_ms=start_ms, clock_of_day_s=8 * 3600, rate=RATE
+    )
+    work.mkdir(parents=True, exist_ok=True)
+    loadgen.write_registry(scenario, work / "registry.json")
+    (work / "config.toml").write_text("[time]\ntick_ms = 1000000000\n")  # the feed ticks, in event time
+    at = ["--kafka", kafka.bootstrap, "--topic", topic, "--store", store_url]
+    at += ["--registry", str(work / "registry.json"), "--config", str(work / "config.toml")]
+    live = Live([*COMMAND, "run", *at, "--recovery", str(work / "recovery")], epoch_ms, work / "errors.txt")
+    with Store.open(store_url) as store:
+        store.migrate()
+    feed = Feed(kafka, topic, partitions, scenario, start_ms)
+    feed.start()
+    live.start(rng.randint(1, 3))
+    report.starts += 1
+    try:
+        while report.kills < kills:
+            time.sleep(rng.choice((rng.uniform(0.2, 1.5), rng.uniform(1.5, 5))))
+            kind = rng.choice(("one", "one", "all", "supervisor", "supervisor", "everything", "stop"))
+            if kind in ("one", "all"):
+                if not live.kill_one_or_all(rng, kind == "all"):
+                    continue
+            elif kind == "stop":
+                if not live.workers():
+                    continue  # it is still importing and takes no signal
+                report.stop_s.append(live.stop()[1])
+            else:
+                report.orphans += live.kill_supervisor(kind == "everything")
+            report.kills += kind != "stop"
+            report.by_kind[kind] = report.by_kind.get(kind, 0) + 1
+            if live.process is not None and live.process.poll() is not None:
+                live.start(rng.randint(1, 3))
+                report.starts += 1
+        feed.finish()
+        with Store.open(store_url) as store:
+            await_closed(store, feed.now_ms + 3_580_000)
+        summary, seconds = live.stop()
+    finally:
+        feed.enough.set()
+        if live.process is not None and live.process.poll() is None:
+            live.kill_supervisor(True)
+    report.stop_s.append(seconds)
+    report.events, report.read = feed.sent, summary["read"]
+    done = subprocess.run(
+        [*COMMAND, "replay", *at, "--run-id", "replay"], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    report.replayed = json.loads(done.stdout.splitlines()[-1])["read"]
+    report.said = (work / "errors.txt").read_text().splitlines()
+    with Store.open(store_url) as store:
+        compare(store, report)
+    return report
+
+
+def await_closed(store: Store, closed_ms: int) -> None:
+    """Wait until the live run tells that it has closed everything up to ``closed_ms``."""
+    until = time.monotonic() + 180
+    while time.monotonic() < until:
+        run = store.run("live")
+        if run is not None and run.closed_ms >= closed_ms:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"the run has not caught up: {store.run('live')}")
+
+
+def compare(store: Store, report: Report, run_id: str = "replay") -> None:
+    """Count in the report what differs between the live run and its replay."""
+    run = store.run("live")
+    assert run is not None
+    connection = store._connection
+    for product in DIGESTED:
+        table = connection.table(product)
+        plain, final = (
+            connection.rows(f"SELECT count() FROM {table} {word} WHERE run_id = 'live'")[0][0] for word in ("", "FINAL")
+        )
+        report.rows += plain
+        report.double += plain - final
+    live, replay = store.window_digests("live"), store.window_digests(run_id)
+    # windows that the replay closed at its end, and live has not yet
+    closed = {key for key in replay if key[1] + LENGTH_MS[WINDOWS.index(key[0])] + run.gate_delay_ms <= run.closed_ms}
+    report.windows = len(closed)
+    report.lost = len(closed - live.keys()) + len(live.keys() - replay.keys())
+    report.differ = sum(live[key] != replay[key] for key in live.keys() & replay.keys() & closed)
+
+
+def main() -> None:
+    """The long form."""
+    parser = argparse.ArgumentParser(prog="soak-kills")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    shapes = list(itertools.product((4, 16), (200, 1_000)))
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="hitonami-soak-") as directory:
+        work = Path(directory)
+        with Kafka(work / "kafka") as kafka, ClickHouse(work / "clickhouse") as clickhouse:
+            for number, (partitions, epoch_ms) in enumerate(shapes):
+                database = f"soak_{number}"
+                clickhouse.query(f"CREATE DATABASE {database}")
+                clickhouse.query("SYSTEM STOP MERGES")
+                topic = kafka.create_topic(f"people-{number}", partitions)
+                report = matrix(
+                    kafka,
+                    topic,
+                    partitions,
+                    clickhouse.url(database),
+                    work / database,
+                    kills=-(-options.kills // len(shapes)),
+                    epoch_ms=epoch_ms,
+                    seed=options.seed * 1000 + number,
+                )
+                failed |= any(report.faults().values())
+                sys.stdout.write(f"{partitions} partitions, epoch {epoch_ms} ms: {report}\n")
+                sys.stdout.flush()
+    sys.exit(int(failed))
+
+
+if __name__ == "__main__":
+    main()

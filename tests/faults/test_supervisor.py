@@ -1,0 +1,171 @@
+"""The supervisor of a live run: what it says, how it ends, and that nothing outlives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+import loadgen
+from sinks.clickhouse.store import Store
+from tests.faults.kills import COMMAND, ROOT, Live, await_closed
+from tests.realservices.kafka import Kafka
+
+START_MS = (int(time.time()) - 7_200) * 1000
+
+
+class World:
+    """A topic with ten minutes of events, and how to run live on it."""
+
+    def __init__(self, kafka: Kafka, topic: str, store: str, work: Path) -> None:
+        self.kafka, self.topic, self.store, self.work = kafka, topic, store, work
+        scenario = loadgen.SCENARIOS["weekday"](
+            seed=4, seconds=600, start_ms=START_MS, clock_of_day_s=8 * 3600, rate=50
+        )
+        loadgen.write_registry(scenario, work / "registry.json")
+        self.events = [(sum(m.key) % 4, m.value) for m in scenario.events()]
+        with Store.open(store) as opened:
+            opened.migrate()
+
+    def produce(self, times: int = 1) -> int:
+        """All events, ``times`` over; how many records that is."""
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
+        for _ in range(times):
+            for partition, value in self.events:
+                producer.produce(self.topic, value, partition=partition)
+                producer.poll(0)
+        assert producer.flush(60) == 0
+        return times * len(self.events)
+
+    def live(self) -> Live:
+        words = ["run", "--kafka", self.kafka.bootstrap, "--topic", self.topic, "--store", self.store]
+        words += ["--registry", str(self.work / "registry.json"), "--recovery", str(self.work / "recovery")]
+        return Live([*COMMAND, *words], 1_000, self.work / "errors.txt")
+
+    def started(self, live: Live, processes: int) -> None:
+        """Wait until rows are stored by ``processes`` processes."""
+        until = time.monotonic() + 60
+        with Store.open(self.store) as store:
+            while time.monotonic() < until:
+                if len(live.workers()) == processes and store.newest_windows("live"):
+                    return
+                time.sleep(0.1)
+        raise AssertionError("the run stores nothing")
+
+
+@pytest.fixture
+def world(kafka: Kafka, topic: Callable[..., str], clickhouse_url: str, tmp_path: Path) -> World:
+    return World(kafka, topic(partitions=4), clickhouse_url, tmp_path)
+
+
+@pytest.fixture
+def live(world: World) -> Iterator[Live]:
+    live = world.live()
+    yield live
+    if live.process is not None and live.process.poll() is None:
+        live.kill_supervisor(True)
+
+
+pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.slow]
+
+
+def test_it_stops_under_load_with_its_windows_open(world: World, live: Live) -> None:
+    world.produce(times=10)
+    live.start(2)
+    world.started(live, 2)
+    told, seconds = live.stop()
+    assert seconds <= 5
+    assert 0 < told["read"] == told["accepted"] + sum(told["rejected"].values())
+    with Store.open(world.store) as store:
+        run = store.run("live")
+        assert run is not None and run.state == "stopped"
+        # what is stored is what had closed; the day's window stays open in the recovery directory
+        assert "10s" in store.newest_windows("live") and "1d" not in store.newest_windows("live")
+    live.start(3)
+    with Store.open(world.store) as store:
+        newest = max(json.loads(value)["ts"] for _, value in world.events)
+        await_closed(store, newest - 30_000)
+    more, seconds = live.stop()
+    assert seconds <= 5
+    assert told["read"] < more["read"] == more["accepted"] + sum(more["rejected"].values())  # it went on
+
+
+def test_nothing_outlives_a_supervisor_that_is_killed(world: World, live: Live) -> None:
+    world.produce()
+    live.start(2)
+    world.started(live, 2)
+    assert live.kill_supervisor(False) == 0
+
+
+def test_a_process_asked_to_stop_stops_the_run(world: World, live: Live) -> None:
+    world.produce()
+    live.start(2)
+    world.started(live, 2)
+    live.workers()[1].terminate()
+    assert live.process is not None
+    printed, _ = live.process.communicate(timeout=20)
+    assert live.process.returncode == 0 and json.loads(printed.splitlines()[-1])["read"] > 0
+
+
+def test_figures_flow_again_after_a_crash(world: World, live: Live) -> None:
+    world.produce()
+    live.start(2)
+    newest = max(json.loads(value)["ts"] for _, value in world.events)
+    with Store.open(world.store) as store:
+        await_closed(store, newest - 30_000)
+        before = {worker.pid for worker in live.workers()}
+        os.kill(min(before), signal.SIGKILL)
+        # a minute of ticks, which closes what was open
+        tick = json.dumps({"type": "tick", "ts": newest + 60_000}).encode()
+        producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0})
+        for partition in range(4):
+            producer.produce(world.topic, tick, partition=partition)
+        producer.flush(10)
+        await_closed(store, newest + 30_000)
+    assert not before & {worker.pid for worker in live.workers()}
+    assert live.stop()[0]["read"] == len(world.events)
+
+
+def test_a_stored_offset_that_is_gone_ends_it_with_one_line(world: World, live: Live) -> None:
+    world.produce()
+    live.start(2)
+    world.started(live, 2)
+    live.stop()
+    world.produce()
+    admin = AdminClient({"bootstrap.servers": world.kafka.bootstrap})
+    counted = Counter(partition for partition, _ in world.events)
+    for done in admin.delete_records([TopicPartition(world.topic, p, 2 * n) for p, n in counted.items()]).values():
+        done.result()
+    live.start(2)
+    assert live.process is not None
+    live.process.communicate(timeout=60)
+    assert live.process.returncode == 4
+    lines = (world.work / "errors.txt").read_text().splitlines()
+    assert len(lines) == 1 and lines[0].endswith("no longer holds the stored offset"), lines
+
+
+def test_wrong_options_end_it_at_once(world: World, tmp_path: Path) -> None:
+    def run(*words: str) -> tuple[int, list[str]]:
+        done = subprocess.run([*COMMAND, "run", *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stderr.splitlines()
+
+    more = ["--topic", world.topic, "--registry", str(world.work / "registry.json"), "--recovery", str(tmp_path / "x")]
+    embedded = ["--store", f"chdb://{tmp_path}/chdb", "--kafka", world.kafka.bootstrap, "--processes", "2"]
+    code, lines = run(*embedded, *more)
+    assert (code, lines) == (2, ["hitonami: --processes: an embedded store is owned by one process"])
+    code, lines = run("--store", world.store, "--kafka", "127.0.0.1:9", *more)
+    assert code == 4 and len(lines) == 1
+    letters = ["--dead-letters", str(tmp_path / "no" / "such" / "place")]
+    code, lines = run("--store", world.store, "--kafka", world.kafka.bootstrap, *more, *letters)
+    assert code == 2 and len(lines) == 1
+    assert not [p for p in psutil.Process().children(recursive=True) if "flows.worker" in " ".join(p.cmdline())]
