@@ -25,6 +25,7 @@ _FIRST_BYTES, _LEAST_BYTES = 8 << 10, 2 << 10  # of a live partition per call, s
 _LINES_PER_CALL = 1
 _EPOCH_BYTES = 8 << 20  # of a partition per epoch: bounds what is queued inside Bytewax
 _AWAKE = timedelta(milliseconds=15)
+_LETTERS_S = 1.0  # longest wait of an epoch for dead letters to be taken
 
 
 def shard_key(number: int) -> str:
@@ -54,6 +55,7 @@ class Parts:
         self.book, self.bound_ms, self.shards = book, bound_ms, shards
         self.letters, self.topic = letters, topic
         self.all: dict[int, Partition] = {}
+        self._stuck = False
 
     def build(self, number: int, state: bytes | None, since: int = NO_TIME) -> Partition:
         """Partition ``number``, from its snapshot where there is one, else from W = ``since``."""
@@ -78,6 +80,15 @@ class Parts:
             start, end = int(payloads.starts[i]), int(payloads.ends[i])
             letters.put(REASONS[reason], self.topic, partition, int(payloads.offsets[i]), data[start:end])
 
+    def flush_letters(self) -> None:
+        """Write out the dead letters of an epoch, as far as their topic or file takes them: figures do not wait."""
+        if self.letters is None:
+            return
+        self.letters.flush(_LETTERS_S)
+        if self.letters.stuck and not self._stuck:
+            tell("the dead letters' topic takes no records (is it there?): they wait in memory and may be lost")
+        self._stuck = self.letters.stuck
+
     def items(self, part: Partition, tick: bool) -> list[Item]:
         """What a partition has to tell, and in a new epoch a tick for every shard."""
         out = [(shard_key(p.shard), p.encode()) for p in part.partials()]
@@ -101,8 +112,7 @@ class _Handle(StatefulSourcePartition[Item, bytes]):
 
     def _new_epoch(self) -> None:
         self._fresh_epoch, self._left = True, _EPOCH_BYTES
-        if self._parts.letters is not None:
-            self._parts.letters.flush()
+        self._parts.flush_letters()
 
 
 class _FileHandle(_Handle):

@@ -82,6 +82,11 @@ class DeadLetters:
         """Number of records that could not be written."""
         return self._failed + self._target.lost
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the target did not take at the last flush what was put: it is kept in memory and may be lost."""
+        return bool(getattr(self._target, "stuck", False))
+
     def put(self, reason: str, topic: str, partition: int, offset: int, payload: bytes | memoryview) -> None:
         """Record one refused message (or one refused element of it).
 
@@ -204,6 +209,7 @@ class KafkaTarget:
         except (KafkaException, TypeError, ValueError):
             raise UsageError("dead letters: the Kafka configuration is not valid") from None
         self._topic = topic
+        self.stuck = False
         self.lost = 0
 
     def put(self, record: bytes) -> None:
@@ -215,8 +221,12 @@ class KafkaTarget:
         self._producer.poll(0)
 
     def flush(self, timeout_s: float) -> None:
-        """Wait until the broker has all records, for at most ``timeout_s`` seconds."""
-        self._producer.flush(timeout_s)
+        """Wait until the broker has all records, for at most ``timeout_s`` seconds.
+
+        Once it did not take them in time (a topic that is missing, a broker that is away) nobody waits for it again
+        before it has: figures must not stand still for dead letters.
+        """
+        self.stuck = self._producer.flush(0 if self.stuck else timeout_s) > 0
 
     def close(self, timeout_s: float) -> None:
         """Flush; what the broker has not taken by then is lost."""

@@ -223,6 +223,22 @@ def test_a_broker_that_is_not_there_loses_letters_quietly(capfd: pytest.CaptureF
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.kafka
+def test_a_topic_that_is_missing_is_waited_for_once(kafka: Kafka) -> None:
+    # an epoch flushes: a run must not stand still in each of them
+    letters = DeadLetters(KafkaTarget({"bootstrap.servers": kafka.bootstrap}, "no-such-topic"))
+    letters.put("malformed", "people", 0, 1, b"{")
+    assert not letters.stuck
+    letters.flush(0.2)
+    assert letters.stuck
+    for _ in range(20):
+        letters.put("malformed", "people", 0, 1, b"{")
+        letters.flush(30)  # twenty of these would not end before the test is given up
+    assert letters.stuck
+    letters.close(0.2)
+    assert letters.lost == 21
+
+
 def test_a_wrong_configuration_is_said() -> None:
     with pytest.raises(UsageError, match="Kafka configuration"):
         KafkaTarget({"bootstrap.servers": "127.0.0.1:1", "no.such.key": CANARY}, "rejects")

@@ -72,7 +72,7 @@ def test_a_live_run_with_versions_equals_its_replays(kafka: Kafka, topic: Callab
     assert published == [2]
     time.sleep(25)  # the ticks that close the last windows
     told = live.stop()
-    print(told, hitonami("replay", *on, "--store", store, "--registry", registry, *config, "--run-id", "x"))
+
     assert told["read"] == len(messages) and set(told["rejected"]) == {"unknown_sensor"}
 
     at = ("--store", store, "--registry", registry, *config, "--run-id")
