@@ -7,13 +7,14 @@ import json
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from engine import kernels
+from engine import kernels, rfc3339
 from engine.config import Config
 from engine.errors import CheckFailed, HitonamiError, UsageError
 from engine.model import END, NO_TIME, WINDOWS
@@ -50,11 +51,28 @@ def verify(
         differing = [key for key in both if one[key] != two[key]]
         say(f"{len(both)} windows closed in both, {len(differing)} differ")
         say(f"{len(one) - len(both)} only in {run_id}, {len(two) - len(both)} only in {against}")
+        lost = [key for key in _between(one, two) if _closed(a, *key) and _closed(b, *key)]
         if differing:
             out.print(held.first_difference(run_id, against, *differing[0]), markup=False)
             raise CheckFailed(f"{len(differing)} windows differ")
+        if lost:
+            label, start = lost[0]
+            where = against if lost[0] in one else run_id
+            out.print(f"{label} {rfc3339.format_ms(start)}: closed in both, but not stored in {where}", markup=False)
+            raise CheckFailed(f"{len(lost)} windows are missing")
         if not both:
             raise CheckFailed("no window is closed in both")
+
+
+def _between(one: Mapping[tuple[str, int], str], two: Mapping[tuple[str, int], str]) -> list[tuple[str, int]]:
+    """Windows that only one of two runs stores, though both store earlier and later ones of that length."""
+    out = []
+    for label in WINDOWS:
+        starts = [{start for name, start in run if name == label} for run in (one, two)]
+        if all(starts):
+            first, last = max(map(min, starts)), min(map(max, starts))
+            out += [(label, start) for start in sorted(starts[0] ^ starts[1]) if first <= start <= last]
+    return out
 
 
 def _closed(run: Run, label: str, start_ms: int) -> bool:
