@@ -208,7 +208,8 @@ class _Worker:
         self._errors: IO[bytes] = self._process.stderr
         self.pipes: list[IO[bytes]] = [self._words, self._errors]
         self.said = b""
-        self._lines = b""
+        self._rest = b""  # of stderr, an unfinished line
+        self._failed: str | None = None
         self._send(job.encode())
 
     @property
@@ -238,7 +239,18 @@ class _Worker:
         elif pipe is self._words:
             self.said += heard
         else:
-            self._lines = (self._lines + heard)[-_ERRORS_KEPT:]
+            *lines, self._rest = (self._rest + heard)[-_ERRORS_KEPT:].splitlines(keepends=True) or [b""]
+            if self._rest.endswith(b"\n"):
+                lines, self._rest = [*lines, self._rest], b""
+            for line in lines:
+                self._line(line.rstrip().decode(errors="replace"))
+
+    def _line(self, line: str) -> None:
+        """One line of its stderr: its notes are passed on, what libraries print may quote input."""
+        if line.startswith(guard.NOTE):
+            guard.tell(line.removeprefix(guard.NOTE))
+        elif line.startswith(guard.FAILURE) and self._failed is None:
+            self._failed = line.removeprefix(guard.FAILURE)
 
     def ask_to_stop(self) -> None:
         """SIGTERM."""
@@ -255,11 +267,9 @@ class _Worker:
                 pipe.close()
 
     def failure(self) -> Failure:
-        """Why it has ended: our own line of its stderr, or how it went; what libraries print may quote input."""
-        prefix = b"hitonami: "
-        lines = [line for line in self._lines.splitlines() if line.startswith(prefix)]
-        if lines:
-            return Failure(lines[0][len(prefix) :].decode(errors="replace"), self.code if self.code > 0 else 1)
+        """Why it has ended: our own line of its stderr, or how it went."""
+        if self._failed is not None:
+            return Failure(self._failed, self.code if self.code > 0 else 1)
         how = f"was ended by signal {-self.code}" if self.code < 0 else f"ended with {self.code}"
         return Failure(f"a process {how}", 1)
 

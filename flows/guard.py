@@ -45,9 +45,18 @@ def on_failure(work: Callable[[], None]) -> Iterator[None]:
         _at_failure.remove(work)
 
 
+FAILURE, NOTE = "hitonami: ", "hitonami note: "  # what a worker's lines begin with, for its supervisor
+_notes = [FAILURE]
+
+
+def notes_to_supervisor() -> None:
+    """This process is a worker: its supervisor must know a note from the line with which it fails."""
+    _notes[0] = NOTE
+
+
 def tell(line: str) -> None:
     """Say something to whoever runs this: one line on stderr, never with a value of an event."""
-    print(f"hitonami: {line}", file=sys.stderr, flush=True)
+    print(f"{_notes[0]}{line}", file=sys.stderr, flush=True)
 
 
 def fail(error: BaseException) -> None:
@@ -60,7 +69,7 @@ def fail(error: BaseException) -> None:
             at = at.tb_next
         place = f" at {os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}" if at is not None else ""
         line, code = f"internal error: {type(error).__name__}{place}", 1
-    tell(line)
+    print(f"{FAILURE}{line}", file=sys.stderr, flush=True)
     for work in _at_failure:
         with contextlib.suppress(Exception):  # the process ends all the same, with the first message only
             work()

@@ -88,6 +88,7 @@ def main() -> None:
     if not line:
         os._exit(PEER_ENDED)
     job = Job.decode(line)
+    guard.notes_to_supervisor()
 
     def say(word: bytes) -> None:
         try:

@@ -117,6 +117,25 @@ def test_a_process_asked_to_stop_stops_the_run(world: World, live: Live) -> None
     assert live.process.returncode == 0 and json.loads(printed.splitlines()[-1])["read"] > 0
 
 
+def test_a_note_of_a_process_is_told_and_no_failure(world: World, live: Live) -> None:
+    world.produce()
+    producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0})
+    producer.produce(world.topic, b'{"type":"registry","registry":{}}', partition=1)
+    producer.flush(10)
+    live.start(2)
+    newest = max(json.loads(value)["ts"] for _, value in world.events)
+    with Store.open(world.store) as store:
+        await_closed(store, newest - 30_000)
+    workers = {worker.pid for worker in live.workers()}
+    os.kill(min(workers), signal.SIGKILL)  # a failure behind a note is told as what it is
+    world.started(live, 2)
+    live.stop()
+    told = (world.work / "errors.txt").read_text().splitlines()
+    notes = [line for line in told if "no valid registry: version: missing or not text" in line]
+    assert notes and all(line.startswith(f"hitonami: {world.topic}/1 offset ") for line in notes)
+    assert [line for line in told if line not in notes] == ["hitonami: a process was ended by signal 9; starting again"]
+
+
 def test_figures_flow_again_after_a_crash(world: World, live: Live) -> None:
     world.produce()
     live.start(2)
