@@ -9,7 +9,7 @@ READY := @sh scripts/set-up.sh test
 
 help:
 	@echo 'make demo         set up and start everything on this machine: prints the URL of the page'
-	@echo 'make build        set up .venv and compile the kernels (ENGINE_BUILD=release|debug)'
+	@echo 'make build        set up .venv and compile the kernels (ENGINE_BUILD=release|debug|sanitize)'
 	@echo 'make test         the whole test suite, with the real Kafka, ClickHouse and browser (ARGS="-k decode" chooses)'
 	@echo 'make lint         ruff check and format --check'
 	@echo 'make fmt          ruff: format and mend'

@@ -291,11 +291,12 @@ class Partition:
     def _take_rejects(self, w: int) -> I64:
         # rejects before the first watermark belong to the cell in which it came to be
         first = int(self._panes.first_watermark)
-        first_cell = 0 if first == NO_TIME else first - first % CELL_MS
+        first_cell = NO_TIME if first == NO_TIME else first - first % CELL_MS
         rows: dict[tuple[int, int, int], int] = {}
         for (cell, sensor, reason), n in list(self._rejects.items()):
             at = first_cell if cell == NO_TIME else cell
-            if at + CELL_MS <= w:
+            # where there never was a watermark, nobody knows when they came: only the counters tell of them
+            if at != NO_TIME and at + CELL_MS <= w:
                 rows[at, sensor, reason] = rows.get((at, sensor, reason), 0) + n
                 del self._rejects[cell, sensor, reason]
         return np.array([[*key, n] for key, n in sorted(rows.items())], np.int64).reshape(-1, REJECT_COLUMNS)

@@ -26,7 +26,7 @@ from engine.timezone import TimeZone
 from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
 from flows.people import ALL, advance_of, dataflow, execute
-from flows.recovery import holds_state, lock, open_recovery, states
+from flows.recovery import holds_state, lock, open_recovery, resume_epoch, states
 from flows.runs import Setup, Summary, book_of, new_run, summary_of
 from flows.source import KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, StoreSink
@@ -67,6 +67,9 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
     if known is not None and not holds_state(recovery):
         raise UsageError(f"run {setup.run_id} is in the store, but {recovery} holds no state of it: take another id")
     config, resumes = open_recovery(recovery, owner)
+    # without a committed epoch it may be a start that was killed before the run was in the store
+    if resumes and known is None and resume_epoch(recovery) > 1:
+        raise UsageError(f"{recovery} holds the state of run {setup.run_id}, which this store does not know")
     if resumes and start != "stored" and known is not None:
         raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
     cluster.check_offsets({int(key): pickle.loads(state)[0] for key, state in states(recovery, LOGS).items()})

@@ -33,22 +33,19 @@ def holds_state(directory: Path) -> bool:
 
 
 def open_recovery(directory: Path, owner: Mapping[str, str]) -> tuple[RecoveryConfig, bool]:
-    """Prepare ``directory`` (made 0700 where it is missing) for the run described by ``owner``.
+    """Prepare ``directory`` (0700; made where it is missing) for the run described by ``owner``.
 
     Returns Bytewax's configuration and whether the directory holds an earlier state of this run. Raises UsageError
-    when it belongs to another run, registry or configuration, BadInput when it cannot be used.
+    when it belongs to another run, registry, configuration or program, BadInput when it cannot be used.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        os.chmod(directory, 0o700)
+        _make_private(directory)
         resumes = holds_state(directory)
         if resumes:
             before = json.loads((directory / _OWNER).read_text())
             differs = [name for name, value in owner.items() if before.get(name) != value]
             if differs:
                 raise UsageError(f"recovery directory {directory}: it belongs to a run with another {differs[0]}")
-        elif any(directory.glob("part-*.sqlite3")):
-            raise UsageError(f"recovery directory {directory}: it belongs to another program")
         else:
             (directory / f"{_OWNER}.new").write_text(json.dumps(dict(owner)))
             os.replace(directory / f"{_OWNER}.new", directory / _OWNER)
@@ -60,6 +57,15 @@ def open_recovery(directory: Path, owner: Mapping[str, str]) -> tuple[RecoveryCo
     except (sqlite3.Error, json.JSONDecodeError):
         raise BadInput(f"recovery directory {directory}: damaged") from None
     return RecoveryConfig(str(directory), timedelta(0)), resumes  # type: ignore[no-untyped-call]
+
+
+def _make_private(directory: Path) -> None:
+    """Make ``directory``, or close an empty one or a run's own to others. Raises UsageError for any other."""
+    directory.mkdir(parents=True, exist_ok=True)
+    ours = (_LOCK, f"{_OWNER}.new")  # of a start that was killed before it had told whose it is
+    if not holds_state(directory) and any(entry.name not in ours for entry in directory.iterdir()):
+        raise UsageError(f"recovery directory {directory}: it holds files of another program; take an empty one")
+    os.chmod(directory, 0o700)
 
 
 def _make_base(directory: Path) -> None:
@@ -130,11 +136,10 @@ def lock(directory: Path) -> int:
     """Take ``directory`` for this process; returns the lock's file, which processes that inherit it hold too.
 
     So the next start waits for the last process of a killed run. Raises UsageError when another run holds it for
-    longer than a moment, BadInput when the directory cannot be used.
+    longer than a moment or it holds other files, BadInput when it cannot be used.
     """
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        os.chmod(directory, 0o700)
+        _make_private(directory)
         file = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise BadInput(f"recovery directory {directory}: {error.strerror}") from None

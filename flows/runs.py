@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
@@ -14,7 +15,7 @@ import numpy as np
 from engine import kernels
 from engine.book import Book
 from engine.config import Config
-from engine.errors import UsageError
+from engine.errors import HitonamiError, UsageError
 from engine.model import END, NO_TIME, REASONS
 from engine.registry import Registry, parse
 from engine.rejects import named
@@ -121,32 +122,45 @@ def _replay(
     begun: float,
 ) -> Summary:
     tables = parts.book.tables(parts.book.start)
-    row = RunRow(setup.store, new_run(setup, tables, "replay"), parts.book)
+    # a workbench run until it has ended: only then is it known whose people these are
+    row = RunRow(setup.store, new_run(setup, tables, "workbench"), parts.book)
     setup.store.start_run(row.run)
     span = None if from_ms == NO_TIME and to_ms == END else Span(tables.zone_clock, from_ms, to_ms)
     keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
     sink = StoreSink(setup.store, row, keys, bulk=True, span=span)
+
+    def failed() -> None:
+        with contextlib.suppress(Exception):  # not judged: it stays a workbench run
+            _judge(setup, row, summary_of(setup, parts, begun, finished=False))
+        row.end("failed")
+
     if partitions:
-        with guard.on_failure(lambda: row.end("failed")):
+        with guard.on_failure(failed):
             execute(dataflow(source, sink, parts, partitions, setup.config), None)
     summary = summary_of(setup, parts, begun, finished=not guard.stop.is_set())
+    state = "finished" if summary.finished else "stopped"
     _judge(setup, row, summary)
-    row.end("finished" if summary.finished else "stopped")
+    row.end(state)
+    if row.run.kind == "replay":  # once more: what began meanwhile could not see this run as a replay
+        _judge(setup, row, summary)
+        if row.run.kind != "replay":
+            row.end(state)
     return summary
 
 
 def _judge(setup: Setup, row: RunRow, summary: Summary) -> None:
-    """A second release of the same people is a workbench run (PRIVACY.md R5).
+    """Class of a replay that has ended: a second release of the same people is a workbench run (PRIVACY.md R5).
 
     With other settings, and with the same settings from another start of the log: then the chains are cut elsewhere,
-    and two cuts of the same people subtract.
+    and two cuts of the same people subtract. One that was stopped or failed is judged the same way, its rows are out:
+    with the same settings and start they are a part of the same release, for each follows from the log before it.
     """
-    if summary.first_ms is None or summary.last_ms is None:
-        return
-    others = setup.store.overlapping_runs(row.run.leaves, summary.first_ms, summary.last_ms)
+    first = NO_TIME if summary.first_ms is None else summary.first_ms  # rejects alone may be of any time
+    last = END if summary.last_ms is None else summary.last_ms
+    others = setup.store.overlapping_runs(row.run.leaves, first, last)
     mine = (row.run.config_hash, row.run.registry_hash, row.run.first_ms)
-    if any(o.run_id != row.run.run_id and (o.config_hash, o.registry_hash, o.first_ms) != mine for o in others):
-        row.run = replace(row.run, kind="workbench")
+    second = any(o.run_id != row.run.run_id and (o.config_hash, o.registry_hash, o.first_ms) != mine for o in others)
+    row.run = replace(row.run, kind="workbench" if second else "replay")
 
 
 def dump_topic(
@@ -160,7 +174,8 @@ def dump_topic(
     """Write a topic's records, up to what is its end now, to a Parquet file; returns how many.
 
     With ``from_ms`` those from a day before on, with ``to_ms`` those up to an hour behind, by their record timestamps
-    (docs/adr/0011): what a replay needs to close the windows between, not what the chains held before.
+    (docs/adr/0011): what a replay needs to close the windows between, not what the chains held before. Raises
+    HitonamiError where the stop flag was set before the end: then there is no new file.
     """
     partitions = cluster.partitions()
     bounds = cluster.ends(partitions)
@@ -203,6 +218,8 @@ def dump_topic(
                         progress("dump", written / max(total, 1))
                 if idle:
                     time.sleep(0.01)
+            if open_parts:  # here, so that the writer throws away what it has
+                raise HitonamiError("dump: stopped before the end; nothing was written")
     finally:
         reader.close()
     return written

@@ -14,10 +14,10 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from engine.book import Book, Versions
 from engine.errors import ServiceUnreachable
-from engine.model import END, LEAVES, Progress, Released
+from engine.model import DAY, END, HOUR, LEAVES, Progress, Released
 from engine.tables import Tables, longest_delay_ms
 from engine.timezone import TimeZone
-from flows.guard import guarded, stop
+from flows.guard import guarded, stop, tell
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 
@@ -29,7 +29,7 @@ _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Windows that are stored: those inside [from_ms, to_ms)."""
+    """Windows that are stored: those inside [from_ms, to_ms); rejects stand in hours."""
 
     clock: TimeZone
     from_ms: int
@@ -47,6 +47,9 @@ class Span:
             for code in np.unique(columns["window"]).tolist():
                 mine = columns["window"] == code
                 keep[mine] &= self.clock.next(start[mine], code) <= self.to_ms
+        elif "hour" in columns:
+            start = np.asarray(columns["hour"], np.int64)
+            keep = (start >= self.from_ms) & (self.clock.next(start, HOUR) <= self.to_ms)
         else:
             return rows
         if keep.all():
@@ -59,6 +62,8 @@ class RunRow:
 
     def __init__(self, store: Store, run: Run, book: Book) -> None:
         self._store, self.run, self.book = store, run, book
+        self._last_ms: int | None = None  # of a live run: kept here, not shown
+        self._judged: tuple[int, frozenset[str]] | None = None  # first event and gates with which replays were judged
 
     def put(self, advance: Advance) -> None:
         """Store how far the run has come (PRIVACY.md R6: released counters only).
@@ -66,6 +71,7 @@ class RunRow:
         After a restart it comes again to where it had been told: until then the row stays.
         """
         progress, versions = advance.progress, advance.sequence[1:]
+        self._last_ms = advance.last_ms
         if progress.closed_ms < self.run.closed_ms:
             return
         if versions and versions != tuple(self.run.versions):
@@ -75,13 +81,45 @@ class RunRow:
             read=progress.read,
             accepted=progress.accepted,
             rejected=dict(progress.rejected),
-            first_ms=advance.first_ms,
-            last_ms=advance.last_ms,
+            **self._times(advance),
         )
         retried(lambda: self._store.update_run(self.run))
+        if self.run.kind == "live" and self.run.first_ms is not None:
+            self._judge_replays(self.run.first_ms)
+
+    def _times(self, advance: Advance) -> dict[str, int | None]:
+        """What the row tells of when events were; of a live one never when the last person was seen (PRIVACY.md R6).
+
+        Its first event is told when its cell has closed: from then on the rows begin with that cell, for all to see.
+        """
+        first, closed = advance.first_ms, advance.progress.closed_ms
+        if self.run.kind != "live":
+            return {"first_ms": first, "last_ms": advance.last_ms}
+        if first is None or first >= closed:
+            return {"first_ms": None, "last_ms": None}
+        return {"first_ms": first, "last_ms": closed}
+
+    def _judge_replays(self, first_ms: int) -> None:
+        """Replays that this live run overlaps with other settings become workbench runs (PRIVACY.md R5)."""
+        seen = first_ms, frozenset(self.run.leaves)
+        if seen == self._judged:
+            return
+
+        def judge() -> None:
+            settings = self.run.config_hash, self.run.registry_hash
+            for run in self._store.overlapping_runs(self.run.leaves, first_ms, END):
+                if run.kind == "replay" and (run.config_hash, run.registry_hash) != settings:
+                    self._store.update_run(replace(run, kind="workbench", updated_ms=run.updated_ms + 1))
+                    tell(f"run {run.run_id} overlaps this one with other settings: it is a workbench run now")
+
+        retried(judge)
+        self._judged = seen
 
     def end(self, state: str) -> None:
-        """Store that the run has ended as ``state``."""
+        """Store that the run has ended as ``state``; of a live one, on which day or until when it may have rows."""
+        if self.run.kind == "live" and self.run.first_ms is not None and self._last_ms is not None:
+            day = TimeZone(self.run.timezone).next(np.array([self._last_ms], np.int64), DAY)
+            self._change(last_ms=max(int(day[0]), self.run.closed_ms))
         self._change(state=state)
         self._store.update_run(self.run)
 

@@ -19,7 +19,7 @@ from engine.config import Config
 from engine.errors import CheckFailed, HitonamiError, UsageError
 from engine.model import END, NO_TIME, WINDOWS
 from engine.timezone import TimeZone
-from hitonami.common import StoreOption, known_run, opened, out, say, span_of
+from hitonami.common import StoreOption, ended_by, known_run, opened, out, say, span_of
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 
@@ -41,11 +41,10 @@ def verify(
     from_ms, to_ms = span_of(from_, to)
     with opened(store) as held:
         a, b = known_run(held, run_id), known_run(held, against)
-        times = {
-            "start_ms": None if from_ms == NO_TIME else from_ms,
-            "end_ms": None if to_ms == END else to_ms,
-        }
-        one, two = held.window_digests(run_id, **times), held.window_digests(against, **times)
+        start_ms = None if from_ms == NO_TIME else from_ms
+        one, two = (
+            held.window_digests(run.run_id, start_ms=start_ms, before=ended_by(run.timezone, to_ms)) for run in (a, b)
+        )
         both = [key for key in one if key in two and _closed(a, *key) and _closed(b, *key)]
         both.sort(key=lambda key: (WINDOWS.index(key[0]), key[1]))
         differing = [key for key in both if one[key] != two[key]]

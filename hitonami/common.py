@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import sys
 import threading
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from engine import rfc3339
 from engine.errors import BadInput, UsageError
-from engine.model import END, NO_TIME
+from engine.model import END, NO_TIME, TS_MAX, TS_MIN, WINDOWS
+from engine.timezone import TimeZone
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 
 StoreOption = Annotated[str, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")]
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+RUN_ID_BYTES = 64
 level = {"verbosity": 0}  # -q lowers it, -v raises it
 
 
@@ -41,6 +45,25 @@ def span_of(from_: str | None, to: str | None) -> tuple[int, int]:
     if start >= end:
         raise UsageError("--from must lie before --to")
     return start, end
+
+
+def ended_by(timezone: str, to_ms: int) -> dict[str, int] | None:
+    """Window label → start (ms) of the first window that has not ended by --to; None where that is not given.
+
+    So the option says the same of stored windows as it does to a replay: those with end ≤ --to.
+    """
+    if to_ms == END:
+        return None
+    clock, at = TimeZone(timezone), np.array([min(max(to_ms, TS_MIN), TS_MAX)], np.int64)
+    return {label: int(clock.floor(at, code)[0]) for code, label in enumerate(WINDOWS)}
+
+
+def new_run_id(run_id: str) -> str:
+    """The option --run-id of a run to be stored. Raises UsageError where it is no name that can be shown and typed."""
+    printable = run_id.strip() and not any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in run_id)
+    if not printable or len(run_id.encode()) > RUN_ID_BYTES:
+        raise UsageError(f"--run-id: 1 to {RUN_ID_BYTES} bytes, without control characters")
+    return run_id
 
 
 @contextmanager
@@ -70,6 +93,8 @@ def kafka_settings(path: Path | None) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: cannot be read as UTF-8") from None
     settings = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()

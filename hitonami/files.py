@@ -11,10 +11,10 @@ import typer
 from engine import registry as registries
 from engine import registry_new
 from engine.errors import BadInput, UsageError
-from engine.model import END, NO_TIME, PRODUCTS, WINDOWS
+from engine.model import END, NO_TIME, PRODUCTS, REPORTING, WINDOWS
 from flows.kafka import Cluster
 from flows.publish import publish
-from hitonami.common import StoreOption, kafka_settings, known_run, opened, out, say, span_of
+from hitonami.common import StoreOption, ended_by, kafka_settings, known_run, opened, out, say, span_of
 from sinks import files
 
 registry = typer.Typer(
@@ -54,6 +54,7 @@ def export(
             window=window,
             start_ms=None if from_ms == NO_TIME else from_ms,
             end_ms=None if to_ms == END else to_ms,
+            before=ended_by(run.timezone, to_ms),
         )
         rows = files.export(tables, product, format, output, window_column=window is None)
     say(f"{rows} rows")
@@ -74,6 +75,9 @@ def registry_check(path: Annotated[Path, typer.Argument(metavar="FILE", help="Re
         out.print(fault, markup=False)
     if found is None:
         raise BadInput(f"{path}: {len(faults)} faults")
+    if found.sensors and all(REPORTING[sensor.reporting] == "on_change" for sensor in found.sensors):
+        # a warning, also with -q: without heartbeats the time at which a row appears tells (docs/adr/0002)
+        out.print("sensors that report only on change: rows of quiet times come when somebody passes", markup=False)
     say(f"{found.version}: {len(found.zones)} zones, {len(found.gates)} gates, {len(found.sensors)} sensors")
 
 
@@ -114,4 +118,7 @@ def registry_new_command(
     if output is None:
         out.print(document, markup=False)
     else:
-        output.write_text(document + "\n", encoding="utf-8")
+        try:
+            output.write_text(document + "\n", encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"-o: the file cannot be written: {error.strerror}") from None

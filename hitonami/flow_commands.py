@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +22,7 @@ from flows.live import run_live
 from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka
 from flows.worker import Job
 from hitonami import __version__
-from hitonami.common import StoreOption, kafka_settings, opened, out, progress, say, span_of
+from hitonami.common import StoreOption, kafka_settings, new_run_id, opened, out, progress, say, span_of
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
 
@@ -58,13 +60,15 @@ def run(
     """
     if start not in ("earliest", "latest", "stored"):
         raise UsageError("--start: earliest, latest or stored")
+    new_run_id(run_id)
     guard.on_signals()
     settings = kafka_settings(kafka_config)
     cluster = Cluster(kafka, settings, topic)
+    version, chosen = registries.load(registry), Config.load(config)  # before a store is made
     with opened(store) as opened_store:
         if opened_store.embedded and processes != 1:
             raise UsageError("--processes: an embedded store is owned by one process")
-        setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__)
+        setup = Setup(opened_store, version, chosen, run_id, __version__)
 
         def tell() -> None:
             say(f"running as {run_id}")
@@ -112,20 +116,23 @@ def replay(
 
     Example: hitonami replay events.jsonl --store chdb:///tmp/figures --registry registry.json --run-id monday
     """
+    new_run_id(run_id)
     if bool(paths) == bool(kafka):
         raise UsageError("replay: give files or --kafka, one of them")
     if speed != 0:
         raise UsageError("--speed: this version replays as fast as possible (0)")
     from_ms, to_ms = span_of(from_, to)
     guard.on_signals()
+    version, chosen = registries.load(registry), Config.load(config)  # before a store is made
+    settings = kafka_settings(kafka_config)
     with opened(store) as opened_store:
         letters = _letters(dead_letters, None)
-        setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__, letters)
+        setup = Setup(opened_store, version, chosen, run_id, __version__, letters)
         with progress() as tell:
             if paths:
                 summary = replay_files(setup, paths, order, from_ms=from_ms, to_ms=to_ms, progress=tell)
             else:
-                cluster = Cluster(str(kafka), kafka_settings(kafka_config), topic)
+                cluster = Cluster(str(kafka), settings, topic)
                 summary = replay_kafka(setup, cluster, from_ms=from_ms, to_ms=to_ms)
         if letters is not None:
             letters.close()
@@ -198,13 +205,15 @@ def load(
         made = loadgen.SCENARIOS[scenario](**options)
     except ValueError as error:
         raise UsageError(f"load: {error}") from None
-    try:
-        if registry_out is not None:
+    if registry_out is not None:
+        with _written("--registry-out", registry_out):
             loadgen.write_registry(made, registry_out)
-        if output is not None:
+    if output is not None:
+        with _written("-o", output):
             loadgen.write_file(made, output)
-    except OSError as error:
-        raise BadInput(f"load: {error.filename}: {error.strerror}") from None
+    if truth is not None and kafka is not None:
+        with _written("--truth", truth):  # a live load ends long after: tell it now
+            truth.touch()
     if output is None:
         guard.on_signals()
         try:
@@ -215,7 +224,16 @@ def load(
             raise ServiceUnreachable(str(error)) from None
         say(f"{sent.events} events in {sent.seconds:.1f} s")
     if truth is not None:
-        loadgen.write_truth(made, truth)
+        with _written("--truth", truth):
+            loadgen.write_truth(made, truth)
+
+
+@contextmanager
+def _written(option: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadInput(f"load: {option}: {path}: {error.strerror}") from None
 
 
 def _letters(path: Path | None, cluster: Cluster | None) -> DeadLetters | None:

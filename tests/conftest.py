@@ -90,7 +90,7 @@ def chdb_url(tmp_path: Path) -> str:
 # ------------------------------------------------------------------------------------- data
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The directory of public data sets beside the repository."""
+    """The directory of public data sets beside the repository; without it these tests are skipped, in CI too."""
     path = ROOT.parent / "shared" / "data"
     if not path.is_dir():
         pytest.skip("the public data sets (../shared/data) are not on this machine")
@@ -111,7 +111,7 @@ def kernels(request: pytest.FixtureRequest) -> Iterator[Any]:
 # ---------------------------------------------------------------------------------- browser
 @pytest.fixture(scope="session")
 def browser_type_launch_args() -> dict[str, Any]:
-    """How pytest-playwright starts the browser: Debian's Chromium. It is the only thing ever skipped."""
+    """How pytest-playwright starts the browser: Debian's Chromium. In CI it must be there."""
     path = chromium_kit.chromium()
     if path is None:
         if chromium_kit.must_run():

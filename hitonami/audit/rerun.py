@@ -15,6 +15,7 @@ from hitonami.audit.world import PANE_MS, PANES, day
 
 DAYS = 3
 MOVES = 8  # other worlds tried per day
+_PILES = 256  # most places of one run at which its people are put: no array grows with K
 _START_MS = 1_770_390_000_000  # 2026-02-07T00:00:00+09:00
 
 
@@ -64,11 +65,21 @@ def split(rng: np.random.Generator, n: I64, inner: I64, threshold: int) -> tuple
     """
     early = np.where(rng.random(len(n)) < 0.25, threshold - 1, rng.integers(0, threshold, len(n)))
     early = np.where(inner > 0, early, 0)
-    run = np.repeat(np.arange(len(n)), early)
+    piles = np.minimum(early, _PILES)
+    run = np.repeat(np.arange(len(n)), piles)
+    within = np.arange(len(run)) - np.repeat(np.cumsum(piles) - piles, piles)
+    people = early[run] // piles[run] + (within < early[run] % piles[run])
     together = rng.random(len(n)) < 0.5
     place = np.where(together[run], rng.random(len(n))[run], rng.random(len(run)))
     pane = (place * inner[run]).astype(np.int64)
-    return run, pane, np.ones(len(run), np.int64)
+    return run, pane, people.astype(np.int64)
+
+
+def sums(run: I64, people: I64, runs: int) -> I64:
+    """People per run (runs,) of rows of ``split``."""
+    out = np.zeros(runs, np.int64)
+    np.add.at(out, run, people)
+    return out
 
 
 def move(rng: np.random.Generator, runs: Runs, shape: tuple[int, ...], threshold: int) -> I64:
@@ -78,12 +89,12 @@ def move(rng: np.random.Generator, runs: Runs, shape: tuple[int, ...], threshold
     last = (runs.end_ms - _START_MS) // PANE_MS - 1
     run, pane, people = split(rng, runs.n, last - first, threshold)
     np.add.at(out, (runs.chain[run], first[run] + pane), people)
-    out[runs.chain, last] += runs.n - np.bincount(run, minlength=len(runs.n))
+    out[runs.chain, last] += runs.n - sums(run, people, len(runs.n))
     for chain in range(shape[0]):
         open_from = int(last[runs.chain == chain].max(initial=-1)) + 1
         if open_from < shape[1]:
-            rest = rng.integers(open_from, shape[1], threshold - 1 if chain % 2 else rng.integers(0, threshold))
-            np.add.at(out[chain], rest, 1)
+            rest, panes = threshold - 1 if chain % 2 else int(rng.integers(0, threshold)), shape[1] - open_from
+            out[chain, open_from:] = rng.multinomial(rest, np.full(panes, 1 / panes))
     return out
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.model import I32, I64, LEAVES
 from hitonami.audit.report import Report
-from hitonami.audit.rerun import split
+from hitonami.audit.rerun import split, sums
 from hitonami.audit.rules import Rule, Runs
 from hitonami.audit.stored import Chains, Context, pane_edges
 
@@ -55,7 +55,7 @@ def _moved_differs(what: Context, runs: Runs, leaf: int, rows: I64, rule: Rule, 
     # people before a run's last pane stand at any time there; ms of that stretch stand in for its panes
     run, at, people = split(rng, mine.n, final_start - mine.start_ms, what.threshold)
     start, end = pane_edges(mine.start_ms[run] + at, what.clock, leaf)
-    last = mine.n - np.bincount(run, minlength=len(mine.n))
+    last = mine.n - sums(run, people, len(mine.n))
     run = np.concatenate((run, np.arange(len(mine.n))))
     start, end = np.concatenate((start, final_start)), np.concatenate((end, final_end))
     people = np.concatenate((people, last))

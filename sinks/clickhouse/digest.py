@@ -21,7 +21,7 @@ import numpy as np
 from engine.errors import HitonamiError, UsageError
 from engine.model import DIGESTED, HOUR, LEAVES, LENGTH_MS, PRODUCTS, WINDOWS
 from sinks.clickhouse.connection import Connection
-from sinks.clickhouse.reader import at, check_window, clamp
+from sinks.clickhouse.reader import at, check_window, clamp, starts_before
 from sinks.clickhouse.runs import Run, read_runs
 
 WindowKey = tuple[str, int]  # window label, start in ms
@@ -102,12 +102,17 @@ def _odd_hours(connection: Connection, run: Run) -> dict[int, int]:
 
 
 def window_digests(
-    connection: Connection, run_id: str, start_ms: int | None = None, end_ms: int | None = None
+    connection: Connection,
+    run_id: str,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+    before: Mapping[str, int] | None = None,
 ) -> dict[WindowKey, str]:
     """(label, start in ms) → hex SHA-256 of every window of a run that has rows, by length and start.
 
-    ``start_ms``, ``end_ms``: only windows that start in ``[start_ms, end_ms)``. Raises UsageError for a run that is
-    not stored, HitonamiError when a stored run of flow has a gate that the run's ``leaves`` do not tell.
+    ``start_ms``, ``end_ms``: only windows that start in ``[start_ms, end_ms)``; ``before``: label → start (ms) of the
+    first window of that length left out. Raises UsageError for a run that is not stored,
+    HitonamiError when a stored run of flow has a gate that the run's ``leaves`` do not tell.
     """
     odd = _odd_hours(connection, _run(connection, run_id))
     bounds, parameters = [], {"run": run_id}
@@ -118,6 +123,8 @@ def window_digests(
     if end_ms is not None:
         bounds.append(f"in_start < {at('end')}")
         values["end"] = clamp(end_ms)
+    if before is not None:
+        bounds.append(starts_before("in_window", "in_start", before))
     parts: dict[WindowKey, list[str]] = {}
     for product in DIGESTED:
         found = connection.arrow(

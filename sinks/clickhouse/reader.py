@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from engine.errors import UsageError
-from engine.model import LENGTH_MS, PRODUCTS, WINDOWS
+from engine.model import HOUR, LENGTH_MS, PRODUCTS, WINDOWS
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.schema import COMMON, DATETIME_MAX, KEY_TIME, plain
 
@@ -40,14 +40,17 @@ def read_rows(
     window: str | None = None,
     start_ms: int | None = None,
     end_ms: int | None = None,
+    before: Mapping[str, int] | None = None,
 ) -> pa.Table:
     """Rows of one product and run, ordered by key, repeated rows once (FINAL); types as ``schema_of``.
 
     ``window``: only that length. ``start_ms``, ``end_ms``: rows whose window_start (hour) lies in
     ``[start_ms, end_ms)``; of runs_of_flow, which stand for the people up to their end, those whose run_end lies in
-    ``(start_ms, end_ms]``. Raises UsageError for an unknown product or window, or a window for a product without.
+    ``(start_ms, end_ms]``. ``before``: window label → start (ms) of the first window of that length left out, so that
+    the caller can cut at the ends of windows (hours of rejects are 1h windows). Raises UsageError for an
+    unknown product or window, or a window for a product without.
     """
-    where, values = _asked(product, run_id, window, start_ms, end_ms)
+    where, values = _asked(product, run_id, window, start_ms, end_ms, before)
     return select(connection, product, where, _by_key(product), values)
 
 
@@ -58,13 +61,14 @@ def read_slices(
     window: str | None = None,
     start_ms: int | None = None,
     end_ms: int | None = None,
+    before: Mapping[str, int] | None = None,
 ) -> Iterator[pa.Table]:
     """The rows of ``read_rows``, in tables of some SLICE_ROWS rows one after the other; at least one table.
 
     Each is a query of its own over a range of keys: neither the driver nor ClickHouse holds more than that, however
     many parts the table has (a query over all of them has buffers for each). Raises as ``read_rows``, at once.
     """
-    where, values = _asked(product, run_id, window, start_ms, end_ms)
+    where, values = _asked(product, run_id, window, start_ms, end_ms, before)
     edges = _edges(connection, product, run_id)
     return _slices(connection, product, where, values, edges)
 
@@ -126,7 +130,12 @@ def _by_key(product: str) -> str:
 
 
 def _asked(
-    product: str, run_id: str, window: str | None, start_ms: int | None, end_ms: int | None
+    product: str,
+    run_id: str,
+    window: str | None,
+    start_ms: int | None,
+    end_ms: int | None,
+    before: Mapping[str, int] | None,
 ) -> tuple[str, dict[str, Any]]:
     """The condition of ``read_rows`` and its parameters."""
     if product not in PRODUCTS:
@@ -148,7 +157,17 @@ def _asked(
     if end_ms is not None:
         conditions.append(f"{time} {'<=' if by_end else '<'} {at('end')}")
         values["end"] = clamp(end_ms)
+    if before is not None and not by_end:
+        label = "window" if "window" in kinds else f"'{WINDOWS[HOUR]}'"
+        conditions.append(starts_before(label, time, before))
     return " AND ".join(conditions), values
+
+
+def starts_before(label: str, time: str, before: Mapping[str, int]) -> str:
+    """SQL: ``time`` lies before the instant (ms) that ``before`` has for the label; labels it lacks have no bound."""
+    names, starts = [repr(name) for name in before], [str(clamp(start)) for start in before.values()]
+    bound = f"transform({label}, [{', '.join(names)}], [{', '.join(starts)}], toInt64({DATETIME_MAX}))"
+    return f"toUnixTimestamp64Milli({time}) < {bound}"
 
 
 def select(connection: Connection, product: str, where: str, tail: str, parameters: dict[str, Any]) -> pa.Table:

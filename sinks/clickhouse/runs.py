@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 
-from engine.model import NO_TIME
+from engine.model import CELL_MS, NO_TIME
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.schema import RUN_TABLES
 
@@ -20,7 +20,9 @@ class Run:
 
     ``versions``: hashes of the registry versions met in the log, behind the first one (``registry_hash``), in order.
     ``leaves``: gate → label of its leaf window. ``gate_delay_ms``: the largest delay of a gate. ``first_ms``,
-    ``last_ms``: first and last accepted event time, None while there is none. ``closed_ms``: every window with
+    ``last_ms``: first and last accepted event time (cells of 10 s), None while there is none; a live run does not
+    tell when the last person was seen (PRIVACY.md R6): while it runs it says ``closed_ms`` instead, stopped the end of
+    that day or ``closed_ms``, whichever is later. ``closed_ms``: every window with
     end + delay ≤ it is closed (NO_TIME none, END all). ``read`` = ``accepted`` + sum of ``rejected``.
     ``started_ms``, ``updated_ms``: wall clock; of two rows of a run the later update counts.
     """
@@ -71,27 +73,34 @@ def read_runs(connection: Connection, run_id: str | None = None) -> list[Run]:
         f"SELECT {', '.join(_COLUMNS)} FROM {connection.table('runs')} FINAL{where} ORDER BY started_ms, run_id",
         {} if run_id is None else {"run": run_id},
     )
-    return [Run(*row) for row in found]
+    runs = [Run(*row) for row in found]
+    return [replace(run, versions=tuple(run.versions)) for run in runs]
 
 
 def overlapping(runs: Iterable[Run], gates: Iterable[str], first_ms: int, last_ms: int) -> list[Run]:
-    """Live and replay runs that share a gate and event time with ``[first_ms, last_ms]``.
+    """Runs that share a gate and a cell of 10 s with ``[first_ms, last_ms]``: live, replay and unfinished ones.
 
     A run that is still running has no end yet, so it overlaps everything from its first event on; one that has
-    accepted nothing yet may still do so at any time. Too many is the safe side: their replays become workbench runs.
+    accepted nothing yet may still do so at any time. A replay is a workbench run until it has ended (flows/runs.py):
+    a running one counts, whatever its class. Too many is the safe side: their replays become workbench runs.
     """
     wanted = set(gates)
     found = []
     for run in runs:
-        if run.kind == "workbench" or wanted.isdisjoint(run.leaves):
-            continue
         running = run.state == "running"
+        if (run.kind == "workbench" and not running) or wanted.isdisjoint(run.leaves):
+            continue
         if run.first_ms is None or run.last_ms is None:
             if running:
                 found.append(run)
-        elif run.first_ms <= last_ms and (running or run.last_ms >= first_ms):
+        elif _cell(run.first_ms) <= last_ms and (running or run.last_ms >= _cell(first_ms)):
             found.append(run)
     return found
+
+
+def _cell(time_ms: int) -> int:
+    """Start of the cell of 10 s: runs that share one share a window, whichever instant of it they tell."""
+    return time_ms if time_ms == NO_TIME else time_ms - time_ms % CELL_MS
 
 
 def drop_run(connection: Connection, run_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 
 import pyarrow as pa
@@ -86,7 +86,7 @@ class Store:
         return runs.read_runs(self._connection)
 
     def overlapping_runs(self, gates: Iterable[str], first_ms: int, last_ms: int) -> list[Run]:
-        """Live and replay runs that share a gate and event time with ``[first_ms, last_ms]``, by their start."""
+        """Live, replay and unfinished runs that share a gate and time with ``[first_ms, last_ms]``, by their start."""
         return runs.overlapping(self.runs(), gates, first_ms, last_ms)
 
     def drop_run(self, run_id: str) -> None:
@@ -110,9 +110,10 @@ class Store:
         window: str | None = None,
         start_ms: int | None = None,
         end_ms: int | None = None,
+        before: Mapping[str, int] | None = None,
     ) -> pa.Table:
         """Rows of a product, ordered by key; see ``reader.read_rows`` for the columns and what the times select."""
-        return reader.read_rows(self._connection, product, run_id, window, start_ms, end_ms)
+        return reader.read_rows(self._connection, product, run_id, window, start_ms, end_ms, before)
 
     def slices(
         self,
@@ -122,9 +123,10 @@ class Store:
         window: str | None = None,
         start_ms: int | None = None,
         end_ms: int | None = None,
+        before: Mapping[str, int] | None = None,
     ) -> Iterator[pa.Table]:
         """The same rows in tables of bounded size, one after the other; see ``reader.read_slices``."""
-        return reader.read_slices(self._connection, product, run_id, window, start_ms, end_ms)
+        return reader.read_slices(self._connection, product, run_id, window, start_ms, end_ms, before)
 
     def latest(self, run_id: str, window: str) -> pa.Table:
         """The newest flow row of that window length per gate and direction."""
@@ -147,10 +149,15 @@ class Store:
         return reader.flow_status_counts(self._connection, run_id)
 
     def window_digests(
-        self, run_id: str, *, start_ms: int | None = None, end_ms: int | None = None
+        self,
+        run_id: str,
+        *,
+        start_ms: int | None = None,
+        end_ms: int | None = None,
+        before: Mapping[str, int] | None = None,
     ) -> dict[tuple[str, int], str]:
         """(window label, start in ms) → hex SHA-256 of what was published in it (sinks/clickhouse/digest.py)."""
-        return digest.window_digests(self._connection, run_id, start_ms, end_ms)
+        return digest.window_digests(self._connection, run_id, start_ms, end_ms, before)
 
     def digest(self, run_id: str) -> str:
         """Hex SHA-256 over the run's window digests, by window length and then start."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.recovery import open_recovery, purge
+from flows.recovery import open_recovery
 
 OWNER = {"run id": "stale"}
 DIED = 9
@@ -95,10 +95,10 @@ cluster_main(flow, [], 0, epoch_interval=timedelta(seconds=0.2), recovery_config
 
 @pytest.mark.parametrize("purged", [True, False])
 def test_a_dead_epochs_state_does_not_come_back(tmp_path: Path, purged: bool) -> None:
-    open_recovery(tmp_path, OWNER)
+    open_recovery(tmp_path, OWNER)  # which purges, before each start
     for execution, code in ((0, DIED), (1, DIED), (2, 0)):
         if purged:
-            purge(tmp_path)
+            open_recovery(tmp_path, OWNER)
         done = subprocess.run(
             [sys.executable, "-c", FLOW, str(tmp_path), str(execution)], capture_output=True, text=True, timeout=60
         )

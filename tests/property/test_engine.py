@@ -4,6 +4,7 @@ import itertools
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -185,6 +186,16 @@ def test_rejects_wait_for_the_partition_that_is_behind() -> None:
     result = run(REGISTRY, logs, PLAIN)
     assert sum(row["n"] for row in result.rows["rejects"] if row["reason"] == "malformed") == 2
     assert result.rejected["malformed"] == 2
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+def test_rejects_without_any_time_have_no_hour(shards: int) -> None:
+    bad: list[tuple[bytes, int | None]] = [(b"{", None)] * 50
+    result = run(REGISTRY, [bad], PLAIN, shards=shards)
+    assert (result.rows.get("rejects", []), result.read, result.rejected) == ([], 50, {"malformed": 50})
+    good = logs_of([[("heartbeat", 0, 0, None, 1)]])[0]
+    (row,) = run(REGISTRY, [bad + good], PLAIN, shards=shards).rows["rejects"]
+    assert row["n"] == 50 and row["hour"] > 0  # here they came before the first time
 
 
 def test_a_cross_shows_in_no_live_counter_before_its_run() -> None:

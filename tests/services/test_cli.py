@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,37 @@ def test_errors_end_with_their_code(made: Path) -> None:
     failing("replay", "--kafka", "127.0.0.1:9", *at(made), "--run-id", "b", code=4)
     failing("replay", events, "--speed", "2", *at(made), "--run-id", "b", code=2)
     failing("nothing", code=2)
+    (made / "latin.conf").write_bytes(b"sasl.password = \xe9\n")
+    latin = ("--kafka-config", made / "latin.conf")
+    assert "UTF-8" in failing("dump", "--kafka", "127.0.0.1:9", *latin, "-o", made / "d", code=3)
     failing("export", "flow", *store, "--run-id", "none", "-o", made / "x.csv", code=2)
+
+
+def test_a_file_that_cannot_be_written_is_told(made: Path, tmp_path: Path) -> None:
+    missing = tmp_path / "none" / "file"
+    store = ("--store", f"chdb://{made}/store")
+    load = ("load", "weekday", "--seconds", 5)
+    out = (*load, "-o", tmp_path / "e.jsonl")
+    assert "--truth" in failing(*out, "--truth", missing, code=3)
+    assert "--registry-out" in failing(*out, "--registry-out", missing, code=3)
+    assert "-o: " in failing(*load, "-o", missing, code=3)
+    assert "--truth" in failing(*load, "--kafka", "127.0.0.1:9", "--truth", missing, code=3)
+    assert "-o: " in failing("export", "flow", *store, "--run-id", "a", "-o", missing, code=2)
+    letters = ("--dead-letters", missing)
+    assert "dead letters: " in failing("replay", made / "e.jsonl", *at(made), "--run-id", "b", *letters, code=2)
+    (tmp_path / "s.csv").write_text("gate,sensor\ng1,s1\n")
+    hitonami("registry", "new", "--from-csv", tmp_path / "s.csv")
+    assert "-o: " in failing("registry", "new", "--from-csv", tmp_path / "s.csv", "-o", missing, code=2)
+
+
+def test_bad_settings_leave_no_store(made: Path, tmp_path: Path) -> None:
+    replay = ("replay", made / "e.jsonl", "--run-id", "a")
+    run = ("run", "--kafka", "127.0.0.1:9", "--recovery", tmp_path / "state")
+    bad_config = ("--registry", made / "r.json", "--config", made / "bad.toml")
+    for words in (replay, run):
+        for bad in (bad_config, ("--registry", made / "bad.json")):
+            failing(*words, "--store", f"chdb://{tmp_path}/store", *bad, code=3)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_second_release_is_a_workbench_run(made: Path) -> None:
@@ -109,6 +140,18 @@ def test_no_value_leaves_by_an_error_path(made: Path, tmp_path: Path) -> None:
     assert CANARY.encode() not in everything
 
 
+def frames(stream: Iterable[bytes], deadline: float) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Events of the page's stream, as (name, data), until the deadline."""
+    kind = ""
+    for line in stream:
+        assert time.monotonic() < deadline, "the figures on the page do not move"
+        name, _, value = line.decode().strip().partition(": ")
+        if name == "event":
+            kind = value
+        elif name == "data":
+            yield kind, json.loads(value)
+
+
 def test_the_demo_shows_moving_figures_and_ends_clean() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "hitonami.cli", "demo"],
@@ -121,6 +164,9 @@ def test_the_demo_shows_moving_figures_and_ends_clean() -> None:
     url = process.stdout.readline().strip()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     seen, deadline = set[int](), time.monotonic() + 60
+    with urllib.request.urlopen(f"{url}/events", timeout=10) as stream:
+        moved = next(frame["flow"] for kind, frame in frames(stream, deadline) if kind == "delta" and frame.get("flow"))
+    assert moved["i"]
     while len(seen) < 3 and time.monotonic() < deadline:
         with urllib.request.urlopen(f"{url}/api/status", timeout=5) as answer:
             status = json.loads(answer.read())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 from confluent_kafka import Producer
 
+from engine.errors import HitonamiError
+from flows import guard
+from flows.kafka import Cluster
+from flows.runs import dump_topic
 from tests.realservices.kafka import Kafka
 from tests.services.test_live_replay import hitonami
 
@@ -41,3 +46,23 @@ def test_it_begins_a_day_before_and_ends_an_hour_behind(
     assert hours("--to", "2026-02-08T12:00:00Z") == set(range(31))
     assert hours("--from", "2026-02-08T12:00:00Z", "--to", "2026-02-08T13:00:00+00:00") == set(range(6, 32))
     assert hours("--from", "2026-03-01T00:00:00Z") == set()
+
+
+@pytest.mark.kafka
+def test_a_stop_before_the_end_leaves_no_short_file(
+    kafka: Kafka, topic: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, stop = topic(), threading.Event()
+    monkeypatch.setattr(guard, "stop", stop)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "linger.ms": 1000})
+    for number in range(12):  # more than is taken at once
+        producer.produce(name, b"%d" % number + bytes(900_000))
+    assert producer.flush(30) == 0
+    cluster, out = Cluster(kafka.bootstrap, topic=name), tmp_path / "dump.parquet"
+    with pytest.raises(HitonamiError, match=r"stopped before the end; nothing was written$") as caught:
+        dump_topic(cluster, out, progress=lambda _what, _share: stop.set())
+    assert caught.value.exit_code == 1 and not list(tmp_path.iterdir())
+    stop.clear()
+    at_end = lambda _what, share: stop.set() if share == 1 else None  # noqa: E731
+    assert dump_topic(cluster, out, progress=at_end) == 12 and stop.is_set()  # all was written: it is whole
+    assert pq.read_table(out).num_rows == 12

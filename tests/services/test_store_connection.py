@@ -52,7 +52,7 @@ def test_a_migration_that_was_cut_off_is_finished(store_url: str) -> None:
         store._connection.command(f"DROP TABLE {store._connection.table('zones')}")
         store._connection.command(f"TRUNCATE TABLE {store._connection.table('schema_migrations')}")
         store.insert(flow("u", ROW), "r1")
-        assert store.migrate() == [1]
+        assert store.migrate() == list(schema.migrations())
         assert store.rows("zones", "r1").num_rows == 0
         assert store.rows("flow", "r1").num_rows == 1
 

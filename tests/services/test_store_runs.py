@@ -42,15 +42,17 @@ def test_a_run_has_a_known_kind_and_state() -> None:
     ("fields", "overlaps"),
     [
         ({}, True),
-        ({"first_ms": T0 + 101, "last_ms": T0 + 200}, False),
+        ({"first_ms": T0 + 10_000, "last_ms": T0 + 20_000}, False),
+        ({"first_ms": T0 + 101, "last_ms": T0 + 200}, True),  # in one cell of 10 s: they share its window
         ({"first_ms": T0 - 200, "last_ms": T0 - 1}, False),
         ({"first_ms": T0 - 200, "last_ms": T0}, True),
         ({"first_ms": T0 + 100, "last_ms": T0 + 100}, True),
         ({"first_ms": T0 - 200, "last_ms": T0 - 1, "state": "running"}, True),
-        ({"first_ms": T0 + 101, "last_ms": T0 + 200, "state": "running"}, False),
+        ({"first_ms": T0 + 10_000, "last_ms": T0 + 20_000, "state": "running"}, False),
         ({"first_ms": None, "last_ms": None}, False),
         ({"first_ms": None, "last_ms": None, "state": "running"}, True),
         ({"kind": "workbench"}, False),
+        ({"kind": "workbench", "state": "running"}, True),  # not judged yet
         ({"kind": "live"}, True),
         ({"leaves": {"j9": "10s"}}, False),
         ({"leaves": {}}, False),

@@ -361,7 +361,8 @@ class Naive:
         """Runs of rejects per (hour, sensor, reason): the carry over the 10 s cells of W."""
         cells: dict[tuple[str, str], Counter[int]] = defaultdict(Counter)
         for event in self.judged:
-            if event.reason:
+            # before a first W that never came, nobody knows when
+            if event.reason and (event.w is not None or self.watermarks[event.partition] is not None):
                 sensor = event.event.get("sensor", "")
                 at = self._logs[event.partition][1] if event.w is None else event.w
                 cells[sensor if sensor in self.sensors else "", event.reason][at // CELL * CELL] += 1

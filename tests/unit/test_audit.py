@@ -1,6 +1,7 @@
 """The audit of the rule: it passes the rule in use and catches every mutant of it."""
 
 import re
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ from engine import release
 from engine.fast import _release
 from hitonami.audit import Published, Rule, audit_rule
 from hitonami.audit.enumeration import SAMPLE, SIZES, Size, enumerate_size, sample, size_of
-from hitonami.audit.rerun import rerun_days
+from hitonami.audit.rerun import rerun_days, split
 from hitonami.audit.rules import windows
 from hitonami.audit.world import PANES, day
 
@@ -336,3 +337,17 @@ def test_mutants_are_caught_on_simulated_days(name):
 def test_simulated_days_pass_for_other_settings():
     assert rerun_days(RULE, 1, 0).passed
     assert rerun_days(RULE, 12, 3).passed
+
+
+def test_no_array_grows_with_k():
+    tracemalloc.start()
+    most = 1_000_000_000  # of k and of guard, by the configuration
+    assert rerun_days(RULE, most, most).passed
+    run, pane, people = split(np.random.default_rng(1), np.full(9, most), np.full(9, 50), most)
+    assert tracemalloc.get_traced_memory()[1] < 200 << 20
+    tracemalloc.stop()
+    assert len(run) < 9 * 1_000 and pane.min() >= 0 and pane.max() < 50 and people.min() > 0
+    early = np.bincount(run, people, minlength=9)
+    assert early.max() == most - 1 and len(set(early)) > 2
+    run, _, people = split(np.random.default_rng(1), np.full(1000, 300), np.full(1000, 50), 300)
+    assert set(np.bincount(run, people, minlength=1000)) > {0, 299} and (people <= 2).all()

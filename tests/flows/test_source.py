@@ -1,0 +1,59 @@
+"""What a source gives to the flow: ticks in every epoch, and nothing from behind the end of its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Producer
+
+from engine.book import Book
+from flows.kafka import Cluster
+from flows.source import KafkaSource, Parts, is_tick, shard_key, shard_number
+from tests.realservices.kafka import Kafka
+from tests.support.columns import tables
+from tests.support.engine_run import payloads
+
+SHARDS, AT = 3, 1_770_450_000_000
+
+
+def parts() -> Parts:
+    return Parts(Book(tables().registry), 5_000, SHARDS, None, "people")
+
+
+def tick(ms: int) -> bytes:
+    return b'{"type":"tick","ts":%d}' % ms
+
+
+def test_in_every_epoch_every_shard_is_woken_once() -> None:
+    mine = parts()
+    part = mine.build(0, None)
+    keys = [shard_key(s) for s in range(SHARDS)]
+    assert mine.items(part, False) == []
+    for _ in range(2):
+        items = mine.items(part, True)  # nothing to tell: ticks, so that each shard writes a snapshot
+        assert [key for key, _ in items] == keys
+        assert all(is_tick(blob) and shard_key(shard_number(blob)) == key for key, blob in items)
+    mine.feed(part, payloads([tick(AT)]), 0)
+    items = mine.items(part, True)  # partials wake them as well
+    assert [key for key, _ in items] == keys
+    assert not any(is_tick(blob) for _, blob in items)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("end", [7, 20])
+def test_what_was_written_behind_the_end_is_not_read(kafka: Kafka, topic: Callable[..., str], end: int) -> None:
+    name, mine = topic(), parts()
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    for _ in range(20):  # one batch holds the end and what is behind it
+        producer.produce(name, b"{")
+    assert producer.flush(30) == 0
+    source = KafkaSource(mine, Cluster(kafka.bootstrap, topic=name), 1, tick_ms=1_000, ends=[end])
+    try:
+        handle = source.build_part("logs", "00000", None)
+        with pytest.raises(StopIteration):
+            while True:
+                handle.next_batch()
+    finally:
+        source.close()
+    assert mine.all[0].read == end
