@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -71,23 +71,18 @@ def find_joins(cluster: Cluster, partitions: int) -> dict[int, int]:
 
 def first_times(cluster: Cluster, partitions: Iterable[int]) -> dict[int, int]:
     """Record time (ms) of each partition's first record; empty partitions have none."""
-    out: dict[int, int] = {}
-    consumer = cluster.consumer()
-    try:
-        waiting = set(partitions)
-        consumer.assign([TopicPartition(cluster.topic, p, OFFSET_BEGINNING) for p in waiting])
-        for partition, _, time_ms in _records(consumer, cluster, waiting):
-            if partition not in out:
-                out[partition] = time_ms
-                waiting.discard(partition)
-                consumer.pause([TopicPartition(cluster.topic, partition)])
-    finally:
-        consumer.close()
-    return out
+    return _first(cluster, partitions, lambda _value, time_ms: time_ms)
 
 
 def search(cluster: Cluster, partitions: Iterable[int]) -> dict[int, int]:
     """``since`` of the first join of each partition that holds one up to what is its end now."""
+    return _first(cluster, partitions, lambda value, _time_ms: join_in([value]))
+
+
+def _first(
+    cluster: Cluster, partitions: Iterable[int], found_in: Callable[[bytes | None, int], int | None]
+) -> dict[int, int]:
+    """What ``found_in`` gives for the first record (value, time in ms) of each partition for which it is not None."""
     out: dict[int, int] = {}
     waiting = set(partitions)
     if not waiting:
@@ -95,9 +90,9 @@ def search(cluster: Cluster, partitions: Iterable[int]) -> dict[int, int]:
     consumer = cluster.consumer()
     try:
         consumer.assign([TopicPartition(cluster.topic, p, OFFSET_BEGINNING) for p in waiting])
-        for partition, value, _ in _records(consumer, cluster, waiting):
-            if partition in waiting and (since := join_in([value])) is not None:
-                out[partition] = since
+        for partition, value, time_ms in _records(consumer, cluster, waiting):
+            if partition in waiting and (found := found_in(value, time_ms)) is not None:
+                out[partition] = found
                 waiting.discard(partition)
                 consumer.pause([TopicPartition(cluster.topic, partition)])
     finally:
