@@ -13,11 +13,8 @@ once where a repeat cannot help (wrong option, bad input). SIGTERM and SIGINT st
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import selectors
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -30,6 +27,7 @@ from engine.errors import BadInput, HitonamiError, UsageError
 from flows import guard
 from flows.kafka import OffsetGone
 from flows.live import end_run, prepare, stored_summary
+from flows.processes import end_with_parent, free_ports
 from flows.recovery import lock, resume_epoch
 from flows.runs import Setup, Summary, book_of
 from flows.store_sink import RunRow
@@ -200,7 +198,7 @@ class _Worker:
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_PACKAGES), os.environ.get("PYTHONPATH", "")])},
             pass_fds=(held,),
             start_new_session=True,  # Ctrl-C in a terminal is for the supervisor
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
         assert self._process.stdin and self._process.stdout and self._process.stderr
         self._input: IO[bytes] = self._process.stdin
@@ -272,22 +270,6 @@ class _Worker:
             return Failure(self._failed, self.code if self.code > 0 else 1)
         how = f"was ended by signal {-self.code}" if self.code < 0 else f"ended with {self.code}"
         return Failure(f"a process {how}", 1)
-
-
-def free_ports(count: int) -> list[int]:
-    """TCP ports of loopback that are free now, all different."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
-
-
-_libc = ctypes.CDLL(None)
-
-
-def _end_with_parent() -> None:
-    _libc.prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG: also when the supervisor is killed with -9
 
 
 def _as_error(failure: Failure) -> HitonamiError:

