@@ -137,7 +137,7 @@ class Partition:
         if version is None or version.hash == self.tables.registry.hash:
             return fault
         self._book.meet(version)
-        w = self.watermark if self.watermark == NO_TIME else self.watermark - self.watermark % CELL_MS
+        w = _line(self.watermark)
         # what has closed has closed by the approvals of the version before
         self._covers, covered = covers.split(self._covers, self.tables, w)
         self._covered = np.concatenate([self._covered, covered])
@@ -237,8 +237,7 @@ class Partition:
 
     def partials(self) -> list[Partial]:
         """One partial per shard when W has passed a line of the 10 s grid since the last call, else none."""
-        w = self.watermark
-        w = w if w in (NO_TIME, END) else w - w % CELL_MS
+        w = _line(self.watermark)
         if w <= self._told_to:
             return []
         panes = np.frombuffer(self._panes.take(w), np.int64).reshape(-1, PANE_COLUMNS)
@@ -290,8 +289,7 @@ class Partition:
 
     def _take_rejects(self, w: int) -> I64:
         # rejects before the first watermark belong to the cell in which it came to be
-        first = int(self._panes.first_watermark)
-        first_cell = NO_TIME if first == NO_TIME else first - first % CELL_MS
+        first_cell = _line(int(self._panes.first_watermark))
         rows: dict[tuple[int, int, int], int] = {}
         for (cell, sensor, reason), n in list(self._rejects.items()):
             at = first_cell if cell == NO_TIME else cell
@@ -337,6 +335,11 @@ class Partition:
     def rejected_by_reason(self) -> Mapping[str, int]:
         """Exact rejects by reason word, without zeros."""
         return named(self.rejected)
+
+
+def _line(w: int) -> int:
+    """The line of the 10 s grid at or before a watermark; NO_TIME and END stay what they are."""
+    return w if w in (NO_TIME, END) else w - w % CELL_MS
 
 
 def _head(events: Events, rows: int) -> Events:
