@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import pyarrow as pa
 
@@ -15,6 +15,21 @@ from sinks.clickhouse.schema import COMMON, DATETIME_MAX, KEY_TIME, plain
 _TIME_MIN = -2_208_988_800_000  # 1900-01-01, first instant of DateTime64(3)
 SLICE_ROWS = 65_536
 _TYPES = {"d": pa.string(), "t": pa.timestamp("ms", "UTC"), "i": pa.int64(), "f": pa.float64()}
+
+
+class Asked(TypedDict, total=False):
+    """Which rows of a product and run are asked for; what is left out or None does not select.
+
+    ``window``: only that length. ``start_ms``, ``end_ms``: rows whose window_start (hour) lies in
+    ``[start_ms, end_ms)``; of runs_of_flow, which stand for the people up to their end, those whose run_end lies in
+    ``(start_ms, end_ms]``. ``before``: window label → start (ms) of the first window of that length left out, so that
+    the caller can cut at the ends of windows (hours of rejects are 1h windows).
+    """
+
+    window: str | None
+    start_ms: int | None
+    end_ms: int | None
+    before: Mapping[str, int] | None
 
 
 def schema_of(product: str) -> pa.Schema:
@@ -37,20 +52,13 @@ def read_rows(
     connection: Connection,
     product: str,
     run_id: str,
-    window: str | None = None,
-    start_ms: int | None = None,
-    end_ms: int | None = None,
-    before: Mapping[str, int] | None = None,
+    **asked: Unpack[Asked],
 ) -> pa.Table:
     """Rows of one product and run, ordered by key, repeated rows once (FINAL); types as ``schema_of``.
 
-    ``window``: only that length. ``start_ms``, ``end_ms``: rows whose window_start (hour) lies in
-    ``[start_ms, end_ms)``; of runs_of_flow, which stand for the people up to their end, those whose run_end lies in
-    ``(start_ms, end_ms]``. ``before``: window label → start (ms) of the first window of that length left out, so that
-    the caller can cut at the ends of windows (hours of rejects are 1h windows). Raises UsageError for an
-    unknown product or window, or a window for a product without.
+    Raises UsageError for an unknown product or window, or a window for a product without.
     """
-    where, values = _asked(product, run_id, window, start_ms, end_ms, before)
+    where, values = _condition(product, run_id, **asked)
     return select(connection, product, where, _by_key(product), values)
 
 
@@ -58,17 +66,14 @@ def read_slices(
     connection: Connection,
     product: str,
     run_id: str,
-    window: str | None = None,
-    start_ms: int | None = None,
-    end_ms: int | None = None,
-    before: Mapping[str, int] | None = None,
+    **asked: Unpack[Asked],
 ) -> Iterator[pa.Table]:
     """The rows of ``read_rows``, in tables of some SLICE_ROWS rows one after the other; at least one table.
 
     Each is a query of its own over a range of keys: neither the driver nor ClickHouse holds more than that, however
     many parts the table has (a query over all of them has buffers for each). Raises as ``read_rows``, at once.
     """
-    where, values = _asked(product, run_id, window, start_ms, end_ms, before)
+    where, values = _condition(product, run_id, **asked)
     edges = _edges(connection, product, run_id)
     return _slices(connection, product, where, values, edges)
 
@@ -129,13 +134,13 @@ def _by_key(product: str) -> str:
     return f"ORDER BY {', '.join(PRODUCTS[product][0])}"
 
 
-def _asked(
+def _condition(
     product: str,
     run_id: str,
-    window: str | None,
-    start_ms: int | None,
-    end_ms: int | None,
-    before: Mapping[str, int] | None,
+    window: str | None = None,
+    start_ms: int | None = None,
+    end_ms: int | None = None,
+    before: Mapping[str, int] | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """The condition of ``read_rows`` and its parameters."""
     if product not in PRODUCTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
+from typing import Unpack
 
 import pyarrow as pa
 
@@ -106,27 +107,19 @@ class Store:
         self,
         product: str,
         run_id: str,
-        *,
-        window: str | None = None,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        before: Mapping[str, int] | None = None,
+        **asked: Unpack[reader.Asked],
     ) -> pa.Table:
-        """Rows of a product, ordered by key; see ``reader.read_rows`` for the columns and what the times select."""
-        return reader.read_rows(self._connection, product, run_id, window, start_ms, end_ms, before)
+        """Rows of a product, ordered by key; columns as ``reader.read_rows`` says, chosen as ``reader.Asked`` says."""
+        return reader.read_rows(self._connection, product, run_id, **asked)
 
     def slices(
         self,
         product: str,
         run_id: str,
-        *,
-        window: str | None = None,
-        start_ms: int | None = None,
-        end_ms: int | None = None,
-        before: Mapping[str, int] | None = None,
+        **asked: Unpack[reader.Asked],
     ) -> Iterator[pa.Table]:
         """The same rows in tables of bounded size, one after the other; see ``reader.read_slices``."""
-        return reader.read_slices(self._connection, product, run_id, window, start_ms, end_ms, before)
+        return reader.read_slices(self._connection, product, run_id, **asked)
 
     def latest(self, run_id: str, window: str) -> pa.Table:
         """The newest flow row of that window length per gate and direction."""
