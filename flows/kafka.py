@@ -156,6 +156,8 @@ class Reader:
         self._waiting: dict[int, deque[Message]] = {}
         self._held = 0
         self._at_end: dict[int, bool] = {}  # partition -> polled to its end, nothing since
+        self._next: dict[int, int] = {}  # partition -> offset behind the last message polled
+        self._heard: dict[int, float] = {}  # partition -> monotonic second of the last message or end
 
     def register(self, partition: int, offset: int) -> None:
         """Read ``partition`` from ``offset`` on (OFFSET_BEGINNING: from its first message)."""
@@ -166,6 +168,25 @@ class Reader:
     def at_end(self, partition: int) -> bool:
         """Whether the partition was read to its end and everything of it has been taken."""
         return self._at_end[partition] and not self._waiting[partition]
+
+    def heard(self) -> dict[int, float]:
+        """Partition → monotonic second in which a message or its end came last. Of any thread."""
+        return dict(self._heard)
+
+    def lags(self) -> dict[int, int]:
+        """Partition → messages behind its end, as last told; empty before the assignment. Of any thread."""
+        return {p: self._lag(p) for p in list(self._from)} if self._assigned else {}
+
+    def _lag(self, partition: int) -> int:
+        waiting = len(self._waiting[partition])
+        if self._at_end[partition]:
+            return waiting  # offsets have gaps: the end is where the broker says it is
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.cluster.topic, partition), cached=True)
+        except (KafkaException, RuntimeError):  # the consumer is being closed
+            return waiting
+        following = self._next.get(partition, max(self._from[partition], low))
+        return max(0, high - following) + waiting
 
     def take(self, partition: int, max_bytes: int) -> Batch | None:
         """The next messages of a partition, about ``max_bytes`` of them; None where there are none now."""
@@ -186,6 +207,7 @@ class Reader:
             self._new = []
         if self._held > _HELD_BYTES:
             return
+        now = time.monotonic()
         for message in self._consumer.consume(_POLL, 0):
             error = message.error()
             number = int(message.partition() or 0)
@@ -193,8 +215,11 @@ class Reader:
                 self._waiting[number].append(message)
                 self._held += len(message)
                 self._at_end[number] = False
+                self._next[number] = int(message.offset() or 0) + 1
+                self._heard[number] = now
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._at_end[number] = True
+                self._heard[number] = now
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 raise self.cluster.gone(number)
             elif error.fatal():

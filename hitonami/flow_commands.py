@@ -21,6 +21,7 @@ from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka
 from flows.worker import Job
 from hitonami import __version__
 from hitonami.common import StoreOption, kafka_settings, opened, out, progress, say, span_of
+from hitonami.health import served
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
 
@@ -50,6 +51,13 @@ def run(
     kafka_config: KafkaConfig = None,
     dead_letters: LettersOption = None,
     topic: TopicOption = "people",
+    health_port: Annotated[
+        int | None,
+        typer.Option("--health-port", metavar="N", help="Port of /healthz, /readyz and /metrics; 0: a free one."),
+    ] = None,
+    health_host: Annotated[
+        str, typer.Option("--health-host", metavar="ADDRESS", help="Address of the health port.")
+    ] = "127.0.0.1",
 ) -> None:
     """Run live until SIGTERM or SIGINT; goes on where it stopped.
 
@@ -61,13 +69,13 @@ def run(
     guard.on_signals()
     settings = kafka_settings(kafka_config)
     cluster = Cluster(kafka, settings, topic)
-    with opened(store) as opened_store:
+    with served(health_host, health_port) as url, opened(store) as opened_store:
         if opened_store.embedded and processes != 1:
             raise UsageError("--processes: an embedded store is owned by one process")
         setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__)
 
         def tell() -> None:
-            say(f"running as {run_id}")
+            say(f"running as {run_id}" + (f", health at {url}" if url else ""))
 
         if opened_store.embedded:
             letters = _letters(dead_letters, cluster)
