@@ -217,14 +217,23 @@ def runs_drop(run_id: Annotated[str, typer.Argument(help="The run to remove.")],
 
 
 @schema.command("apply")
-def schema_apply(store: StoreOption) -> None:
+def schema_apply(
+    store: StoreOption,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings (TOML); its [store] says how long rows are kept.")
+    ] = None,
+) -> None:
     """Create the tables of a store or bring them up to date.
 
     Example: hitonami schema apply --store http://default@127.0.0.1:8123/hitonami
     """
+    days = Config.load(config).keep_days()
     held = Store.open(store)
     try:
         applied = held.migrate()
+        changed = [] if days is None else held.keep(days)
     finally:
         held.close()
     say(f"migrations applied: {', '.join(map(str, applied)) or 'none, up to date'}")
+    if days is not None:
+        say(f"time to keep changed: {', '.join(changed) or 'none'}")

@@ -73,6 +73,9 @@ def run(
         if opened_store.embedded and processes != 1:
             raise UsageError("--processes: an embedded store is owned by one process")
         setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__)
+        days = setup.config.keep_days()
+        if days is not None:
+            opened_store.keep(days)
 
         def tell() -> None:
             say(f"running as {run_id}" + (f", health at {url}" if url else ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 
 import pyarrow as pa
@@ -60,6 +60,10 @@ class Store:
     def migrate(self) -> list[int]:
         """Create the database and tables, or bring them up to date; returns the migrations applied now."""
         return schema.migrate(self._connection)
+
+    def keep(self, days: Mapping[str, int]) -> list[str]:
+        """Keep rows of each product so many days (0: for ever); returns the products for which that changed."""
+        return schema.keep(self._connection, days)
 
     def insert(self, rows: Released, run_id: str) -> None:
         """Store released rows exactly once, however often they come (sinks/clickhouse/writer.py).
