@@ -88,10 +88,11 @@ class Config:
         return int(self["flow", "k"]) + int(self["flow", "guard"])
 
     def keep_days(self) -> dict[str, int] | None:
-        """Product → days its rows are kept (0: for ever); None where no [store] is given: then the store keeps as it does."""
+        """Product → days its rows are kept (0: for ever); None where no [store] is given: nothing is to change."""
         if "store" not in self._given:
             return None
-        return dict.fromkeys(PRODUCTS, self["store", "keep_days"]) | self["store", "keep_days_of"]
+        days: dict[str, int] = {**dict.fromkeys(PRODUCTS, self["store", "keep_days"]), **self["store", "keep_days_of"]}
+        return days
 
     def as_json(self) -> str:
         """Canonical JSON of all settings (sorted keys)."""

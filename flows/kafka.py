@@ -20,7 +20,6 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
 from engine.errors import BadInput, ServiceUnreachable
 from engine.model import I64, Payloads
@@ -261,14 +260,3 @@ def _made(kind: Any, settings: dict[str, Any]) -> Any:
         return kind(settings)
     except (KafkaException, ValueError, TypeError):
         raise BadInput("Kafka: the client refuses a setting of --kafka-config") from None
-
-
-def topic_settings(cluster: Cluster) -> dict[str, str]:
-    """Settings of the topic as the broker tells them. Raises ServiceUnreachable."""
-    resource = ConfigResource(ConfigResource.Type.TOPIC, cluster.topic)
-    admin = AdminClient(cluster.settings)  # must outlive the answer
-    try:
-        found = admin.describe_configs([resource], request_timeout=_REACH_S)[resource].result()
-    except KafkaException:
-        raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: no answer about {cluster.topic}") from None
-    return {name: entry.value for name, entry in found.items()}

@@ -8,7 +8,8 @@ from types import TracebackType
 import pyarrow as pa
 
 from engine.model import Released
-from sinks.clickhouse import digest, reader, runs, schema
+from sinks.clickhouse import checkup, digest, reader, runs, schema
+from sinks.clickhouse.checkup import Checkup
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.writer import Writer
@@ -60,6 +61,10 @@ class Store:
     def migrate(self) -> list[int]:
         """Create the database and tables, or bring them up to date; returns the migrations applied now."""
         return schema.migrate(self._connection)
+
+    def checkup(self) -> Checkup:
+        """Versions, settings, room and clock of the store; needs no tables and makes none."""
+        return checkup.look(self._connection)
 
     def keep(self, days: Mapping[str, int]) -> list[str]:
         """Keep rows of each product so many days (0: for ever); returns the products for which that changed."""
