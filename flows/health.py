@@ -1,17 +1,21 @@
 """How a run is doing: what the health port tells, and nothing that stands for fewer people than may be shown.
 
-One per process, like the stop flag: sources and sink tell it what they meet, the server of the health port reads it
-from another thread. PRIVACY.md R6 holds: counters are those of the run's row; a partition's lag is told in whole
-thousands of records (how far it moves tells how many came), but for runs of ``[status] exact``.
+One per process, like the stop flag: sources and sink tell it what they meet. Once a second it is written as a small
+file into the run's recovery directory; the health port reads the files of all processes. PRIVACY.md R6 holds: counters
+are those of the run's row; a partition's lag is told in whole thousands of records (how far it moves tells how many
+came), but for runs of ``[status] exact``.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Protocol
 
 from engine.rfc3339 import format_ms
@@ -19,6 +23,8 @@ from flows.guard import tell
 from sinks.clickhouse.runs import Run
 
 LAG_STEP = 1000
+TELL_S = 1.0
+SILENT_S = 5.0  # a file that old is of a process that hangs or is gone
 _QUIET_S = 10.0  # a partition has a tick in every tick_ms without records: without even those Kafka is away
 
 
@@ -40,6 +46,7 @@ class State:
 
     ``quiet``: number of partitions from which nothing comes, not even ticks. ``store_since_ms``: since when the store
     is tried again in vain, None where it answers; ``store_why`` in words. ``run``: the run's row as stored last.
+    ``silent``: number of processes that do not tell how they are.
     """
 
     assigned: bool = False
@@ -51,9 +58,12 @@ class State:
     inserted: int = 0
     memory: int = 0
     run: Run | None = None
+    silent: int = 0
 
     def problem(self) -> str:
         """Why the run is not ready, in one line; "" where it is."""
+        if self.silent:
+            return f"run: {self.silent} of its processes do not tell how they are"
         if self.store_since_ms is not None:
             return f"store: retrying since {format_ms(self.store_since_ms)}: {self.store_why}"
         if not self.assigned:
@@ -61,6 +71,18 @@ class State:
         if self.quiet:
             return f"kafka: nothing comes from {self.quiet} of {len(self.lags)} partitions"
         return ""
+
+    def encode(self) -> bytes:
+        """What ``decode`` reads; of the run's row without what the health port does not tell."""
+        run = None if self.run is None else asdict(replace(self.run, config="", leaves={}, first_ms=None, last_ms=None))
+        return json.dumps({**asdict(self), "lags": list(self.lags.items()), "run": run}).encode()
+
+    @classmethod
+    def decode(cls, line: bytes) -> State:
+        """Read what ``encode`` made."""
+        told = json.loads(line)
+        run = None if told["run"] is None else Run(**told["run"])
+        return cls(**{**told, "lags": {int(p): int(lag) for p, lag in told["lags"]}, "run": run})
 
 
 class Health:
@@ -139,6 +161,47 @@ class Health:
             memory=resident_bytes(),
         )
 
+    @contextlib.contextmanager
+    def told_in(self, directory: Path, number: int = 0) -> Iterator[None]:
+        """Write the state of process ``number`` into ``directory`` every second for the time of the block."""
+        ended = threading.Event()
+
+        def tell() -> None:
+            while True:
+                with contextlib.suppress(OSError):  # a full disk is told by others; silence is seen by ``gathered``
+                    part = directory / f".health-{number}.part"
+                    part.write_bytes(self.state().encode())
+                    os.replace(part, _file(directory, number))
+                if ended.wait(TELL_S):
+                    return
+
+        thread = threading.Thread(target=tell, name="health", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def gathered(directory: Path, processes: int, clock: Callable[[], float] = time.time) -> State:
+    """How a run of so many processes is doing, as they tell in ``directory``."""
+    return merged(_read(directory, number, clock()) for number in range(processes))
+
+
+def _file(directory: Path, number: int) -> Path:
+    return directory / f"health-{number}.json"
+
+
+def _read(directory: Path, number: int, now_s: float) -> State:
+    path = _file(directory, number)
+    try:
+        if now_s - path.stat().st_mtime <= SILENT_S:
+            return State.decode(path.read_bytes())
+    except (OSError, ValueError, KeyError, TypeError):  # not there yet, or of another version
+        pass
+    return State(silent=1)
+
 
 def merged(states: Iterable[State]) -> State:
     """The processes of one run as one."""
@@ -156,6 +219,7 @@ def merged(states: Iterable[State]) -> State:
         sum(s.inserted for s in told),
         sum(s.memory for s in told),
         max(rows, key=lambda run: run.updated_ms, default=None),
+        sum(s.silent for s in told),
     )
 
 

@@ -23,6 +23,7 @@ from engine.model import NO_TIME, WINDOWS
 from engine.registry import parse
 from engine.shard import watermark_of
 from engine.timezone import TimeZone
+from flows.health import health
 from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
 from flows.people import ALL, advance_of, dataflow, execute
@@ -156,11 +157,14 @@ def run_live(
     held = lock(recovery)
     try:
         ready = prepare(setup, cluster, recovery, start)
+        health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
+        health.stored(ready.row.run)
         flow, source, parts = live_flow(setup, cluster, ready.row, ready.partitions, ready.starts, ready.since, None)
         if on_start is not None:
             on_start()
         try:
-            execute(flow, ready.recovery)
+            with health.told_in(recovery):
+                execute(flow, ready.recovery)
         finally:
             source.close()
         end_run(ready.row, recovery, "stopped")

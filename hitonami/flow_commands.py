@@ -15,6 +15,7 @@ from engine.errors import BadInput, ServiceUnreachable, UsageError
 from engine.model import GAP_MS
 from flows import guard
 from flows.cluster import run_cluster
+from flows.health import gathered
 from flows.kafka import Cluster
 from flows.live import run_live
 from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka
@@ -69,7 +70,10 @@ def run(
     guard.on_signals()
     settings = kafka_settings(kafka_config)
     cluster = Cluster(kafka, settings, topic)
-    with served(health_host, health_port) as url, opened(store) as opened_store:
+    with (
+        served(health_host, health_port, lambda: gathered(recovery, processes)) as url,
+        opened(store) as opened_store,
+    ):
         if opened_store.embedded and processes != 1:
             raise UsageError("--processes: an embedded store is owned by one process")
         setup = Setup(opened_store, registries.load(registry), Config.load(config), run_id, __version__)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from dashboard import metrics
 from dashboard.app import NO_STORE, told
 from dashboard.serve import serve
-from flows.health import LAG_STEP, State, health
+from flows.health import LAG_STEP, State
 
 
 def families(state: State, now_ms: int) -> list[Metric]:
@@ -49,7 +49,7 @@ def families(state: State, now_ms: int) -> list[Metric]:
     ]
 
 
-def create_app(read: Callable[[], State] = health.state, clock: Callable[[], float] = time.time) -> Starlette:
+def create_app(read: Callable[[], State], clock: Callable[[], float] = time.time) -> Starlette:
     """The three answers over ``read``; ``clock`` gives seconds since the epoch."""
 
     async def healthz(_: Request) -> Response:
@@ -67,15 +67,15 @@ def create_app(read: Callable[[], State] = health.state, clock: Callable[[], flo
 
 
 @contextlib.contextmanager
-def served(host: str, port: int | None) -> Iterator[str | None]:
-    """Serve the health port for the time of the block; gives its URL. ``port`` None: do nothing.
+def served(host: str, port: int | None, read: Callable[[], State]) -> Iterator[str | None]:
+    """Serve the health port over ``read`` for the time of the block; gives its URL. ``port`` None: do nothing.
 
     Raises UsageError for a port that cannot be had.
     """
     if port is None:
         yield None
         return
-    server = serve(create_app(), host, port, anywhere=True)
+    server = serve(create_app(read), host, port, anywhere=True)
     try:
         yield server.url
     finally:

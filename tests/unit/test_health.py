@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import http.client
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from dashboard import metrics
 from dashboard.serve import Server, serve
 from engine.rfc3339 import format_ms
-from flows.health import LAG_STEP, Health, State, merged
+from flows.health import LAG_STEP, Health, State, gathered, merged
 from hitonami.health import create_app, families, served
 from sinks.clickhouse.runs import Run
 
@@ -141,6 +143,29 @@ def test_processes_add_up() -> None:
     assert not merged([]).assigned
 
 
+def test_processes_tell_in_files(health: Health, source: Source, clock: Clock, tmp_path: Path) -> None:
+    source.behind, source.at = {0: 1234}, {0: clock.now}
+    health.stored(RUN)
+    health.inserted(3)
+    assert gathered(tmp_path, 1).problem() == "run: 1 of its processes do not tell how they are"
+    with health.told_in(tmp_path, 0), health.told_in(tmp_path, 1):
+        until = time.monotonic() + 30
+        while gathered(tmp_path, 2).silent and time.monotonic() < until:
+            time.sleep(0.02)
+        told = gathered(tmp_path, 2)
+        assert told.problem() == "" and told.lags == {0: 1000} and told.inserted == 6
+        assert told.run is not None and (told.run.read, dict(told.run.rejected)) == (10, RUN.rejected)
+        assert gathered(tmp_path, 3).silent == 1
+    assert gathered(tmp_path, 2, lambda: time.time() + 10).silent == 2  # both have ended since
+    (tmp_path / "health-1.json").write_text('{"lags": 7}')
+    assert gathered(tmp_path, 2).silent == 1
+
+
+def test_a_state_says_nothing_of_when_people_came() -> None:
+    told = State(True, {0: 0}, run=replace(RUN, leaves={"gate-canary": "10s"})).encode()
+    assert b"canary" not in told and str(RUN.last_ms).encode() not in told and str(RUN.first_ms).encode() not in told
+
+
 def text_of(state: State) -> str:
     return metrics.text(families(state, NOW)).decode()
 
@@ -210,8 +235,8 @@ def test_the_port_answers(server: Server, told: list[State]) -> None:
 
 
 def test_no_port_is_served_unasked() -> None:
-    with served("127.0.0.1", None) as url:
+    with served("127.0.0.1", None, State) as url:
         assert url is None
-    with served("0.0.0.0", 0) as url:
+    with served("0.0.0.0", 0, State) as url:
         assert url is not None
         assert get(url.replace("0.0.0.0", "127.0.0.1"), "/healthz")[0] == 200
