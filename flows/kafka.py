@@ -152,6 +152,7 @@ class Reader:
         self.cluster = cluster
         self._consumer = cluster.consumer()
         self._new: list[TopicPartition] = []  # registered, not assigned yet
+        self._from: dict[int, int] = {}  # partition -> where it was to go on from; of those assigned
         self._waiting: dict[int, deque[Message]] = {}
         self._held = 0
         self._at_end: dict[int, bool] = {}  # partition -> polled to its end, nothing since
@@ -174,7 +175,7 @@ class Reader:
 
     def lags(self) -> dict[int, int]:
         """Partition → messages behind its end, as last told; empty before the assignment. Of any thread."""
-        return {p: self._lag(p) for p in list(self._from)} if self._assigned else {}
+        return {p: self._lag(p) for p in list(self._from)}
 
     def _lag(self, partition: int) -> int:
         waiting = len(self._waiting[partition])
@@ -203,6 +204,7 @@ class Reader:
     def _poll(self) -> None:
         if self._new:
             self._consumer.incremental_assign(self._new)
+            self._from |= {int(place.partition): int(place.offset) for place in self._new}
             self._new = []
         if self._held > _HELD_BYTES:
             return

@@ -27,7 +27,7 @@ from flows.health import health
 from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
 from flows.people import ALL, advance_of, dataflow, execute
-from flows.recovery import holds_state, lock, open_recovery, states
+from flows.recovery import check_writable, holds_state, lock, open_recovery, states
 from flows.runs import Setup, Summary, book_of, new_run, summary_of
 from flows.source import KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, StoreSink
@@ -165,6 +165,9 @@ def run_live(
         try:
             with health.told_in(recovery):
                 execute(flow, ready.recovery)
+        except Exception:  # our own failures have ended the process already: this is Bytewax about its recovery
+            check_writable(recovery)
+            raise
         finally:
             source.close()
         end_run(ready.row, recovery, "stopped")

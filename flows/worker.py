@@ -25,6 +25,7 @@ from flows.health import health
 from flows.kafka import Cluster
 from flows.live import live_flow
 from flows.people import execute
+from flows.recovery import check_writable
 from flows.runs import Setup, book_of
 from flows.store_sink import RunRow
 from sinks.clickhouse.store import Store
@@ -131,7 +132,11 @@ def main() -> None:
             setup.letters.close()
         store.close()
     except BaseException:
-        # our own failures have ended the process already (flows/guard.py): this is Bytewax about a peer
+        # our own failures have ended the process already (flows/guard.py): this is Bytewax, about a peer or its disk
+        try:
+            check_writable(Path(job.recovery))
+        except HitonamiError as error:
+            guard.fail(error)
         os._exit(PEER_ENDED)
     os._exit(0)
 
