@@ -17,7 +17,7 @@ CODES = {
     kind.__name__: str(kind.exit_code)
     for kind in vars(engine.errors).values()
     if isinstance(kind, type) and issubclass(kind, engine.errors.HitonamiError)
-} | {"warn": GOES_ON}
+} | {"tell": GOES_ON}
 ROW = re.compile(r"^\| (?:`` (.+?) ``|`(.+?)`) \| (\d|–) \| (.+) \|$", re.MULTILINE)
 
 
@@ -72,7 +72,7 @@ def test_each_message_is_explained_once() -> None:
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ('warn("a")', "a"),
+        ("tell(\"a\")", "a"),
         ('BadInput("a " + x + f"b {y}c")', "a …b …c"),
         ('BadInput(f"{a}{b}")', "……"),
         ("BadInput(x)", "…"),
