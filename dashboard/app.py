@@ -5,6 +5,8 @@
     /api/status     read, accepted, rejected by reason, watermark_age_ms, as the run's row tells them
     /api/runs       the runs in the store
     /healthz        ok while the server answers
+    /readyz         ok while the store answers; else 503 and why
+    /metrics        figures of the shown run's row for Prometheus (metrics.py)
 
 There are no users yet: the server binds to loopback only (serve.py), and only answers to loopback names, so that no
 foreign site can read it through a name of its own that points here.
@@ -30,6 +32,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboard import metrics
 from dashboard.feed import Feed, TooManyStreams
 from engine.model import WINDOWS
 
@@ -47,6 +50,7 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+NO_STORE = {"cache-control": "no-store"}
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 _HOSTS = ("127.0.0.1", "localhost", "[::1]")
 _LONGEST = 200  # characters of a run id in a request
@@ -71,7 +75,7 @@ def create_app(
         task.cancel()
 
     async def index(_: Request) -> Response:
-        return Response(page, media_type="text/html; charset=utf-8", headers={"cache-control": "no-store"})
+        return Response(page, media_type="text/html; charset=utf-8", headers=NO_STORE)
 
     async def static(request: Request) -> Response:
         found = files.get(request.url.path)
@@ -87,6 +91,8 @@ def create_app(
         Route("/api/status", _status),
         Route("/api/runs", _runs),
         Route("/healthz", _healthz),
+        Route("/readyz", _readyz),
+        Route("/metrics", _metrics),
     ]
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(_Guard)])
 
@@ -123,11 +129,34 @@ async def _from_store(read: Callable[[], Any]) -> Response:
 
 
 async def _healthz(_: Request) -> Response:
-    return PlainTextResponse("ok", headers={"cache-control": "no-store"})
+    return PlainTextResponse("ok", headers=NO_STORE)
+
+
+async def _readyz(request: Request) -> Response:
+    try:
+        await request.app.state.feed.run_shown()
+    except Exception:  # the store's trouble, whatever it is
+        return told("store: does not answer", 503)
+    return told("ok")
+
+
+async def _metrics(request: Request) -> Response:
+    feed: Feed = request.app.state.feed
+    try:
+        run, answers = await feed.run_shown(), True
+    except Exception:  # the store's trouble is a figure of its own
+        run, answers = None, False
+    families = [*metrics.of_build(), metrics.gauge("store_answers", "1 while the store answers.", answers)]
+    return Response(metrics.text([*families, *metrics.of_run(run, feed.now_ms())]), 200, NO_STORE, metrics.TEXT_TYPE)
+
+
+def told(words: str, status: int = 200) -> Response:
+    """A short answer for people and probes."""
+    return PlainTextResponse(words + "\n", status, headers=NO_STORE)
 
 
 def _json(body: Any, status: int = 200) -> Response:
-    return Response(orjson.dumps(body), status, {"cache-control": "no-store"}, "application/json")
+    return Response(orjson.dumps(body), status, NO_STORE, "application/json")
 
 
 def _assets() -> tuple[bytes, Mapping[str, tuple[bytes, str]]]:

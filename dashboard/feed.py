@@ -3,7 +3,8 @@
 A snapshot is ``{"now", "problem", "closed", "status", "layout", "flow": columns, "zones": columns}``, a delta
 ``{"now", "problem", "closed"[, "status"][, "flow": {"i": rows, …columns}][, "zones": …]}`` with the changed rows
 only. ``now`` is this server's clock: all ages on the page count from it, so the browser's clock does not matter.
-``problem`` is null, "no_run" or "store".
+``problem`` is null, "no_run", "store" or "quiet": a run said to be running has closed nothing for longer than ticks
+allow, so Kafka or the run itself is away.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dashboard.hub import Broadcast
 from dashboard.snapshot import FLOW_COLUMNS, ZONE_COLUMNS, Columns, View, Views, choose, closed_ms, status_of
 
 if TYPE_CHECKING:
-    from sinks.clickhouse.store import Store
+    from sinks.clickhouse.store import Run, Store
 
 TICK_S = 1.0  # least time between two ticks of a channel; the page says it is cut off after 3 s without one
 FRESH_S = 2.0  # a channel that has told nothing for this long is read before it serves a new client
@@ -164,9 +165,13 @@ class Feed:
         """The server's clock in ms."""
         return round(self._clock() * 1000)
 
+    async def run_shown(self) -> Run | None:
+        """The run that is shown where the browser asks for none, read now. Raises what the store raises."""
+        return await self._reader.call(lambda: choose(self._store, self._run_id))
+
     async def status(self) -> dict[str, Any]:
         """The body of /api/status, read now. Raises what the store raises."""
-        run = await self._reader.call(lambda: choose(self._store, self._run_id))
+        run = await self.run_shown()
         closed = closed_ms(run)
         return {**status_of(run), "watermark_age_ms": None if closed is None else max(0, self.now_ms() - closed)}
 
@@ -218,7 +223,7 @@ class Feed:
         async with channel.lock:
             try:
                 view = await self._reader.call(lambda: self._views.read(channel.run_id, channel.window))
-                problem = "no_run" if view is None else None
+                problem = "no_run" if view is None else "quiet" if view.quiet(self.now_ms()) else None
             except Exception as error:  # whatever it is, the page has to say that it knows nothing newer
                 if not self._broken:
                     log.warning("the store does not answer (%s); the page shows ages growing", type(error).__name__)

@@ -60,13 +60,13 @@ class _Uvicorn(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> Server:
+def serve(app: Starlette, host: str = "127.0.0.1", port: int = 0, *, anywhere: bool = False) -> Server:
     """Serve ``app`` in a thread; port 0 takes a free one. It answers when this returns.
 
-    Raises UsageError for a host that is not loopback (there are no users yet, so nobody else may reach the page) and
-    for a port that cannot be had, HitonamiError when the server does not start.
+    Raises UsageError for a host that is not loopback (there are no users yet, so nobody else may reach the page) but
+    with ``anywhere``, and for a port that cannot be had; HitonamiError when the server does not start.
     """
-    listener = _listen(host, port)
+    listener = _listen(host, port, anywhere)
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -93,9 +93,9 @@ def serve(app: Starlette, host: str = "127.0.0.1", port: int = 0) -> Server:
     return Server(inner, thread, f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}")
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, anywhere: bool) -> socket.socket:
     address = "127.0.0.1" if host == "localhost" else host
-    if address not in ("127.0.0.1", "::1"):
+    if address not in ("127.0.0.1", "::1") and not anywhere:
         raise UsageError("the page has no users yet: --host must be 127.0.0.1, ::1 or localhost")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)

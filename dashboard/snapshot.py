@@ -37,6 +37,7 @@ class View:
     """One moment of one run. ``layout`` is all that stays while only figures change; rows follow its order.
 
     ``flow`` has 3 rows per gate (DIRECTIONS), ``zones`` one per zone; a row without figures holds None everywhere.
+    ``quiet_ms``: the watermark age from which a running run is quiet.
     """
 
     layout: Mapping[str, Any]
@@ -44,6 +45,12 @@ class View:
     closed_ms: int | None
     flow: Columns
     zones: Columns
+    quiet_ms: int
+
+    def quiet(self, now_ms: int) -> bool:
+        """Whether a running run has closed nothing for longer than ticks allow: no ticks come, or nobody reads them."""
+        running = self.status["kind"] == "live" and self.status["state"] == "running"
+        return running and self.closed_ms is not None and now_ms - self.closed_ms > self.quiet_ms
 
 
 def choose(store: Store, run_id: str | None) -> Run | None:
@@ -107,6 +114,7 @@ class Views:
             closed_ms(run),
             _columns(flow_keys, flow, _FLOW_SOURCE, FLOW_COLUMNS),
             _columns(zone_keys, zones, _ZONE_SOURCE, ZONE_COLUMNS),
+            _quiet_ms(run),
         )
 
     def _registry(self, digest: str) -> Mapping[str, Any]:
@@ -156,6 +164,12 @@ def _name(row: Mapping[str, Any], otherwise: str) -> dict[str, str]:
     told = {k: v for k, v in name.items() if isinstance(v, str) and v} if isinstance(name, dict) else {}
     first = next(iter(told.values()), otherwise)
     return {language: told.get(language, first) for language in ("ja", "en")}
+
+
+def _quiet_ms(run: Run) -> int:
+    """A partition has a record or a tick in every tick_ms; the watermark stays bound_ms behind them."""
+    time = (json.loads(run.config) if run.config else {}).get("time", {})
+    return int(time.get("bound_ms", 5000)) + 2 * int(time.get("tick_ms", 1000)) + GRACE_MS
 
 
 def _layout(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput
+from engine.model import PRODUCTS
 
 # section -> key -> default; the type of the default is the type of the key. All keys are valid from the first
 # version on, also those of products that are not built yet.
@@ -28,9 +29,11 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "topics": {"people": "auto", "signage": "auto", "profiles": "auto"},
     "status": {"exact": False},
     "privacy": {"phase": "city_only"},
+    "store": {"keep_days": 0, "keep_days_of": {}},
 }
-_LEAST = {"k": 1, "guard": 0, "bound_ms": 0, "tick_ms": 1, "providers": 1, "track_ms": 1, "pair_ms": 1}
+_LEAST = {"k": 1, "guard": 0, "bound_ms": 0, "tick_ms": 1, "providers": 1, "track_ms": 1, "pair_ms": 1, "keep_days": 0}
 _MOST = 1_000_000_000  # of every number: sums of two stay far inside the kernels' integers
+_MOST_DAYS = 36_500  # a century: a row's end stays a time the store can hold
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORDS = {
     ("privacy", "phase"): ("city_only", "self_sustaining"),
@@ -49,6 +52,7 @@ class Config:
 
     def __init__(self, given: Mapping[str, Any] | None = None) -> None:
         self._values = {section: dict(keys) for section, keys in DEFAULTS.items()}
+        self._given = frozenset(given or {})
         for section, keys in (given or {}).items():
             if section not in DEFAULTS:
                 what = f"section [{_shown(section)}]" if isinstance(keys, Mapping) else f"key {_shown(section)}"
@@ -83,13 +87,20 @@ class Config:
         """K = k + guard of the product flow."""
         return int(self["flow", "k"]) + int(self["flow", "guard"])
 
+    def keep_days(self) -> dict[str, int] | None:
+        """Product → days its rows are kept (0: for ever); None where no [store] is given: nothing is to change."""
+        if "store" not in self._given:
+            return None
+        days: dict[str, int] = {**dict.fromkeys(PRODUCTS, self["store", "keep_days"]), **self["store", "keep_days_of"]}
+        return days
+
     def as_json(self) -> str:
         """Canonical JSON of all settings (sorted keys)."""
         return json.dumps(self._values, sort_keys=True, separators=(",", ":"))
 
     def hash(self) -> str:
-        """SHA-256 over the settings that decide figures (not [status], which only changes live counters)."""
-        deciding = {s: v for s, v in self._values.items() if s not in ("status", "topics")}
+        """SHA-256 over the settings that decide figures: not [status] (live counters only), not [store]."""
+        deciding = {s: v for s, v in self._values.items() if s not in ("status", "topics", "store")}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def as_toml(self) -> str:
@@ -106,9 +117,17 @@ def _checked(section: str, key: str, value: Any) -> Any:
     default = DEFAULTS[section][key]
     if type(value) is not type(default):
         raise BadInput(f"config: {key} in [{section}] must be {type(default).__name__}")
-    if key in _LEAST and not _LEAST[key] <= value <= _MOST:
-        bound = f"at least {_LEAST[key]}" if value < _LEAST[key] else f"at most {_MOST}"
-        raise BadInput(f"config: {key} in [{section}] must be {bound}")
+    if key in _LEAST:
+        most = _MOST_DAYS if key == "keep_days" else _MOST
+        if not _LEAST[key] <= value <= most:
+            bound = f"at least {_LEAST[key]}" if value < _LEAST[key] else f"at most {most}"
+            raise BadInput(f"config: {key} in [{section}] must be {bound}")
+    if isinstance(value, dict) and not all(
+        name in PRODUCTS and type(days) is int and 0 <= days <= _MOST_DAYS for name, days in value.items()
+    ):
+        raise BadInput(
+            f"config: {key} in [{section}] must name products ({', '.join(PRODUCTS)}) and 0 to {_MOST_DAYS} days"
+        )
     if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
         raise BadInput(f"config: {key} in [{section}] must be a list of texts")
     words = _WORDS.get((section, key))
@@ -123,5 +142,7 @@ def _shown(name: str) -> str:
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML: JSON but for surrogate pairs and DEL, which TOML wants otherwise."""
+    """A value as TOML: JSON but for tables, surrogate pairs and DEL, which TOML wants otherwise."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{name} = {_toml(entry)}" for name, entry in value.items()) + " }" if value else "{}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -20,7 +20,6 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 
 from engine.errors import BadInput, ServiceUnreachable
 from engine.model import I64, Payloads
@@ -153,9 +152,12 @@ class Reader:
         self.cluster = cluster
         self._consumer = cluster.consumer()
         self._new: list[TopicPartition] = []  # registered, not assigned yet
+        self._from: dict[int, int] = {}  # partition -> where it was to go on from; of those assigned
         self._waiting: dict[int, deque[Message]] = {}
         self._held = 0
         self._at_end: dict[int, bool] = {}  # partition -> polled to its end, nothing since
+        self._next: dict[int, int] = {}  # partition -> offset behind the last message polled
+        self._heard: dict[int, float] = {}  # partition -> monotonic second of the last message or end
 
     def register(self, partition: int, offset: int) -> None:
         """Read ``partition`` from ``offset`` on (OFFSET_BEGINNING: from its first message)."""
@@ -166,6 +168,25 @@ class Reader:
     def at_end(self, partition: int) -> bool:
         """Whether the partition was read to its end and everything of it has been taken."""
         return self._at_end[partition] and not self._waiting[partition]
+
+    def heard(self) -> dict[int, float]:
+        """Partition → monotonic second in which a message or its end came last. Of any thread."""
+        return dict(self._heard)
+
+    def lags(self) -> dict[int, int]:
+        """Partition → messages behind its end, as last told; empty before the assignment. Of any thread."""
+        return {p: self._lag(p) for p in list(self._from)}
+
+    def _lag(self, partition: int) -> int:
+        waiting = len(self._waiting[partition])
+        if self._at_end[partition]:
+            return waiting  # offsets have gaps: the end is where the broker says it is
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.cluster.topic, partition), cached=True)
+        except (KafkaException, RuntimeError):  # the consumer is being closed
+            return waiting
+        following = self._next.get(partition, max(self._from[partition], low))
+        return max(0, high - following) + waiting
 
     def take(self, partition: int, max_bytes: int) -> Batch | None:
         """The next messages of a partition, about ``max_bytes`` of them; None where there are none now."""
@@ -183,9 +204,11 @@ class Reader:
     def _poll(self) -> None:
         if self._new:
             self._consumer.incremental_assign(self._new)
+            self._from |= {int(place.partition): int(place.offset) for place in self._new}
             self._new = []
         if self._held > _HELD_BYTES:
             return
+        now = time.monotonic()
         for message in self._consumer.consume(_POLL, 0):
             error = message.error()
             number = int(message.partition() or 0)
@@ -193,8 +216,11 @@ class Reader:
                 self._waiting[number].append(message)
                 self._held += len(message)
                 self._at_end[number] = False
+                self._next[number] = int(message.offset() or 0) + 1
+                self._heard[number] = now
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._at_end[number] = True
+                self._heard[number] = now
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 raise self.cluster.gone(number)
             elif error.fatal():
@@ -236,14 +262,3 @@ def _made(kind: Any, settings: dict[str, Any]) -> Any:
         return kind(settings)
     except (KafkaException, ValueError, TypeError):
         raise BadInput("Kafka: the client refuses a setting of --kafka-config") from None
-
-
-def topic_settings(cluster: Cluster) -> dict[str, str]:
-    """Settings of the topic as the broker tells them. Raises ServiceUnreachable."""
-    resource = ConfigResource(ConfigResource.Type.TOPIC, cluster.topic)
-    admin = AdminClient(cluster.settings)  # must outlive the answer
-    try:
-        found = admin.describe_configs([resource], request_timeout=_REACH_S)[resource].result()
-    except KafkaException:
-        raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: no answer about {cluster.topic}") from None
-    return {name: entry.value for name, entry in found.items()}

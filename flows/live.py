@@ -23,10 +23,11 @@ from engine.model import NO_TIME, WINDOWS
 from engine.registry import parse
 from engine.shard import watermark_of
 from engine.timezone import TimeZone
+from flows.health import forget, health
 from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
 from flows.people import ALL, advance_of, dataflow, execute
-from flows.recovery import holds_state, lock, open_recovery, resume_epoch, states
+from flows.recovery import check_writable, holds_state, lock, open_recovery, resume_epoch, states
 from flows.runs import Setup, Summary, book_of, new_run, summary_of
 from flows.source import KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, StoreSink
@@ -67,6 +68,7 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
     if known is not None and not holds_state(recovery):
         raise UsageError(f"run {setup.run_id} is in the store, but {recovery} holds no state of it: take another id")
     config, resumes = open_recovery(recovery, owner)
+    forget(recovery)
     # without a committed epoch it may be a start that was killed before the run was in the store
     if resumes and known is None and resume_epoch(recovery) > 1:
         raise UsageError(f"{recovery} holds the state of run {setup.run_id}, which this store does not know")
@@ -159,11 +161,17 @@ def run_live(
     held = lock(recovery)
     try:
         ready = prepare(setup, cluster, recovery, start)
+        health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
+        health.stored(ready.row.run)
         flow, source, parts = live_flow(setup, cluster, ready.row, ready.partitions, ready.starts, ready.since, None)
         if on_start is not None:
             on_start()
         try:
-            execute(flow, ready.recovery)
+            with health.told_in(recovery):
+                execute(flow, ready.recovery)
+        except Exception:  # our own failures have ended the process already: this is Bytewax about its recovery
+            check_writable(recovery)
+            raise
         finally:
             source.close()
         end_run(ready.row, recovery, "stopped")

@@ -76,6 +76,24 @@ def _make_base(directory: Path) -> None:
             os.replace(base, directory / base.name)
 
 
+def check_writable(directory: Path) -> None:
+    """Raise BadInput, with the system's word for why, where nothing can be written to ``directory`` now.
+
+    Bytewax says only that it failed; an operator needs to hear that the disk is full.
+    """
+    probe = directory / ".probe"
+    try:
+        with open(probe, "wb") as file:
+            file.write(bytes(1 << 16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise BadInput(f"recovery directory {directory}: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+
+
 def purge(directory: Path) -> int:
     """Remove the snapshots of uncommitted epochs; returns how many there were."""
     with _bases(directory) as bases:

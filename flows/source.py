@@ -14,6 +14,7 @@ from engine.model import CELL_MS, END, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payl
 from engine.partial import decode
 from engine.partition import Fed, Partition
 from flows.guard import guarded, stop, tell
+from flows.health import health
 from flows.kafka import BEGINNING, Cluster, Reader, Ticker
 from flows.logs import Log
 from sinks.deadletter import DeadLetters
@@ -276,6 +277,8 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         self._crowded = crowded
         self._reader = Reader(cluster)
         self._ticker = Ticker(cluster, tick_ms) if ends is None else None
+        if ends is None:
+            health.watch(self._reader)
 
     def list_parts(self) -> list[str]:
         """One part per partition."""

@@ -18,6 +18,7 @@ from engine.model import DAY, END, HOUR, LEAVES, Progress, Released
 from engine.tables import Tables, longest_delay_ms
 from engine.timezone import TimeZone
 from flows.guard import guarded, stop, tell
+from flows.health import health
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 
@@ -84,6 +85,7 @@ class RunRow:
             **self._times(advance),
         )
         retried(lambda: self._store.update_run(self.run))
+        health.stored(self.run)
         if self.run.kind == "live" and self.run.first_ms is not None:
             self._judge_replays(self.run.first_ms)
 
@@ -243,6 +245,7 @@ class StoreSink(FixedPartitionedSink[object, None]):
     def insert(self, rows: Released) -> None:
         """Store rows, again and again while the store does not answer; a repeat is dropped by its token."""
         retried(lambda: self.store.insert(rows, self.row.run.run_id))
+        health.inserted(len(rows))
 
 
 def retried(work: Callable[[], None]) -> None:
@@ -250,8 +253,12 @@ def retried(work: Callable[[], None]) -> None:
     attempt = 0
     while True:
         try:
-            return work()
-        except ServiceUnreachable:
+            work()
+            if attempt:
+                health.store_answered()
+            return
+        except ServiceUnreachable as error:
+            health.store_failed(str(error), again=attempt > 0)
             if stop.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)]):
                 raise
             attempt += 1

@@ -21,9 +21,11 @@ from engine import registry as registries
 from engine.config import Config
 from engine.errors import HitonamiError
 from flows import guard
+from flows.health import health
 from flows.kafka import Cluster
 from flows.live import live_flow
 from flows.people import execute
+from flows.recovery import check_writable
 from flows.runs import Setup, book_of
 from flows.store_sink import RunRow
 from sinks.clickhouse.store import Store
@@ -110,6 +112,8 @@ def main() -> None:
         run = store.run(job.run_id)
         if run is None:
             raise HitonamiError(f"run {job.run_id} is no longer in the store")
+        health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
+        health.stored(run)
         row, starts, since = RunRow(store, run, book_of(setup)), dict(job.starts), dict(job.since)
         flow, source, _ = live_flow(setup, cluster, row, job.partitions, starts, since, lambda: say(STARTED))
     except Exception as error:
@@ -122,13 +126,18 @@ def main() -> None:
         threading.Thread(target=work, daemon=True).start()
     try:
         config = RecoveryConfig(str(Path(job.recovery)), timedelta(0))  # type: ignore[no-untyped-call]
-        execute(flow, config, job.addresses, job.number)
+        with health.told_in(Path(job.recovery), job.number):
+            execute(flow, config, job.addresses, job.number)
         source.close()
         if setup.letters is not None:
             setup.letters.close()
         store.close()
     except BaseException:
-        # our own failures have ended the process already (flows/guard.py): this is Bytewax about a peer
+        # our own failures have ended the process already (flows/guard.py): this is Bytewax, about a peer or its disk
+        try:
+            check_writable(Path(job.recovery))
+        except HitonamiError as error:
+            guard.fail(error)
         os._exit(PEER_ENDED)
     os._exit(0)
 

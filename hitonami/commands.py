@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -14,12 +12,13 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from engine import kernels, rfc3339
+from engine import rfc3339
 from engine.config import Config
-from engine.errors import CheckFailed, HitonamiError, UsageError
+from engine.errors import CheckFailed, ServiceUnreachable, UsageError
 from engine.model import END, NO_TIME, WINDOWS
 from engine.timezone import TimeZone
-from hitonami.common import StoreOption, ended_by, known_run, opened, out, say, span_of
+from flows.kafka import Cluster
+from hitonami.common import StoreOption, ended_by, kafka_settings, known_run, opened, out, say, span_of
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 
@@ -108,45 +107,29 @@ def doctor(
     store: Annotated[str | None, typer.Option("--store", metavar="URL", help="Also look at this store.")] = None,
     kafka: Annotated[str | None, typer.Option("--kafka", metavar="HOST:PORT", help="Also look at this Kafka.")] = None,
     topic: Annotated[str, typer.Option("--topic", help="Topic of the events.")] = "people",
+    kafka_config: Annotated[
+        Path | None, typer.Option("--kafka-config", help="librdkafka settings, key = value per line (TLS, SASL).")
+    ] = None,
+    registry: Annotated[Path | None, typer.Option("--registry", help="Also check this registry file.")] = None,
+    recovery: Annotated[
+        Path | None, typer.Option("--recovery", help="Also look at this recovery directory of a run.")
+    ] = None,
 ) -> None:
     """Tell versions and what would keep Hitonami from working; exit 1 where something would.
 
     Example: hitonami doctor --store chdb:///tmp/figures
     """
+    from hitonami.doctor import examine
+
     if config:
         out.print(Config().as_toml(), markup=False)
         return
-    faults = []
-    out.print(f"python {platform.python_version()}", markup=False)
-    for name in ("hitonami", "bytewax", "confluent-kafka", "clickhouse-connect", "chdb-core-lite", "numpy", "orjson"):
-        out.print(f"{name} {importlib.metadata.version(name)}", markup=False)
-    try:
-        out.print(f"kernels {kernels.load('compiled').mode}", markup=False)
-    except HitonamiError as error:
-        faults.append(str(error))
-    if store is not None:
-        with opened(store) as held:
-            out.print(f"store {held.url_shown}: {len(held.runs())} runs", markup=False)
-    if kafka is not None:
-        faults += _kafka_faults(kafka, topic)
-    for fault in faults:
-        out.print(f"✗ {fault}", markup=False)
-    if faults:
-        raise CheckFailed(f"{len(faults)} findings")
-
-
-def _kafka_faults(kafka: str, topic: str) -> list[str]:
-    from flows.kafka import Cluster, topic_settings
-
-    cluster = Cluster(kafka, topic=topic)
-    out.print(f"kafka {kafka}: {topic} has {cluster.partitions()} partitions", markup=False)
-    settings = topic_settings(cluster)
-    faults = []
-    if settings.get("message.timestamp.type") != "LogAppendTime":
-        faults.append(f"{topic}: message.timestamp.type is not LogAppendTime: a fast clock can make others late")
-    if settings.get("retention.ms") not in ("-1", None):
-        faults.append(f"{topic}: retention.ms is {settings['retention.ms']}: older events cannot be replayed")
-    return faults
+    cluster = None if kafka is None else Cluster(kafka, kafka_settings(kafka_config), topic)
+    found = examine(store, cluster, registry, recovery, lambda line: out.print(line, markup=False))
+    if found.unreachable:
+        raise ServiceUnreachable(found.unreachable)
+    if found.findings:
+        raise CheckFailed(f"{found.findings} findings")
 
 
 def dashboard(
@@ -216,14 +199,23 @@ def runs_drop(run_id: Annotated[str, typer.Argument(help="The run to remove.")],
 
 
 @schema.command("apply")
-def schema_apply(store: StoreOption) -> None:
+def schema_apply(
+    store: StoreOption,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Settings (TOML); its [store] says how long rows are kept.")
+    ] = None,
+) -> None:
     """Create the tables of a store or bring them up to date.
 
     Example: hitonami schema apply --store http://default@127.0.0.1:8123/hitonami
     """
+    days = Config.load(config).keep_days()
     held = Store.open(store)
     try:
         applied = held.migrate()
+        changed = [] if days is None else held.keep(days)
     finally:
         held.close()
     say(f"migrations applied: {', '.join(map(str, applied)) or 'none, up to date'}")
+    if days is not None:
+        say(f"time to keep changed: {', '.join(changed) or 'none'}")

@@ -17,12 +17,14 @@ from engine.errors import BadInput, ServiceUnreachable, UsageError
 from engine.model import GAP_MS
 from flows import guard
 from flows.cluster import run_cluster
+from flows.health import gathered
 from flows.kafka import Cluster
 from flows.live import run_live
 from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka
 from flows.worker import Job
 from hitonami import __version__
 from hitonami.common import StoreOption, kafka_settings, new_run_id, opened, out, progress, say, span_of
+from hitonami.health import served
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
 
@@ -52,6 +54,13 @@ def run(
     kafka_config: KafkaConfig = None,
     dead_letters: LettersOption = None,
     topic: TopicOption = "people",
+    health_port: Annotated[
+        int | None,
+        typer.Option("--health-port", metavar="N", help="Port of /healthz, /readyz and /metrics; 0: a free one."),
+    ] = None,
+    health_host: Annotated[
+        str, typer.Option("--health-host", metavar="ADDRESS", help="Address of the health port.")
+    ] = "127.0.0.1",
 ) -> None:
     """Run live until SIGTERM or SIGINT; goes on where it stopped.
 
@@ -65,13 +74,19 @@ def run(
     settings = kafka_settings(kafka_config)
     cluster = Cluster(kafka, settings, topic)
     version, chosen = registries.load(registry), Config.load(config)  # before a store is made
-    with opened(store) as opened_store:
+    with (
+        served(health_host, health_port, lambda: gathered(recovery, processes)) as url,
+        opened(store) as opened_store,
+    ):
         if opened_store.embedded and processes != 1:
             raise UsageError("--processes: an embedded store is owned by one process")
         setup = Setup(opened_store, version, chosen, run_id, __version__)
+        days = setup.config.keep_days()
+        if days is not None:
+            opened_store.keep(days)
 
         def tell() -> None:
-            say(f"running as {run_id}")
+            say(f"running as {run_id}" + (f", health at {url}" if url else ""))
 
         if opened_store.embedded:
             letters = _letters(dead_letters, cluster)

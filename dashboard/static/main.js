@@ -88,7 +88,8 @@ function banners() {
   const kind = store.layout?.run.kind, silent = performance.now() - Math.max(heard, asking);
   const replay = kind && kind !== 'live' ? `${t(kind)}  ${t(`${kind}Banner`)} — ${store.layout?.run.id} — ${shownTime()}` : '';
   const trouble = silent > SILENT_MS ? t('offline', {s: ago(performance.now() - heard)})
-    : store.problem === 'store' ? t('store') : store.problem === 'no_run' ? t('noRunYet') : '';
+    : store.problem === 'store' ? t('store')
+    : store.problem === 'quiet' ? t('quiet', {s: ago(store.now() - (store.closed ?? 0))}) : store.problem === 'no_run' ? t('noRunYet') : '';
   put($('replay'), replay);
   put($('trouble'), trouble);
 }

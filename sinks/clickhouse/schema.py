@@ -30,6 +30,7 @@ EMBEDDED_TABLES = (
 )
 DATETIME_MAX = 10_413_791_999_999  # 2299-12-31T23:59:59.999Z, last instant of DateTime64(3)
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
+_TTL = re.compile(r" TTL (.*?)(?: SETTINGS |$)")
 _TIME = pa.timestamp("ms", "UTC")
 
 
@@ -72,6 +73,28 @@ def migrate(connection: Connection) -> list[int]:
             "schema_migrations", ["number"], b'{"number":%d}\n' % number, {"async_insert": 0, "insert_deduplicate": 0}
         )
     return applied
+
+
+def keep(connection: Connection, days: Mapping[str, int]) -> list[str]:
+    """Let ClickHouse remove rows older than ``days`` of their product (0: never); returns the products changed now.
+
+    The age is that of the time in the key. Runs and registries stay. Rows go when ClickHouse next merges their part.
+    """
+    changed = []
+    for product, number in days.items():
+        told = connection.rows(
+            "SELECT engine_full FROM system.tables"
+            f" WHERE database = {connection.database_text} AND name = {{name:String}}",
+            {"name": product},
+        )
+        now = _TTL.search(str(told[0][0]))
+        wanted = f"{KEY_TIME[product]} + toIntervalDay({number})" if number else ""
+        if (now[1] if now else "") == wanted:
+            continue
+        change = f"MODIFY TTL {wanted}" if wanted else "REMOVE TTL"
+        connection.command(f"ALTER TABLE {connection.table(product)} {change}")
+        changed.append(product)
+    return changed
 
 
 def check(rows: Released) -> None:

@@ -9,7 +9,8 @@ from typing import Unpack
 import pyarrow as pa
 
 from engine.model import Released
-from sinks.clickhouse import digest, reader, runs, schema
+from sinks.clickhouse import checkup, digest, reader, runs, schema
+from sinks.clickhouse.checkup import Checkup
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.writer import Writer
@@ -61,6 +62,14 @@ class Store:
     def migrate(self) -> list[int]:
         """Create the database and tables, or bring them up to date; returns the migrations applied now."""
         return schema.migrate(self._connection)
+
+    def checkup(self) -> Checkup:
+        """Versions, settings, room and clock of the store; needs no tables and makes none."""
+        return checkup.look(self._connection)
+
+    def keep(self, days: Mapping[str, int]) -> list[str]:
+        """Keep rows of each product so many days (0: for ever); returns the products for which that changed."""
+        return schema.keep(self._connection, days)
 
     def insert(self, rows: Released, run_id: str) -> None:
         """Store released rows exactly once, however often they come (sinks/clickhouse/writer.py).

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import UsageError
+from engine.errors import BadInput, UsageError
 from flows import recovery
 from flows.recovery import holds_state, lock, open_recovery, resume_epoch, states
 
@@ -60,3 +60,24 @@ def test_one_run_at_a_time_until_its_last_process_has_gone(tmp_path: Path, monke
         lock(tmp_path)
     child.communicate(b"\n")
     os.close(lock(tmp_path))
+
+
+def test_a_directory_with_room_is_left_as_it_was(tmp_path: Path) -> None:
+    recovery.check_writable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BadInput) as raised:
+        recovery.check_writable(tmp_path)
+    assert str(raised.value) == f"recovery directory {tmp_path}: No space left on device"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_that_has_gone_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="No such file or directory"):
+        recovery.check_writable(tmp_path / "gone")

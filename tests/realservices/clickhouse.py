@@ -1,6 +1,6 @@
 """A real ClickHouse server over HTTP: the whole server is inside libchdb, which npm has for Node.
 
-This file is also the child process: ``python clickhouse.py LIBRARY DATA_DIR PORT``.
+This file is also the child process: ``python clickhouse.py LIBRARY DATA_DIR PORT [CONFIG]``.
 """
 
 from __future__ import annotations
@@ -77,15 +77,23 @@ def _fetch(target: Path) -> None:
 
 
 class ClickHouse:
-    """A ClickHouse server with its data below ``directory``; as a context manager it starts, and is killed."""
+    """A ClickHouse server with its data below ``directory``; as a context manager it starts, and is killed.
 
-    def __init__(self, directory: Path):
+    ``backups``: a directory that BACKUP and RESTORE may use.
+    """
+
+    def __init__(self, directory: Path, *, backups: Path | None = None):
         from tests.realservices.cache import free_port
         from tests.realservices.process import Process
 
         self.directory = directory
         self.port = free_port()
         command = [sys.executable, Path(__file__).resolve(), library(), directory / "data", str(self.port)]
+        if backups is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+            config = directory / "config.xml"
+            config.write_text(f"<clickhouse><backups><allowed_path>{backups}</allowed_path></backups></clickhouse>")
+            command.append(config)
         self._process = Process("ClickHouse", command, directory / "clickhouse.log")
 
     @property
@@ -135,13 +143,15 @@ class ClickHouse:
             return False
 
 
-def serve(path: str, data: str, port: str) -> None:
+def serve(path: str, data: str, port: str, config: str | None = None) -> None:
     """Be the server; never returns while it runs."""
     server = ctypes.CDLL(path)
     server.chdb_query_cmdline.restype = ctypes.c_void_p
     server.chdb_result_error.restype = ctypes.c_char_p
     server.chdb_result_error.argtypes = [ctypes.c_void_p]
     words = ["clickhouse", f"--path={data}", "--listen_host=127.0.0.1", f"--http_port={port}", f"--query={SERVE}"]
+    if config is not None:
+        words.insert(1, f"--config-file={config}")
     arguments = (ctypes.c_char_p * len(words))(*[word.encode() for word in words])
     error = server.chdb_result_error(server.chdb_query_cmdline(len(words), arguments))
     sys.exit(error.decode(errors="replace") if error else "the server ended")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from engine.config import DEFAULTS, Config
 from engine.errors import BadInput
+from engine.model import PRODUCTS
 
 CONTRACT = """
 [time]
@@ -54,6 +55,9 @@ profiles = "auto"
 exact = false
 [privacy]
 phase = "city_only"
+[store]
+keep_days = 0
+keep_days_of = {}
 """
 
 
@@ -78,6 +82,7 @@ def test_no_file_is_the_defaults() -> None:
 
 FLOW_KEYS = "; its keys are k, guard"
 SECTIONS = "; the sections are " + ", ".join(DEFAULTS)
+KEPT = "keep_days_of in [store] must name products (runs_of_flow, flow, zones, rejects) and 0 to 36500 days"
 NO_TABLE = " must be a table: [flow] and its settings below"
 
 
@@ -116,6 +121,12 @@ NO_TABLE = " must be a table: [flow] and its settings below"
         ("profiles.tables = [['age']]\n", "tables in [profiles] must be a list of texts"),
         ("profiles.tables = [2026-01-01]\n", "tables in [profiles] must be a list of texts"),
         ("profiles.tables = {age = 1}\n", "tables in [profiles] must be list"),
+        ("store.keep_days = -1\n", "keep_days in [store] must be at least 0"),
+        ("store.keep_days = 36501\n", "keep_days in [store] must be at most 36500"),
+        ("store.keep_days_of = 5\n", "keep_days_of in [store] must be dict"),
+        ("store.keep_days_of.flows = 5\n", KEPT),
+        ("store.keep_days_of.flow = true\n", KEPT),
+        ("store.keep_days_of.flow = -1\n", KEPT),
     ],
 )
 def test_a_wrong_file_is_bad_input_in_one_line_with_the_name(tmp_path: Path, text: str, fault: str) -> None:
@@ -198,7 +209,9 @@ def _settings() -> st.SearchStrategy[dict[str, dict[str, Any]]]:
         if isinstance(default, bool):
             return st.booleans()
         if isinstance(default, int):
-            return st.integers(1, 10**9)
+            return st.integers(1, 36_500 if key == "keep_days" else 10**9)
+        if isinstance(default, dict):
+            return st.dictionaries(st.sampled_from(list(PRODUCTS)), st.integers(0, 36_500))
         if isinstance(default, list):
             return st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="\x7f")))
         if key in words:
@@ -228,7 +241,15 @@ def test_the_hash_tells_settings_apart_that_change_figures() -> None:
     assert Config({"time": {"bound_ms": 4999}}).hash() != plain
     assert Config({"zones": {"beside_gates": True}}).hash() != plain
     assert Config({"status": {"exact": True}}).hash() == plain  # changes live counters only
+    assert Config({"store": {"keep_days": 9, "keep_days_of": {"flow": 1}}}).hash() == plain  # what is kept, not made
     assert json.loads(Config().as_json()) == json.loads(Config({"flow": {"k": 5}}).as_json())
+
+
+def test_how_long_rows_are_kept() -> None:
+    assert Config().keep_days() is None
+    assert Config({"store": {}}).keep_days() == dict.fromkeys(PRODUCTS, 0)
+    kept = Config({"store": {"keep_days": 400, "keep_days_of": {"flow": 800, "rejects": 0}}}).keep_days()
+    assert kept == {"runs_of_flow": 400, "flow": 800, "zones": 400, "rejects": 0}
 
 
 def test_one_config_does_not_change_another() -> None:

@@ -91,6 +91,39 @@ def test_status_is_the_runs_row_and_the_watermarks_age(server: Server):
     }
 
 
+def test_readiness_and_figures_follow_the_store(server: Server, store: FakeStore):
+    assert get(server, "/readyz")[::2] == (200, b"ok\n")
+    status, headers, body = get(server, "/metrics")
+    assert status == 200 and headers["content-type"].startswith("text/plain; version=0.0.4")
+    told = body.decode().splitlines()
+    for line in (
+        "hitonami_store_answers 1.0",
+        "hitonami_events_read_total 10.0",
+        'hitonami_events_rejected_total{reason="late"} 2.0',
+        "hitonami_watermark_age_seconds 4.0",
+    ):
+        assert line in told
+    store.broken = True
+    assert get(server, "/readyz")[::2] == (503, b"store: does not answer\n")
+    status, _, body = get(server, "/metrics")
+    assert status == 200 and b"hitonami_store_answers 0.0\n" in body and b"gone" not in body
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "state", "problem"),
+    [(17_000, "running", None), (17_001, "running", "quiet"), (17_001, "stopped", None)],
+)
+def test_a_running_run_that_closes_nothing_is_quiet(store: FakeStore, age_ms: int, state: str, problem: str | None):
+    store.by_id["live"] = FakeRun(read=10, accepted=10, rejected={}, closed_ms=NOW - age_ms, state=state)
+    server = serve(create_app(store, clock=lambda: NOW / 1000, poll_s=0.1))  # type: ignore[arg-type]
+    try:
+        events = Events(server)
+        assert events.next()[2]["problem"] == problem
+        events.close()
+    finally:
+        server.stop()
+
+
 def test_a_store_without_answer_is_said_so(server: Server, store: FakeStore):
     store.broken = True
     status, _, body = get(server, "/api/status")
