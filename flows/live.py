@@ -32,7 +32,7 @@ from flows.runs import Setup, Summary, book_of, new_run, summary_of
 from flows.source import KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, StoreSink
 
-SHARDS = 32  # fixed for the life of a run: a chain stays in its shard whatever the number of processes
+LEAST_SHARDS, MOST_SHARDS, GATES_PER_SHARD = 8, 64, 64
 LOGS = "people.logs"  # step of the flow that keeps a partition's offset and state
 SHARD_STEP = "people.shards"
 RUN = "people.run"  # step that keeps how far the run has come
@@ -62,7 +62,7 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
         "configuration": setup.config.hash(),
         "registry": setup.registry.hash,
         "topic": cluster.topic,
-        "number of shards": str(SHARDS),
+        "number of shards": str(shards_of(setup)),
     }
     known = setup.store.run(setup.run_id)
     if known is not None and not holds_state(recovery):
@@ -138,7 +138,7 @@ def live_flow(
     """The flow of one process of a live run, its source (to be closed) and the partitions it comes to hold."""
     parts = empty_parts(setup, cluster, row.book)
     tick_ms = setup.config["time", "tick_ms"]
-    keys = [shard_key(s) for s in range(SHARDS)] + [ALL]
+    keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
     sink = StoreSink(setup.store, row, keys, bulk=False, span=None)
     source = KafkaSource(
         parts,
@@ -196,7 +196,17 @@ def stored_summary(setup: Setup, cluster: Cluster, recovery: Path, begun: float)
     return summary_of(setup, parts, begun, finished=False)
 
 
+def shards_of(setup: Setup) -> int:
+    """Number of shards of a live run: a function of its first registry, so fixed for the life of the run.
+
+    A chain stays in its shard whatever the number of processes. Each shard is an insert per product and line of 10 s
+    (docs/adr/0023), and its state is stored whole: few shards for few gates, more for many.
+    """
+    wanted = -(-len(setup.registry.gates) // GATES_PER_SHARD)
+    return min(max(wanted, LEAST_SHARDS), MOST_SHARDS)
+
+
 def empty_parts(setup: Setup, cluster: Cluster, book: Book) -> Parts:
     """The partitions of a live run before it has any."""
     bound_ms = setup.config["time", "bound_ms"]
-    return Parts(book, bound_ms, SHARDS, setup.letters, cluster.topic)
+    return Parts(book, bound_ms, shards_of(setup), setup.letters, cluster.topic)

@@ -22,8 +22,7 @@ from sinks.deadletter import DeadLetters
 Item = tuple[str, bytes]  # shard key, partial or tick
 _FILE_BYTES = 8 << 20  # of a file per call: rows of many windows close together, so their figures come in bulk
 _LIVE_BYTES = 1 << 20  # of a partition per call
-_FIRST_BYTES, _LEAST_BYTES = 8 << 10, 2 << 10  # of a live partition per call, see _pace
-_LINES_PER_CALL = 1
+_FIRST_BYTES, _LEAST_BYTES = 8 << 10, 2 << 10  # of a live partition per call, see paced
 _EPOCH_BYTES = 8 << 20  # of a partition per epoch: bounds what is queued inside Bytewax
 _AWAKE = timedelta(milliseconds=15)
 _LETTERS_S = 1.0  # longest wait of an epoch for dead letters to be taken
@@ -169,6 +168,16 @@ class FileSource(FixedPartitionedSource[Item, bytes]):
         self._on_read(sum(log.fraction() for log in self._logs.values()) / len(self._logs))
 
 
+def paced(most: int, taken: int, moved_ms: int) -> int:
+    """Bytes of a live partition to take at the next call, where ``most`` were allowed and ``taken`` moved W so far.
+
+    About as much as moves W by one line, for each line is an insert per shard and product: what is read is closed and
+    stored in the same epoch, and a stop waits for it. More than before by a factor of two at most.
+    """
+    one_line = taken * CELL_MS // moved_ms if moved_ms else _LIVE_BYTES
+    return max(_LEAST_BYTES, min(_LIVE_BYTES, 2 * most, one_line))
+
+
 class _KafkaHandle(_Handle):
     def __init__(
         self,
@@ -203,8 +212,8 @@ class _KafkaHandle(_Handle):
             before = self._part.watermark
             payloads = batch.payloads()
             self._take(payloads)
-            if self._end is None:
-                self._pace(len(payloads.data), before)
+            if self._end is None and before != NO_TIME:
+                self._most = paced(self._most, len(payloads.data), self._part.watermark - before)
         elif self._ticker is not None and may_read and self._reader.at_end(self._part.number):
             self._ticker.silent(self._part.number, time.monotonic())
         return self._give()
@@ -225,15 +234,6 @@ class _KafkaHandle(_Handle):
         if len(payloads):
             self._offset = int(payloads.offsets[-1]) + 1
             self._parts.feed(self._part, payloads, self._part.number)
-
-    def _pace(self, taken: int, before: int) -> None:
-        """Take about as much at the next call as moves W by one line: each line is an insert per shard and product.
-
-        What is read is closed and stored in the same epoch, and a stop waits for it.
-        """
-        if before != NO_TIME:
-            lines = max(1, (self._part.watermark - before) // CELL_MS)
-            self._most = max(_LEAST_BYTES, min(_LIVE_BYTES, 2 * taken, taken * _LINES_PER_CALL // lines))
 
     def _over(self) -> bool:
         if self._end is None:

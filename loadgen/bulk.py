@@ -57,7 +57,7 @@ def bulk_registry(sensors: int = 1_000, gates: int = 250) -> dict[str, Any]:
                 "gate": _gate_id(number % gates, gates),
                 "approved": [{"from": "2020-01-01T00:00:00Z", "to": None}],
             }
-            for number, sensor in enumerate(_sensor_ids(sensors, gates))
+            for number, sensor in enumerate(sensor_ids(sensors, gates))
         ],
     }
 
@@ -84,7 +84,7 @@ def write_bulk(
     if events < 1 or rate < 1 or start_ms % _PANE_MS or len(str(start_ms + events * 1000 // rate)) != _TS_DIGITS:
         raise ValueError("needs at least one event, a rate of at least 1, and a start at a whole 10 s after 2001")
     registry = bulk_registry(sensors, gates)
-    lines = _Lines(_sensor_ids(sensors, gates), first_seq=10 ** len(str(4 * events // sensors + 999)))
+    lines = Lines(sensor_ids(sensors, gates), first_seq=10 ** len(str(4 * events // sensors + 999)))
     counts = np.zeros(((events - 1) * 1000 // rate // _PANE_MS + 1) * gates * 2, np.int64)
     written = 0
     with opened(path) as out:
@@ -106,7 +106,7 @@ def _drawn(
     rng: np.random.Generator, events: int, sensors: int, rate: int, first_seq: int, in_order: bool
 ) -> Iterator[_Rows]:
     """Chunks of (ms after the start, sensor, direction, seq), by time or shuffled; seq counts up per sensor by time."""
-    chunks = _by_time(rng, events, sensors, rate, first_seq)
+    chunks = by_time(rng, events, sensors, rate, first_seq)
     if in_order:
         yield from chunks
         return
@@ -127,7 +127,8 @@ def _drawn(
         )
 
 
-def _by_time(rng: np.random.Generator, events: int, sensors: int, rate: int, first_seq: int) -> Iterator[_Rows]:
+def by_time(rng: np.random.Generator, events: int, sensors: int, rate: int, first_seq: int) -> Iterator[_Rows]:
+    """Chunks of (ms after the start, sensor, direction, seq), by time; seq counts up per sensor from ``first_seq``."""
     following = np.full(sensors, first_seq, np.int64)
     for at in range(0, events, _CHUNK):
         number = np.arange(at, min(at + _CHUNK, events), dtype=np.int64)
@@ -141,7 +142,7 @@ def _by_time(rng: np.random.Generator, events: int, sensors: int, rate: int, fir
         following += many
 
 
-class _Lines:
+class Lines:
     """Encodes cross events as lines of one width: the fixed text once, then only the bytes that differ."""
 
     def __init__(self, ids: list[bytes], first_seq: int) -> None:
@@ -187,6 +188,7 @@ def _gate_id(gate: int, gates: int) -> str:
     return f"{gate:0{max(3, len(str(gates - 1)))}d}"
 
 
-def _sensor_ids(sensors: int, gates: int) -> list[bytes]:
+def sensor_ids(sensors: int, gates: int) -> list[bytes]:
+    """The sensors' ids, all of one width; sensor s serves gate s % gates."""
     lanes = len(str((sensors - 1) // gates))
     return [f"{_gate_id(s % gates, gates)}-{s // gates:0{lanes}d}".encode() for s in range(sensors)]

@@ -128,6 +128,9 @@ def test_a_note_of_a_process_is_told_and_no_failure(world: World, live: Live) ->
         await_closed(store, newest - 30_000)
     workers = {worker.pid for worker in live.workers()}
     os.kill(min(workers), signal.SIGKILL)  # a failure behind a note is told as what it is
+    until = time.monotonic() + 60
+    while workers & {worker.pid for worker in live.workers()} and time.monotonic() < until:
+        time.sleep(0.05)  # the supervisor has not seen it yet
     world.started(live, 2)
     live.stop()
     told = (world.work / "errors.txt").read_text().splitlines()

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 
 from engine.book import Book
 from flows.kafka import Cluster
-from flows.source import KafkaSource, Parts, is_tick, shard_key, shard_number
+from flows.source import KafkaSource, Parts, is_tick, paced, shard_key, shard_number
 from tests.realservices.kafka import Kafka
 from tests.support.columns import tables
 from tests.support.engine_run import payloads
@@ -38,6 +38,23 @@ def test_in_every_epoch_every_shard_is_woken_once() -> None:
     items = mine.items(part, True)  # partials wake them as well
     assert [key for key, _ in items] == keys
     assert not any(is_tick(blob) for _, blob in items)
+
+
+@pytest.mark.parametrize("per_line", [5_000, 60_000, 400_000, 50_000_000])
+@pytest.mark.parametrize("first", [2 << 10, 8 << 10, 1 << 20])
+def test_a_live_partition_comes_to_take_a_line_per_call(per_line: int, first: int) -> None:
+    """``per_line``: bytes in a log that move W by one line. It was held at its first few for ever once."""
+    most = first
+    for _ in range(20):
+        moved_ms = most * 10_000 // per_line
+        most = paced(most, most, moved_ms)
+    assert most == pytest.approx(min(per_line, 1 << 20), rel=0.01)
+
+
+def test_little_that_was_there_says_little_of_what_may_be_taken() -> None:
+    assert paced(8_000, 100, 0) == 16_000
+    assert paced(8_000, 100, 10) == 16_000
+    assert paced(8_000, 100, 3_600_000) == 2 << 10  # an hour in one record: nearly nothing more at once
 
 
 @pytest.mark.kafka

@@ -1,0 +1,103 @@
+"""One process and two on the same topic of four partitions: events per second while a live run catches up.
+
+    python benchmarks/scale_out.py [--events 6000000] [--repeats 2] [--json]
+
+The topic is filled before; each run has its own database and recovery directory, in the order 1, 2, 2, 1. Counted is
+from the first row that a run stores to its last one, by the server's own times: the start of processes is left out. The
+CPU of Kafka, of ClickHouse and of the run stands beside, for all share this machine: two processes cannot take more
+than what the broker and the store leave.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.services import Run, cpu_s, machine, spread
+from loadgen import bulk_registry
+from loadgen.stream import send
+from sinks.clickhouse.store import Store
+from tests.realservices.clickhouse import ClickHouse
+from tests.realservices.kafka import Kafka
+
+CELL_MS = 10_000
+PATIENCE_S = 600
+
+
+def caught_up(server: ClickHouse, database: str, last_ms: int) -> tuple[int, float]:
+    """Wait for rows of the 10 s window that starts at ``last_ms``; windows and seconds since those of the first one."""
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        told = server.query(
+            "SELECT toUnixTimestamp64Milli(window_start), toUnixTimestamp64Milli(max(inserted_at))"
+            f" FROM {database}.flow WHERE window = '10s' GROUP BY window_start ORDER BY window_start"
+        )
+        rows = [tuple(map(int, line.split("\t"))) for line in told.splitlines()]
+        if rows and rows[-1][0] >= last_ms:
+            return (rows[-1][0] - rows[0][0]) // CELL_MS, (rows[-1][1] - rows[0][1]) / 1000
+        time.sleep(0.5)
+    raise SystemExit("the run does not catch up")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=6_000_000)
+    parser.add_argument("--rate", type=int, default=20_000, help="events per second of event time")
+    parser.add_argument("--per-message", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    seconds = chosen.events // chosen.rate
+    result: dict[str, object] = {**machine(), "events": chosen.events, "per_message": chosen.per_message}
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    cores: dict[int, list[dict[str, float]]] = {1: [], 2: []}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        registry, config = work / "registry.json", work / "config.toml"
+        registry.write_text(json.dumps(bulk_registry()))
+        config.write_text("[time]\ntick_ms = 1000000000\n")  # a tick of today would close a log of yesterday
+        with Kafka(work / "kafka") as kafka, ClickHouse(work / "clickhouse") as server:
+            topic = kafka.create_topic("people", 4)
+            start_ms = (int(time.time()) - 86_400) // 10 * CELL_MS
+            send(kafka.bootstrap, topic, 4, chosen.rate, seconds, start_ms, per_message=chosen.per_message, paced=False)
+            # 5 s of bound, and the window that has not ended
+            last_ms = start_ms + (seconds * 1000 - 5_000 - 1) // CELL_MS * CELL_MS - CELL_MS
+            for number, processes in enumerate([1, 2, 2, 1] * ((chosen.repeats + 1) // 2)):
+                database = f"bench_{number}"
+                server.query(f"CREATE DATABASE {database}")
+                with Store.open(server.url(database)) as store:
+                    store.migrate()
+                words = ["--kafka", kafka.bootstrap, "--store", server.url(database), "--registry", str(registry)]
+                words += ["--recovery", str(work / database), "--config", str(config)]
+                begun = time.monotonic()
+                before = {"kafka": cpu_s(kafka.pid()), "clickhouse": cpu_s(server.pid), "run": 0.0}
+                run = Run([*words, "--processes", str(processes)])
+                windows, took = caught_up(server, database, last_ms)
+                wall = time.monotonic() - begun
+                after = {"kafka": cpu_s(kafka.pid()), "clickhouse": cpu_s(server.pid), "run": run.cpu_s()}
+                summary = run.stop()
+                if summary["rejected"] or summary["read"] < windows * chosen.rate * CELL_MS / 1000:
+                    raise SystemExit(f"read {summary['read']}, rejected: {summary['rejected']}")
+                rates[processes].append(windows * chosen.rate * CELL_MS / 1000 / took)
+                cores[processes].append({name: (after[name] - before[name]) / wall for name in after})
+    for processes, measured in rates.items():
+        result[f"events_per_s_{processes}"] = spread(measured, 0)
+        for name in ("kafka", "clickhouse", "run"):
+            result[f"cores_busy_{processes}_{name}"] = spread(each[name] for each in cores[processes])
+    result["ratio"] = spread(two / one for one, two in zip(rates[1], rates[2], strict=True))
+    if chosen.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name:>26} {value}")
+
+
+if __name__ == "__main__":
+    main()
