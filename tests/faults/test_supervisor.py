@@ -139,7 +139,9 @@ def test_a_note_of_a_process_is_told_and_no_failure(world: World, live: Live) ->
     assert [line for line in told if line not in notes] == ["hitonami: a process was ended by signal 9; starting again"]
 
 
-def test_figures_flow_again_after_a_crash(world: World, live: Live) -> None:
+def test_figures_flow_again_after_a_crash(
+    world: World, live: Live, record_property: Callable[[str, object], None]
+) -> None:
     world.produce()
     live.start(2)
     newest = max(json.loads(value)["ts"] for _, value in world.events)
@@ -147,12 +149,17 @@ def test_figures_flow_again_after_a_crash(world: World, live: Live) -> None:
         await_closed(store, newest - 30_000)
         before = {worker.pid for worker in live.workers()}
         os.kill(min(before), signal.SIGKILL)
+        killed = time.monotonic()
         # a minute of ticks, which closes what was open
         tick = json.dumps({"type": "tick", "ts": newest + 60_000}).encode()
         producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0})
         for partition in range(4):
             producer.produce(world.topic, tick, partition=partition)
         producer.flush(10)
+        until = killed + 120
+        while max(store.newest_windows("live").values()) < newest and time.monotonic() < until:
+            time.sleep(0.02)
+        record_property("figures_again_s", time.monotonic() - killed)
         await_closed(store, newest + 30_000)
     assert not before & {worker.pid for worker in live.workers()}
     assert live.stop()[0]["read"] == len(world.events)

@@ -1,0 +1,80 @@
+"""Resident memory of a live run over time: with 1,000 and with 100,000 sensors, all events with a sequence number.
+
+    python benchmarks/memory.py [--rate 20000] [--seconds 180] [--json]
+
+The process is looked at once a second; told are the medians of its second and its last quarter. What it keeps is the
+open windows, so the two differ by the noise of allocators, and the sensors cost what their registry and keys cost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.services import ROOT, Run, machine
+from loadgen import bulk_registry
+from sinks.clickhouse.store import Store
+from tests.realservices.clickhouse import ClickHouse
+from tests.realservices.kafka import Kafka
+
+
+def measured(kafka: Kafka, server: ClickHouse, work: Path, sensors: int, rate: int, seconds: int) -> dict[str, object]:
+    """One run: its memory in MB."""
+    name = f"sensors_{sensors}"
+    registry = work / f"{name}.json"
+    registry.write_text(json.dumps(bulk_registry(sensors)))
+    topic = kafka.create_topic(name, 4)
+    server.query(f"CREATE DATABASE {name}")
+    with Store.open(server.url(name)) as store:
+        store.migrate()
+    words = ["--kafka", kafka.bootstrap, "--topic", topic, "--store", server.url(name), "--registry", str(registry)]
+    run = Run([*words, "--recovery", str(work / name)])
+    run.wait_until_ready()
+    stream = [sys.executable, "-m", "loadgen.stream", kafka.bootstrap, topic, "--rate", str(rate)]
+    stream += ["--seconds", str(seconds), "--sensors", str(sensors), "--per-message", "10"]
+    sender = subprocess.Popen([*stream, "--start-ms", str(int(time.time()) // 10 * 10_000 + 10_000)], cwd=ROOT)
+    seen = []
+    while sender.poll() is None:
+        seen.append(run.memory_mb())
+        time.sleep(1)
+    if sender.returncode:
+        raise SystemExit("the stream failed")
+    summary = run.stop()
+    if any(summary["rejected"].values()):
+        raise SystemExit(f"rejected: {summary['rejected']}")
+    quarter = len(seen) // 4
+    second, last = statistics.median(seen[quarter : 2 * quarter]), statistics.median(seen[-quarter:])
+    return {"second_quarter_mb": round(second), "last_quarter_mb": round(last), "greatest_mb": round(max(seen))}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=int, default=20_000)
+    parser.add_argument("--seconds", type=int, default=180)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    result: dict[str, object] = {**machine(), "rate": chosen.rate, "seconds": chosen.seconds}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        with Kafka(work / "kafka") as kafka, ClickHouse(work / "clickhouse") as server:
+            for sensors in (1_000, 100_000):
+                told = measured(kafka, server, work, sensors, chosen.rate, chosen.seconds)
+                result[f"sensors_{sensors}"] = told
+    if chosen.json:
+        print(json.dumps(result))
+    else:
+        for name, value in result.items():
+            print(f"{name:>16} {value}")
+
+
+if __name__ == "__main__":
+    main()
