@@ -54,10 +54,42 @@ EMBEDDED_SETTINGS: Mapping[str, str] = {
     "use_uncompressed_cache": "0",
 }
 
-# ClickHouse codes of a store that may well answer later, or to another user.
-_LATER = frozenset({159, 164, 202, 209, 210, 236, 241, 242, 243, 252, 319, 394, 439, 999})
+# ClickHouse codes of a store that may well answer later, or to another user: too busy, too many parts, no memory, no
+# files, no room (243; 75 where a disk fills up in the middle of a part), read-only, going down, no quorum of replicas.
+_LATER = frozenset(
+    {
+        74,
+        75,
+        76,
+        159,
+        164,
+        173,
+        202,
+        203,
+        209,
+        210,
+        225,
+        236,
+        241,
+        242,
+        243,
+        252,
+        279,
+        285,
+        319,
+        394,
+        439,
+        473,
+        745,
+        999,
+    }
+)
 _REFUSED = frozenset({192, 193, 194, 497, 516})
 _NO_TABLES = frozenset({60, 81})
+
+# A server asked to wait for a query's end before it answers keeps the answer on its disk. Where that is full it answers
+# 200 and nothing, which reads as no rows. So answers to queries come as they are made: what breaks off is an error.
+_AS_IT_COMES: Mapping[str, Any] = {"wait_end_of_query": 0}
 
 _open_lock = threading.Lock()
 _open_dirs: dict[str, tuple[IO[bytes], int]] = {}  # embedded directory → its lock file, connections of this process
@@ -112,13 +144,17 @@ class Connection:
     def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
         """Rows of a small result as Python values."""
         with self._lock, self._errors():
-            result: Sequence[Sequence[Any]] = self._client.query(sql, parameters=dict(parameters or {})).result_rows
+            found = self._client.query(sql, parameters=dict(parameters or {}), settings=dict(_AS_IT_COMES))
+            result: Sequence[Sequence[Any]] = found.result_rows
             return result
 
     def arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Rows of a result as a pyarrow Table."""
         with self._lock, self._errors():
-            return self._client.query_arrow(sql, parameters=dict(parameters or {}))
+            try:
+                return self._client.query_arrow(sql, parameters=dict(parameters or {}), settings=dict(_AS_IT_COMES))
+            except pa.ArrowInvalid:
+                raise ServiceUnreachable(f"store {self.shown} does not answer in full") from None
 
     def insert(self, table: str, rows: pa.Table, settings: Mapping[str, Any]) -> None:
         """One INSERT of a pyarrow Table into the named columns."""
@@ -150,7 +186,9 @@ def _translated(shown: str) -> Iterator[None]:
         yield
     except ch.Error as error:
         code = getattr(error, "code", None)
-        if code is None and isinstance(error, ch.OperationalError):
+        # A server's error without a code is not ClickHouse's: of a proxy that does not reach it.
+        foreign = type(error) is ch.DatabaseError and not shown.startswith("chdb:")
+        if code is None and (foreign or isinstance(error, ch.OperationalError)):
             raise ServiceUnreachable(f"store {shown} does not answer") from None
         if code in _REFUSED:
             raise ServiceUnreachable(f"store {shown} refuses this user") from None
