@@ -17,6 +17,11 @@ Rows are a function of the log, so they are inserted at once and a repeat after 
 
    A stored row of the same key with other values raises HitonamiError and nothing of that INSERT is written. This is
    exact as long as a key has one writer at a time, which the flow's shards give.
+4. **Look.** A token is no proof of its rows: ClickHouse writes it down before the part is in its place, and a server
+   that is killed between the two drops the repeat in silence. So an INSERT that may have begun before is looked at
+   when it is done, and rows that are not there are inserted without a token. It may have begun in this process, if it
+   failed; in an earlier one, as long as its group (what stands before the first / of the unit's name: a shard, whose
+   units come one after the other) has stored none behind the horizon. A run without rows is a new one.
 
 The hash is of each slice: rows beyond SLICE_ROWS go in several INSERTs (memory), each whole by itself.
 """
@@ -50,6 +55,8 @@ class Writer:
         self._lock = threading.Lock()
         self._hashes: OrderedDict[tuple[str, str, str], bytes] = OrderedDict()
         self._horizons: dict[tuple[str, str], int] = {}
+        self._begun: dict[tuple[str, str, str], bytes] = {}  # hashes of units whose INSERT may have failed half-way
+        self._behind: set[tuple[str, str, str]] = set()  # (run, product, group) with a unit stored behind the horizon
 
     def insert(self, rows: Released, run_id: str) -> None:
         """Store rows under their unit; see the module. Retrying after ServiceUnreachable is safe and the caller's.
@@ -67,6 +74,8 @@ class Writer:
         with self._lock:
             for unit in [key for key in self._hashes if key[0] == run_id]:
                 del self._hashes[unit]
+            self._begun = {key: digest for key, digest in self._begun.items() if key[0] != run_id}
+            self._behind = {key for key in self._behind if key[0] != run_id}
             for product in PRODUCTS:
                 self._horizons.pop((run_id, product), None)
 
@@ -75,29 +84,44 @@ class Writer:
         table = to_arrow(rows, run_id, first, last)
         digest = content_hash(rows, first, last)
         times = rows.columns[KEY_TIME[product]][first:last].astype(np.int64, copy=False)
+        key, group = (run_id, product, unit), (run_id, product, unit.partition("/")[0])
         with self._lock:
-            seen = self._hashes.get((run_id, product, unit))
+            seen, doubtful = self._begun.get(key, self._hashes.get(key)), key in self._begun
         if seen is not None and seen != digest:
             suspects = table
         else:
             horizon = self._horizon(run_id, product)
-            old = times <= horizon
-            suspects = table.filter(pa.array(old)) if horizon != _NOTHING and old.any() else None
-        if suspects is not None and self._differs(product, run_id, suspects):
-            raise HitonamiError(f"run {run_id} product {product} unit {unit} was stored with other rows")
-        self._connection.insert(product, table, self._settings(run_id, product, unit, digest))
+            suspects = table.filter(pa.array(times <= horizon))
+            with self._lock:
+                doubtful |= horizon != _NOTHING and group not in self._behind
+        missing = table.num_rows - suspects.num_rows
+        if suspects.num_rows:
+            differs, lacking = self._compared(product, run_id, suspects)
+            if differs:
+                raise HitonamiError(f"run {run_id} product {product} unit {unit} was stored with other rows")
+            missing += lacking
+        if missing:
+            with self._lock:
+                self._begun[key] = digest
+            self._connection.insert(product, table, self._settings(run_id, product, unit, digest))
+            if doubtful and self._compared(product, run_id, table)[1]:
+                self._connection.insert(product, table, self._settings(run_id, product, unit, None))
         with self._lock:
-            self._hashes[run_id, product, unit] = digest
-            self._hashes.move_to_end((run_id, product, unit))
+            self._begun.pop(key, None)
+            if not suspects.num_rows:
+                self._behind.add(group)
+            self._hashes[key] = digest
+            self._hashes.move_to_end(key)
             if len(self._hashes) > REMEMBERED_UNITS:
                 self._hashes.popitem(last=False)
 
-    def _settings(self, run_id: str, product: str, unit: str, digest: bytes) -> dict[str, Any]:
+    def _settings(self, run_id: str, product: str, unit: str, digest: bytes | None) -> dict[str, Any]:
+        """Settings of an INSERT; without a digest it has no token and is not dropped whatever came before."""
         # Every related setting is sent: their defaults have changed between versions of ClickHouse.
         rows, size = 4 * SLICE_ROWS, 1 << 30
         settings: dict[str, Any] = {
-            "insert_deduplication_token": f"{run_id}/{product}/{unit}/{digest.hex()}",
-            "insert_deduplicate": 1,
+            "insert_deduplication_token": "" if digest is None else f"{run_id}/{product}/{unit}/{digest.hex()}",
+            "insert_deduplicate": int(digest is not None),
             "deduplicate_blocks_in_dependent_materialized_views": 0,
             "async_insert": 0,
             "wait_for_async_insert": 1,
@@ -111,7 +135,7 @@ class Writer:
             "input_format_parallel_parsing": 0,
         }
         if self._connection.knows("deduplicate_insert"):
-            settings["deduplicate_insert"] = "enable"
+            settings["deduplicate_insert"] = "disable" if digest is None else "enable"
         return settings
 
     def _horizon(self, run_id: str, product: str) -> int:
@@ -128,22 +152,22 @@ class Writer:
             self._horizons[run_id, product] = horizon
             return horizon
 
-    def _differs(self, product: str, run_id: str, suspects: pa.Table) -> bool:
-        """Whether a row of the store, or of ``suspects`` itself, has the key of a suspect and other values."""
+    def _compared(self, product: str, run_id: str, rows: pa.Table) -> tuple[bool, int]:
+        """Whether the store, or ``rows`` itself, has a key of ``rows`` with other values; how many keys it lacks."""
         key, kinds = PRODUCTS[product]
         columns = [*kinds, "registry_version"]
-        new = plain(suspects.select(columns))
+        new = plain(rows.select(columns))
         where, parameters = _region(product, new)
-        stored = self._connection.arrow(
+        found = self._connection.arrow(
             f"SELECT {', '.join(columns)} FROM {self._connection.table(product)} FINAL"
             f" WHERE run_id = {{run:String}} AND ({where})",
             {"run": run_id, **parameters},
         )
         # Rows of the store that repeat no key of ours count once on both sides.
-        both = pa.concat_tables([new, plain(stored).cast(new.schema)])
-        rows = both.group_by(columns).aggregate([]).num_rows
+        both = pa.concat_tables([new, plain(found).cast(new.schema)])
+        distinct = both.group_by(columns).aggregate([]).num_rows
         keys = both.group_by(list(key)).aggregate([]).num_rows
-        return bool(rows > keys)
+        return distinct > keys, keys - found.num_rows
 
 
 def _region(product: str, new: pa.Table) -> tuple[str, dict[str, Any]]:

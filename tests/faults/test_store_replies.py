@@ -1,14 +1,15 @@
-"""The store when an answer gets lost, a request breaks off, half an answer comes: a real server behind a relay."""
+"""The store when an answer gets lost, a request breaks off, a token has no rows: a real server behind a relay."""
 
 from __future__ import annotations
 
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from engine.errors import ServiceUnreachable
+from engine.errors import HitonamiError, ServiceUnreachable
 from sinks.clickhouse.store import Store
 from tests.faults.relay import INSERT, Relay
 from tests.realservices.clickhouse import ClickHouse
@@ -17,6 +18,7 @@ from tests.services.released import day, flow, run
 pytestmark = pytest.mark.clickhouse
 
 ROWS = day(gates=2, windows=20)
+LATER = [(row[0], row[1] + 86_400_000, *row[2:]) for row in ROWS]
 
 
 @pytest.fixture
@@ -63,6 +65,20 @@ def test_an_insert_that_broke_off_is_stored_by_its_repeat(relay: Relay, behind: 
     assert counted(behind) == (len(ROWS), len(ROWS))
 
 
+def test_other_rows_behind_a_lost_answer_are_found(relay: Relay, behind: Store, clickhouse_url: str) -> None:
+    """In this process the unit is not known as stored, and it may come with another content."""
+    changed = [*ROWS[:-1], (*ROWS[-1][:4], 99, 99, 99, "released", None)]
+    relay.lose_answers(INSERT)
+    with pytest.raises(ServiceUnreachable):
+        behind.insert(flow("s0/a", *ROWS), "r1")
+    with pytest.raises(HitonamiError, match=r"was stored with other rows$"):
+        behind.insert(flow("s0/a", *changed), "r1")
+    with Store.open(clickhouse_url) as another, pytest.raises(HitonamiError, match=r"was stored with other rows$"):
+        another.insert(flow("s0/a", *changed), "r1")
+    behind.insert(flow("s0/a", *ROWS), "r1")
+    assert counted(behind) == (len(ROWS), len(ROWS))
+
+
 def test_half_an_answer_is_no_answer(relay: Relay, behind: Store) -> None:
     behind.insert(flow("s0/a", *ROWS), "r1")
     behind.start_run(run("r1"))
@@ -93,3 +109,40 @@ def test_a_proxy_that_does_not_reach_it_is_a_store_that_does_not_answer() -> Non
         with pytest.raises(ServiceUnreachable, match=r"^store \S+ does not answer$"):
             Store.open(f"http://127.0.0.1:{proxy.server_address[1]}/x")
         proxy.shutdown()
+
+
+@pytest.mark.parametrize("at", ["in this process", "behind the horizon", "up to the horizon"])
+def test_a_token_without_its_rows_loses_nothing(tmp_path: Path, at: str) -> None:
+    """ClickHouse writes a token down before the part is in its place, and drops the repeat of one it knows.
+
+    The state of a server that is killed between the two: the token in its log, the part under its temporary name.
+    """
+    with ClickHouse(tmp_path) as server:
+        relay = Relay(server.port)
+        with Store.open(relay.url("default")) as store, Store.open(server.url()) as fresh:
+            store.migrate()
+            if at != "in this process":
+                store.insert(flow("s0/a", *ROWS), "r1")
+            if at == "up to the horizon":
+                store.insert(flow("s1/b", *[(*row[:2], "z" + row[2], *row[3:]) for row in LATER]), "r1")
+            others = counted(store)[0]
+            relay.lose_answers(INSERT)
+            with pytest.raises(ServiceUnreachable):
+                store.insert(flow("s0/b", *LATER), "r1")
+            _lose_the_newest_part(server, store)
+            assert counted(fresh) == (others, others)
+            again = store if at == "in this process" else fresh
+            for _ in range(2):
+                again.insert(flow("s0/b", *LATER), "r1")
+                assert counted(again) == (others + len(LATER), others + len(LATER))
+        relay.stop()
+
+
+def _lose_the_newest_part(server: ClickHouse, store: Store) -> None:
+    """Kill the server and give the newest part of flow its temporary name."""
+    table = "database = 'default' AND table = 'flow' AND active"
+    path = store._connection.rows(f"SELECT path FROM system.parts WHERE {table} ORDER BY max_block_number")[-1][0]
+    server.kill()
+    part = Path(str(path))
+    part.rename(part.with_name(f"tmp_insert_{part.name}"))
+    server.restart()
