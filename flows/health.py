@@ -25,6 +25,7 @@ from sinks.clickhouse.runs import Run
 LAG_STEP = 1000
 TELL_S = 1.0
 SILENT_S = 5.0  # a file that old is of a process that hangs or is gone
+_AGAIN_S = 5.0  # a store that comes and goes is told of so often at most
 _QUIET_S = 10.0  # a partition has a tick in every tick_ms without records: without even those Kafka is away
 
 
@@ -98,6 +99,7 @@ class Health:
         self._quiet_s, self._step = _QUIET_S, LAG_STEP
         self._retrying = 0
         self._back = 0.0  # monotonic second in which the store answered again
+        self._told, self._telling = float("-inf"), False  # second in which a failure was told last; is it still so?
         self._state = State()
 
     def begin(self, *, tick_ms: int = 1000, exact: bool = False) -> None:
@@ -129,7 +131,10 @@ class Health:
             self._retrying += not again
             since = round(self._clock() * 1000) if first else self._state.store_since_ms
             self._state = replace(self._state, store_since_ms=since, store_why=why, retries=self._state.retries + 1)
-        if first:
+            tells = not self._telling and self._now() - self._told >= _AGAIN_S
+            if tells:
+                self._told, self._telling = self._now(), True
+        if tells:
             tell(f"{why}; trying again")
 
     def store_answered(self) -> None:
@@ -141,7 +146,9 @@ class Health:
             seconds = self._clock() - (self._state.store_since_ms or 0) / 1000
             self._state = replace(self._state, store_since_ms=None, store_why="")
             self._back = self._now()
-        tell(f"the store answers again, after {seconds:.0f} s")
+            told, self._telling = self._telling, False
+        if told:
+            tell(f"the store answers again, after {seconds:.0f} s")
 
     def state(self) -> State:
         """How this process is doing now."""

@@ -124,6 +124,25 @@ def test_the_store_s_state_lasts_until_all_work_is_done(
     ]
 
 
+def test_a_store_that_comes_and_goes_is_told_of_every_five_seconds(
+    health: Health, clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(30):  # each fails once and is done a fifth of a second later
+        health.store_failed("store x does not answer", again=False)
+        clock.now += 0.2
+        health.store_answered()
+        clock.now += 0.2
+    assert health.state().retries == 30
+    told = ["hitonami: store x does not answer; trying again", "hitonami: the store answers again, after 0 s"]
+    assert capfd.readouterr().err.splitlines() == 3 * told
+    health.store_failed("store x does not answer", again=False)  # and one that stays away is told of in any case
+    for _ in range(4):
+        clock.now += 2
+        health.store_failed("store x does not answer", again=True)
+    health.store_answered()
+    assert capfd.readouterr().err.splitlines() == [told[0], "hitonami: the store answers again, after 8 s"]
+
+
 def test_lag_is_told_in_thousands(health: Health, source: Source) -> None:
     source.behind = {1: LAG_STEP - 1, 0: 2 * LAG_STEP + 345}
     assert dict(health.state().lags) == {0: 2 * LAG_STEP, 1: 0}
