@@ -37,6 +37,7 @@ MOST_FAILURES = 8
 BACK_OFF_S = (0.2, 0.4, 0.8, 1.6, 3.2, 5.0)
 READY_S = 60.0  # a process imports and opens the store
 START_S = 10.0  # processes join: one that was killed meanwhile leaves the others waiting for ever
+LAST_WORD_S = 1.5  # a stop does not wait longer for a store that hangs: the next start tells it what this one could not
 STOP_S = 3.0  # then they are killed: the last epoch is read again at the next start
 _AFTERMATH_S = 0.5  # a peer may be seen to end before the process that made it end
 _POLL_S = 0.05
@@ -63,15 +64,18 @@ def run_cluster(
 ) -> Summary:
     """Run ``processes`` processes until SIGTERM or SIGINT; ``job`` tells them what ``setup`` tells this one.
 
-    Raises what ``prepare`` raises, and HitonamiError with the exit code of the process that failed first.
+    Raises what ``prepare`` raises, HitonamiError with the exit code of the process that failed first, and
+    ServiceUnreachable where the store does not take that the run has stopped: nothing is lost, the next start goes on.
     """
     begun = time.monotonic()
     cluster, recovery = job.cluster(), Path(job.recovery)
     held = lock(recovery)
     try:
-        row = _supervise(setup, job, start, processes, held, on_start)
-        if row is not None:
-            end_run(row, recovery, "stopped")
+        _supervise(setup, job, start, processes, held, on_start)
+        with setup.store.answering_within(LAST_WORD_S):
+            run = setup.store.run(setup.run_id)  # the processes have told it how far they came
+            if run is not None:
+                end_run(RunRow(setup.store, run, book_of(setup)), recovery, "stopped")
         return stored_summary(setup, cluster, recovery, begun)
     finally:
         os.close(held)
@@ -79,8 +83,8 @@ def run_cluster(
 
 def _supervise(
     setup: Setup, job: Job, start: str, processes: int, held: int, on_start: Callable[[], None] | None
-) -> RunRow | None:
-    """Start the processes again and again until the stop flag is set; the run's row as it is then."""
+) -> None:
+    """Start the processes again and again until the stop flag is set."""
     cluster, recovery = job.cluster(), Path(job.recovery)
     failures, told, epoch = 0, "", 0
     prepared = prepare(setup, cluster, recovery, start)
@@ -109,8 +113,6 @@ def _supervise(
             told = failure.message
             guard.tell(f"{told}; starting again")
         guard.stop.wait(BACK_OFF_S[min(failures - 1, len(BACK_OFF_S) - 1)])
-    run = setup.store.run(setup.run_id)  # the processes have told it how far they came
-    return None if run is None else RunRow(setup.store, run, book_of(setup))
 
 
 class Generation:

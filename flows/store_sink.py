@@ -258,6 +258,8 @@ def retried(work: Callable[[], None]) -> None:
                 health.store_answered()
             return
         except ServiceUnreachable as error:
+            if stop.is_set():
+                raise
             health.store_failed(str(error), again=attempt > 0)
             if stop.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)]):
                 raise

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver import exceptions as ch
+from urllib3 import Timeout
 
 from engine.errors import HitonamiError, ServiceUnreachable, UsageError
 
@@ -165,6 +166,18 @@ class Connection:
         """One INSERT of JSON Lines into the named columns."""
         with self._lock, self._errors():
             self._client.raw_insert(self.table(table), columns, lines, settings=dict(settings), fmt="JSONEachRow")
+
+    @contextmanager
+    def answering_within(self, seconds: float) -> Iterator[None]:
+        """Inside the block wait so long for connections and answers of a server, not ANSWER_SECONDS."""
+        if self.embedded:
+            yield
+            return
+        before, self._client.timeout = self._client.timeout, Timeout(connect=seconds, read=seconds)
+        try:
+            yield
+        finally:
+            self._client.timeout = before
 
     def close(self) -> None:
         """Close; the embedded engine ends with its last connection, and only then another DIR can be opened."""

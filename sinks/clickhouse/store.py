@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Unpack
 
@@ -48,6 +49,10 @@ class Store:
     def url_shown(self) -> str:
         """The URL without password."""
         return self._connection.shown
+
+    def answering_within(self, seconds: float) -> AbstractContextManager[None]:
+        """Inside the block a server that takes longer to answer is one that does not: for who must not wait."""
+        return self._connection.answering_within(seconds)
 
     def close(self) -> None:
         """Give the connection back; nothing is written."""
