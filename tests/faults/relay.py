@@ -21,7 +21,8 @@ class Relay:
     """Listens on a free port and passes requests on to ``target`` (a port on 127.0.0.1).
 
     ``delay_s``: every answer is kept back so long. ``bytes_per_s``: at most so much of requests, None unbounded.
-    ``rewrite``: changes a request's path and headers on its way. What a fault has hit is counted in ``hits``.
+    ``rewrite``: changes a request's path and headers on its way. ``hits``: requests that a fault has hit; ``vain``:
+    requests that found no server.
     """
 
     def __init__(self, target: int) -> None:
@@ -29,7 +30,7 @@ class Relay:
         self.delay_s = 0.0
         self.bytes_per_s: float | None = None
         self.rewrite: Callable[[str, dict[str, str]], str] | None = None
-        self.hits = 0
+        self.hits = self.vain = 0
         self._fault, self._word, self._times = "", "", 0
         self._lock = threading.Lock()
         relay = self
@@ -106,6 +107,7 @@ class Relay:
                 _reset(upstream.sock)
                 _reset(asked.connection)
                 return
+            self._connect(upstream)
             upstream.request(asked.command, path, body, headers)
             answer = upstream.getresponse()
             text = answer.read()
@@ -132,6 +134,14 @@ class Relay:
                 _reset(asked.connection)
                 return
             asked.wfile.write(text)
+
+    def _connect(self, upstream: http.client.HTTPConnection) -> None:
+        try:
+            upstream.connect()
+        except OSError:
+            with self._lock:
+                self.vain += 1
+            raise
 
     def _read(self, asked: http.server.BaseHTTPRequestHandler) -> bytes:
         """The body of a request, as fast as ``bytes_per_s`` allows."""

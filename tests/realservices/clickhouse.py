@@ -123,6 +123,10 @@ class ClickHouse:
         """kill -9."""
         self._process.kill()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP for a server that hangs."""
+        self._process.signal(number)
+
     def query(self, sql: str) -> str:
         """Run one statement over plain HTTP and return the answer's text. Raises URLError."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/", data=sql.encode())
