@@ -63,3 +63,56 @@ export function clock(ms, timeZone, long = false) {
   }
   return format.format(ms);
 }
+
+/**
+ * A window's time of day from start to end; with the offset where the local clock shows one of them twice that day,
+ * so that the two windows of a repeated hour can be told apart.
+ * @param {number} start @param {number} end @param {string} timeZone
+ */
+export function span(start, end, timeZone) {
+  const key = `${lang} ${timeZone} ${start} ${end}`;
+  let text = spans.get(key);
+  if (text === undefined) {
+    const [from, to] = [start, end].map((ms) => offset(ms, timeZone));
+    const plain = ![start, end].some((ms) => comesTwice(ms, timeZone));
+    text = `${clock(start, timeZone)}${plain || from === to ? '' : ` ${utc(from)}`}–${clock(end, timeZone)}${plain ? '' : ` ${utc(to)}`}`;
+    if (spans.size > 100) spans.clear(); // rows mostly show the same window
+    spans.set(key, text);
+  }
+  return text;
+}
+
+/** @type {Map<string, string>} */
+const spans = new Map();
+
+/** How far (ms) the local clock is ahead of UTC. @param {number} ms @param {string} timeZone */
+function offset(ms, timeZone) {
+  const options = /** @type {const} */ ({timeZone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric'});
+  let format = formats.get(timeZone);
+  if (!format) {
+    try {
+      format = new Intl.DateTimeFormat('en-US', options);
+    } catch {
+      format = new Intl.DateTimeFormat('en-US', {...options, timeZone: 'UTC'});
+    }
+    formats.set(timeZone, format);
+  }
+  /** @type {Record<string, number>} */
+  const read = Object.fromEntries(format.formatToParts(ms).map(({type, value}) => [type, Number(value)]));
+  return Date.UTC(read.year, read.month - 1, read.day, read.hour, read.minute, read.second) - Math.floor(ms / 1000) * 1000;
+}
+
+/** @param {number} ms @param {string} timeZone */
+function comesTwice(ms, timeZone) {
+  const here = offset(ms, timeZone);
+  return [-6, 6].some((hours) => { // no zone has changed its offset by more, but for those that changed their date
+    const there = offset(ms + hours * 3_600_000, timeZone);
+    return there !== here && offset(ms + here - there, timeZone) === there;
+  });
+}
+
+/** @param {number} ms ahead of UTC */
+function utc(ms) {
+  const minutes = Math.abs(ms) / 60_000, rest = minutes % 60;
+  return `UTC${ms < 0 ? '−' : '+'}${Math.floor(minutes / 60)}${rest ? `:${String(rest).padStart(2, '0')}` : ''}`;
+}

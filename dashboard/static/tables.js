@@ -1,5 +1,5 @@
 /** The two tables: built once per layout, then only the texts that change are touched. */
-import {ago, clock, figure, percent, unknown} from './figures.js';
+import {ago, figure, percent, span, unknown} from './figures.js';
 import {lang, t} from './i18n.js';
 
 const WINDOWS = ['10s', '1m', '5m', '15m', '1h', '1d'];
@@ -95,7 +95,7 @@ export class Table {
       if (dark) unknowns++;
       row.row.classList.toggle('unknown', dark);
       put(row.coverage, why ? '—' : percent(least(columns.c, place * this.each, this.each)));
-      put(row.span, start == null || end == null ? '—' : `${clock(start, layout.run.timezone)}–${clock(end, layout.run.timezone)}`);
+      put(row.span, start == null || end == null ? '—' : span(start, end, layout.run.timezone));
       put(row.age, live && age != null ? ago(age) : '—');
     });
     return unknowns;
