@@ -49,6 +49,7 @@ class Job:
     recovery: str
     dead_letters: str | None = None
     partitions: int = 0
+    topic_id: str = ""
     starts: list[tuple[int, int]] = field(default_factory=list)
     since: list[tuple[int, int]] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
@@ -111,7 +112,8 @@ def main() -> None:
         if run is None:
             raise HitonamiError(f"run {job.run_id} is no longer in the store")
         row, starts, since = RunRow(store, run, book_of(setup)), dict(job.starts), dict(job.since)
-        flow, source, _ = live_flow(setup, cluster, row, job.partitions, starts, since, lambda: say(STARTED))
+        on_start = lambda: say(STARTED)  # noqa: E731
+        flow, source, _ = live_flow(setup, cluster, row, job.partitions, job.topic_id, starts, since, on_start)
     except Exception as error:
         guard.fail(error)
         return
