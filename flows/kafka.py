@@ -89,7 +89,11 @@ class Cluster:
 
     def admin(self) -> AdminClient:
         """A client for questions; it must outlive the answers. Raises BadInput for settings librdkafka refuses."""
-        made: AdminClient = _made(AdminClient, self.settings)
+        # what it knows of leaders must age: librdkafka goes on with a leader that is gone (or its former epoch)
+        aging = {"metadata.max.age.ms": 1000, "topic.metadata.refresh.interval.ms": 1000}
+        # and it asks a broker about the others that is stopped itself
+        settings = {**self.settings, **aging, "socket.timeout.ms": 2_000}
+        made: AdminClient = _made(AdminClient, settings)
         return made
 
     def topic_id(self) -> str:
@@ -255,11 +259,13 @@ class Ticker:
         self._producer, self._admin = cluster.producer(), cluster.admin()
         self._quiet_since: dict[int, float] = {}
         self._asked: dict[int, tuple[int, Future[Any]]] = {}  # when (ms), and the answer to come
+        self._doubtful: set[int] = set()  # could not be reached the last time
 
     def heard(self, partition: int) -> None:
         """Messages came: the partition is not silent."""
         self._quiet_since.pop(partition, None)
         self._asked.pop(partition, None)
+        self._doubtful.discard(partition)
 
     def silent(self, partition: int, end: int, now_s: float) -> None:
         """The partition was read to ``end`` and had nothing at ``now_s`` (monotonic); a tick when it is time."""
@@ -271,10 +277,13 @@ class Ticker:
                 self._ask(now_s)
         elif asked[1].done():
             del self._asked[partition]
-            if _ends_by(asked[1], end):
-                self._tick(partition, asked[0])
+            if not _ends_by(asked[1], end):  # it cannot be reached, or there is more
+                self._doubtful.add(partition)
+                self._quiet_since[partition] = now_s
+            elif partition in self._doubtful:  # only now its silence begins: its producers were away like this process
+                self._doubtful.discard(partition)
             else:
-                self._quiet_since[partition] = now_s  # it cannot be reached, or there is more: its silence begins anew
+                self._tick(partition, asked[0])
 
     def _ask(self, now_s: float) -> None:
         """Ask for the ends of all partitions whose tick is due; their next one is due a tick's time from now."""

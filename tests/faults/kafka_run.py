@@ -1,4 +1,4 @@
-"""What the tests of Kafka's faults share: a scenario, a live run on one topic, its log, and a replay to compare with."""
+"""What the tests of Kafka's faults share: a scenario, a live run on one topic, its log, a replay to compare with."""
 
 from __future__ import annotations
 
@@ -48,6 +48,10 @@ class KafkaRun:
         self._errors = work / "errors.txt"
         self.live = Live([*COMMAND, "run", *self._at, "--recovery", str(work / "recovery")], 500, self._errors)
 
+    def start(self, processes: int = 1) -> None:
+        """Start the run, or start it again."""
+        self.live.start(processes)
+
     def close(self) -> None:
         """Leave nothing behind."""
         if self.live.process is not None and self.live.process.poll() is None:
@@ -86,6 +90,7 @@ class KafkaRun:
             {
                 "bootstrap.servers": self.kafka.bootstrap,
                 "group.id": "look",
+                "fetch.wait.max.ms": 20,  # its end is heard between two ticks
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
             }
@@ -123,13 +128,13 @@ class KafkaRun:
         compare(self.store, report, run_id)
         assert report.windows > 0 and (report.lost, report.differ, report.double) == (0, 0, 0), report
 
-    def newest_end_ms(self, window: str = "10s") -> int:
-        """End of the newest stored window."""
-        return self.newest_ms() + LENGTH_MS[WINDOWS.index(window)]
+    def newest_end_ms(self) -> int:
+        """End of the newest stored 10 s window."""
+        return self.newest_ms() + LENGTH_MS[WINDOWS.index("10s")]
 
 
 class RealTime(threading.Thread):
-    """Produces a scenario's events as they come, into ``partitions``; what cannot be delivered waits at the producer."""
+    """Produces a scenario's events as they come, into ``partitions``; what cannot be delivered waits."""
 
     def __init__(self, run: KafkaRun, partitions: list[int], **settings: Any) -> None:
         super().__init__(daemon=True)
