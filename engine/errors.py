@@ -13,9 +13,13 @@ from __future__ import annotations
 
 
 class HitonamiError(Exception):
-    """Base of all errors raised on purpose; ``exit_code`` is what the command line ends with."""
+    """Base of all errors raised on purpose; ``exit_code`` is what the command line ends with.
+
+    ``lasting``: another try would end the same way, so a supervisor makes none.
+    """
 
     exit_code = 1
+    lasting = False
 
 
 class CheckFailed(HitonamiError):
@@ -26,12 +30,14 @@ class UsageError(HitonamiError):
     """The caller asked for something that cannot be done as asked."""
 
     exit_code = 2
+    lasting = True
 
 
 class BadInput(HitonamiError):
     """A whole input (registry, config, dump) is unusable; single bad events are rejects, not errors."""
 
     exit_code = 3
+    lasting = True
 
 
 class ServiceUnreachable(HitonamiError):

@@ -23,9 +23,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from engine.errors import BadInput, HitonamiError, UsageError
+from engine.errors import HitonamiError
 from flows import guard
-from flows.kafka import OffsetGone
 from flows.live import end_run, prepare, stored_summary
 from flows.processes import end_with_parent, free_ports
 from flows.recovery import lock, resume_epoch
@@ -48,15 +47,11 @@ _ERRORS_KEPT = 1 << 16
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the processes ended: one line, and the exit code if it stays so."""
+    """Why the processes ended: one line, the exit code if it stays so, whether another start would end so too."""
 
     message: str
     code: int
-
-    @property
-    def final(self) -> bool:
-        """Whether another start would end the same way."""
-        return self.code in (UsageError.exit_code, BadInput.exit_code)
+    lasting: bool = False
 
 
 def run_cluster(
@@ -97,17 +92,15 @@ def _supervise(
             if now > epoch:
                 failures, epoch = min(failures, 1), now
             starts, since = sorted(prepared.starts.items()), sorted(prepared.since.items())
-            whole = replace(job, partitions=prepared.partitions, starts=starts, since=since)
+            whole = replace(job, partitions=prepared.partitions, starts=starts, since=since, topic_id=prepared.topic_id)
             failure = Generation(whole, processes, held).run(on_start)
-        except OffsetGone:
-            raise
         except HitonamiError as error:  # Kafka or the store may be away for a moment
-            failure = Failure(str(error), error.exit_code)
+            failure = Failure(str(error), error.exit_code, error.lasting)
         on_start = None
         if failure is None:
             break
         failures += 1
-        if failure.final or failures >= MOST_FAILURES:
+        if failure.lasting or failures >= MOST_FAILURES:
             raise _as_error(failure)
         if failure.message != told or failures == 1:
             told = failure.message
@@ -210,6 +203,7 @@ class _Worker:
         self.said = b""
         self._rest = b""  # of stderr, an unfinished line
         self._failed: str | None = None
+        self._lasting = False
         self._send(job.encode())
 
     @property
@@ -249,8 +243,9 @@ class _Worker:
         """One line of its stderr: its notes are passed on, what libraries print may quote input."""
         if line.startswith(guard.NOTE):
             guard.tell(line.removeprefix(guard.NOTE))
-        elif line.startswith(guard.FAILURE) and self._failed is None:
-            self._failed = line.removeprefix(guard.FAILURE)
+        elif line.startswith((guard.FAILURE, guard.LASTING)) and self._failed is None:
+            self._lasting = line.startswith(guard.LASTING)
+            self._failed = line.removeprefix(guard.LASTING if self._lasting else guard.FAILURE)
 
     def ask_to_stop(self) -> None:
         """SIGTERM."""
@@ -269,7 +264,7 @@ class _Worker:
     def failure(self) -> Failure:
         """Why it has ended: our own line of its stderr, or how it went."""
         if self._failed is not None:
-            return Failure(self._failed, self.code if self.code > 0 else 1)
+            return Failure(self._failed, self.code if self.code > 0 else 1, self._lasting)
         how = f"was ended by signal {-self.code}" if self.code < 0 else f"ended with {self.code}"
         return Failure(f"a process {how}", 1)
 

@@ -45,7 +45,8 @@ def on_failure(work: Callable[[], None]) -> Iterator[None]:
         _at_failure.remove(work)
 
 
-FAILURE, NOTE = "hitonami: ", "hitonami note: "  # what a worker's lines begin with, for its supervisor
+# What a worker's lines begin with, for its supervisor: why it ended, that it would end so again, a note.
+FAILURE, LASTING, NOTE = "hitonami: ", "hitonami lasting: ", "hitonami note: "
 _notes = [FAILURE]
 
 
@@ -62,14 +63,15 @@ def tell(line: str) -> None:
 def fail(error: BaseException) -> None:
     """Tell a failure in one line and end the process with its exit code. Never returns."""
     if isinstance(error, HitonamiError):
-        line, code = str(error), error.exit_code
+        line, code, lasting = str(error), error.exit_code, error.lasting
     else:  # a defect: its type and place, never its text, which may quote input
         at = error.__traceback__
         while at is not None and at.tb_next is not None:
             at = at.tb_next
         place = f" at {os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}" if at is not None else ""
-        line, code = f"internal error: {type(error).__name__}{place}", 1
-    print(f"{FAILURE}{line}", file=sys.stderr, flush=True)
+        line, code, lasting = f"internal error: {type(error).__name__}{place}", 1, False
+    is_worker = _notes[0] == NOTE
+    print(f"{LASTING if lasting and is_worker else FAILURE}{line}", file=sys.stderr, flush=True)
     for work in _at_failure:
         with contextlib.suppress(Exception):  # the process ends all the same, with the first message only
             work()

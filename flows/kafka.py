@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -14,12 +16,15 @@ from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
     Consumer,
+    IsolationLevel,
     KafkaError,
     KafkaException,
     Message,
     Producer,
+    TopicCollection,
     TopicPartition,
 )
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from engine.errors import BadInput, ServiceUnreachable
 from engine.model import I64, Payloads
@@ -29,6 +34,9 @@ BEGINNING, LATEST = OFFSET_BEGINNING, OFFSET_END  # offsets of no number: the fi
 _REACH_S = 10.0
 _POLL = 20_000  # messages per poll
 _HELD_BYTES = 32 << 20  # polled and not yet taken, all partitions together
+_ASK_S = 1.0  # for answers about ends and ids: a broker that takes longer is not reachable
+_LOOK_S = 1.0  # between two looks at the topic's id
+_MISSED_S = 15.0  # the brokers may not know a topic for a moment, when they start
 _log = logging.getLogger("hitonami.kafka")  # librdkafka's own lines would be a second message to every error
 _log.addHandler(logging.NullHandler())
 _log.propagate = False
@@ -36,6 +44,8 @@ _log.propagate = False
 
 class OffsetGone(ServiceUnreachable):
     """The topic no longer holds (or, made anew, never held) the offset a run goes on from: another try is no help."""
+
+    lasting = True
 
 
 class Cluster:
@@ -48,6 +58,9 @@ class Cluster:
             "log_level": 2,
             "logger": _log,
             "error_cb": lambda _error: None,
+            "reconnect.backoff.max.ms": 1000,  # 10 s would be added to every outage
+            "socket.timeout.ms": 10_000,  # a leader that is gone without a word: the others have a new one by then
+            "socket.connection.setup.timeout.ms": 5_000,
             **(settings or {}),
         }
 
@@ -74,6 +87,24 @@ class Cluster:
         made: Producer = _made(Producer, {"linger.ms": 0, "message.timeout.ms": 5000, **self.settings})
         return made
 
+    def admin(self) -> AdminClient:
+        """A client for questions; it must outlive the answers. Raises BadInput for settings librdkafka refuses."""
+        # what it knows of leaders must age: librdkafka goes on with a leader that is gone (or its former epoch)
+        aging = {"metadata.max.age.ms": 1000, "topic.metadata.refresh.interval.ms": 1000}
+        # and it asks a broker about the others that is stopped itself
+        settings = {**self.settings, **aging, "socket.timeout.ms": 2_000}
+        made: AdminClient = _made(AdminClient, settings)
+        return made
+
+    def topic_id(self) -> str:
+        """The id Kafka gave the topic when it was made. Raises ServiceUnreachable when it cannot be told."""
+        admin = self.admin()
+        try:
+            found = admin.describe_topics(TopicCollection([self.topic]), request_timeout=_REACH_S)
+            return str(found[self.topic].result().topic_id)
+        except KafkaException:
+            raise ServiceUnreachable(f"Kafka {self.bootstrap}: no answer about {self.topic}") from None
+
     def partitions(self) -> int:
         """Number of partitions of the topic. Raises ServiceUnreachable when Kafka or the topic is not there."""
         consumer = self.consumer()
@@ -90,6 +121,10 @@ class Cluster:
     def gone(self, partition: int) -> OffsetGone:
         """The error of an offset out of range."""
         return OffsetGone(f"Kafka {self.bootstrap}: {self.topic}/{partition} no longer holds the stored offset")
+
+    def made_anew(self) -> OffsetGone:
+        """The error of a topic that is no longer the one the run has read: its offsets mean other records."""
+        return OffsetGone(f"Kafka {self.bootstrap}: {self.topic} was deleted or made anew, it is another log")
 
     def check_offsets(self, offsets: Mapping[int, int]) -> None:
         """Raises OffsetGone where a partition does not hold the offset to go on from."""
@@ -155,7 +190,7 @@ class Reader:
         self._from: dict[int, int] = {}  # partition -> where it was to go on from; of those assigned
         self._waiting: dict[int, deque[Message]] = {}
         self._held = 0
-        self._at_end: dict[int, bool] = {}  # partition -> polled to its end, nothing since
+        self._end: dict[int, int | None] = {}  # partition -> its end, where polled to it and nothing since
         self._next: dict[int, int] = {}  # partition -> offset behind the last message polled
         self._heard: dict[int, float] = {}  # partition -> monotonic second of the last message or end
 
@@ -163,11 +198,19 @@ class Reader:
         """Read ``partition`` from ``offset`` on (OFFSET_BEGINNING: from its first message)."""
         self._new.append(TopicPartition(self.cluster.topic, partition, offset))
         self._waiting[partition] = deque()
-        self._at_end[partition] = False
+        self._end[partition] = None
 
-    def at_end(self, partition: int) -> bool:
-        """Whether the partition was read to its end and everything of it has been taken."""
-        return self._at_end[partition] and not self._waiting[partition]
+    def end(self, partition: int) -> int | None:
+        """The partition's end as it was when last heard, where it was read to there and everything has been taken.
+
+        Aborted records and marks of transactions lie before it, too: the next record may be far behind the last one.
+        """
+        return None if self._waiting[partition] else self._end[partition]
+
+    def is_over(self, partition: int, end: int) -> bool:
+        """Whether all in front of ``end`` was taken. A new leader may end earlier for a moment: that is no end."""
+        found = self.end(partition)
+        return found is not None and found >= end
 
     def heard(self) -> dict[int, float]:
         """Partition → monotonic second in which a message or its end came last. Of any thread."""
@@ -179,7 +222,7 @@ class Reader:
 
     def _lag(self, partition: int) -> int:
         waiting = len(self._waiting[partition])
-        if self._at_end[partition]:
+        if self._end[partition] is not None:
             return waiting  # offsets have gaps: the end is where the broker says it is
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(self.cluster.topic, partition), cached=True)
@@ -215,11 +258,11 @@ class Reader:
             if error is None:
                 self._waiting[number].append(message)
                 self._held += len(message)
-                self._at_end[number] = False
+                self._end[number] = None
                 self._next[number] = int(message.offset() or 0) + 1
                 self._heard[number] = now
             elif error.code() == KafkaError._PARTITION_EOF:
-                self._at_end[number] = True
+                self._end[number] = int(message.offset() or 0)
                 self._heard[number] = now
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 raise self.cluster.gone(number)
@@ -232,29 +275,112 @@ class Reader:
 
 
 class Ticker:
-    """Appends ticks to partitions that are read to their end and silent: the decision to go on stands in the log."""
+    """Appends ticks to partitions that are read to their end and silent: the decision to go on stands in the log.
+
+    Only the partition's leader knows its end. So it is asked first, and the tick carries the time of the question: a
+    partition that cannot be reached gets none, and one that is delivered late says nothing of the time after it.
+    """
 
     def __init__(self, cluster: Cluster, tick_ms: int) -> None:
         self._cluster, self._tick_s = cluster, tick_ms / 1000
-        self._producer = cluster.producer()
+        self._producer, self._admin = cluster.producer(), cluster.admin()
         self._quiet_since: dict[int, float] = {}
+        self._asked: dict[int, tuple[int, Future[Any]]] = {}  # when (ms), and the answer to come
+        self._doubtful: set[int] = set()  # could not be reached the last time
 
     def heard(self, partition: int) -> None:
         """Messages came: the partition is not silent."""
         self._quiet_since.pop(partition, None)
+        self._asked.pop(partition, None)
+        self._doubtful.discard(partition)
 
-    def silent(self, partition: int, now_s: float) -> None:
-        """The partition is at its end and had nothing at ``now_s`` (monotonic); appends a tick when it is time."""
+    def silent(self, partition: int, end: int, now_s: float) -> None:
+        """The partition was read to ``end`` and had nothing at ``now_s`` (monotonic); a tick when it is time."""
         since = self._quiet_since.setdefault(partition, now_s)
         self._producer.poll(0)
-        if now_s - since >= self._tick_s:
-            self._quiet_since[partition] = now_s
-            value = json.dumps({"type": "tick", "ts": int(time.time() * 1000)}, separators=(",", ":")).encode()
+        asked = self._asked.get(partition)
+        if asked is None:
+            if now_s - since >= self._tick_s:
+                self._ask(now_s)
+        elif asked[1].done():
+            del self._asked[partition]
+            if not _ends_by(asked[1], end):  # it cannot be reached, or there is more
+                self._doubtful.add(partition)
+                self._quiet_since[partition] = now_s
+            elif partition in self._doubtful:  # only now its silence begins: its producers were away like this process
+                self._doubtful.discard(partition)
+            else:
+                self._tick(partition, asked[0])
+
+    def _ask(self, now_s: float) -> None:
+        """Ask for the ends of all partitions whose tick is due; their next one is due a tick's time from now."""
+        due = [p for p, since in self._quiet_since.items() if now_s - since >= self._tick_s and p not in self._asked]
+        asked_ms = int(time.time() * 1000)
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        answers = self._admin.list_offsets(
+            {TopicPartition(self._cluster.topic, p): latest for p in due},
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=_ASK_S,
+        )
+        for place, answer in answers.items():
+            self._asked[place.partition] = asked_ms, answer
+            self._quiet_since[place.partition] = now_s
+
+    def _tick(self, partition: int, ts: int) -> None:
+        value = json.dumps({"type": "tick", "ts": ts}, separators=(",", ":")).encode()
+        with contextlib.suppress(BufferError, KafkaException):  # the topic is gone: Watch tells
             self._producer.produce(self._cluster.topic, value, partition=partition)
 
     def close(self) -> None:
         """Give ticks on their way a moment."""
         self._producer.flush(1.0)
+
+
+def _ends_by(answer: Future[Any], end: int) -> bool:
+    """Whether a leader has answered that its partition ends at ``end``; none answers with an error or below zero."""
+    try:
+        return 0 <= int(answer.result().offset) <= end
+    except KafkaException:
+        return False
+
+
+class Watch:
+    """Looks every second whether the topic is still the one with the id ``topic_id``.
+
+    A topic that is deleted and made anew under its name goes on, for librdkafka, where the old one was: nothing else
+    tells that the records are others.
+    """
+
+    def __init__(self, cluster: Cluster, topic_id: str) -> None:
+        self._cluster, self._topic_id = cluster, topic_id
+        self._admin = cluster.admin()
+        self._answer: Future[Any] | None = None
+        self._looked_s = self._known_s = time.monotonic()
+
+    def look(self) -> None:
+        """Never waits. Raises OffsetGone when the topic is another one, or has been unknown for a while."""
+        now_s = time.monotonic()
+        if self._answer is None:
+            if now_s - self._looked_s >= _LOOK_S:
+                self._looked_s = now_s
+                topics = TopicCollection([self._cluster.topic])
+                self._answer = self._admin.describe_topics(topics, request_timeout=_ASK_S)[self._cluster.topic]
+        elif self._answer.done():
+            answer, self._answer = self._answer, None
+            self._judge(answer, now_s)
+
+    def _judge(self, answer: Future[Any], now_s: float) -> None:
+        try:
+            same = str(answer.result().topic_id) == self._topic_id
+        except KafkaException as error:
+            unknown = error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+            same = not unknown or now_s - self._known_s < _MISSED_S
+            if not unknown:  # nobody says that it is gone
+                self._known_s = now_s
+        else:
+            self._known_s = now_s
+        if not same:
+            raise self._cluster.made_anew()
 
 
 def _made(kind: Any, settings: dict[str, Any]) -> Any:

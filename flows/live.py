@@ -27,7 +27,7 @@ from flows.health import forget, health
 from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
 from flows.people import ALL, advance_of, dataflow, execute
-from flows.recovery import check_writable, holds_state, lock, open_recovery, resume_epoch, states
+from flows.recovery import check_writable, holds_state, lock, open_recovery, remembered, resume_epoch, states
 from flows.runs import Setup, Summary, book_of, new_run, summary_of
 from flows.source import KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, StoreSink
@@ -45,6 +45,7 @@ class Prepared:
     row: RunRow
     recovery: RecoveryConfig
     partitions: int
+    topic_id: str
     starts: Mapping[int, int]
     since: Mapping[int, int]  # W of partitions that have joined later
 
@@ -64,6 +65,7 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
         "topic": cluster.topic,
         "number of shards": str(shards_of(setup)),
     }
+    topic_id = cluster.topic_id()
     known = setup.store.run(setup.run_id)
     if known is not None and not holds_state(recovery):
         raise UsageError(f"run {setup.run_id} is in the store, but {recovery} holds no state of it: take another id")
@@ -74,13 +76,15 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
         raise UsageError(f"{recovery} holds the state of run {setup.run_id}, which this store does not know")
     if resumes and start != "stored" and known is not None:
         raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
+    if remembered(recovery, "topic id", topic_id) != topic_id:
+        raise cluster.made_anew()
     cluster.check_offsets({int(key): pickle.loads(state)[0] for key, state in states(recovery, LOGS).items()})
     run = new_run(setup, book.tables(book.start), "live") if known is None else known
     row = RunRow(setup.store, replace(run, state="running"), book)
     setup.store.start_run(row.run)
     # as numbers: a process that starts again before its first epoch is committed must find the same place
     starts = {p: high for p, (_, high) in enumerate(cluster.ends(partitions))} if start == "latest" else {}
-    return Prepared(row, config, partitions, starts, joined(setup, cluster, recovery, partitions))
+    return Prepared(row, config, partitions, topic_id, starts, joined(setup, cluster, recovery, partitions))
 
 
 def joined(setup: Setup, cluster: Cluster, recovery: Path, partitions: int) -> dict[int, int]:
@@ -131,6 +135,7 @@ def live_flow(
     cluster: Cluster,
     row: RunRow,
     partitions: int,
+    topic_id: str,
     starts: Mapping[int, int],
     since: Mapping[int, int],
     on_start: Callable[[], None] | None,
@@ -144,6 +149,7 @@ def live_flow(
         parts,
         cluster,
         partitions,
+        topic_id=topic_id,
         tick_ms=tick_ms,
         starts=starts,
         since=since,
@@ -163,7 +169,9 @@ def run_live(
         ready = prepare(setup, cluster, recovery, start)
         health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
         health.stored(ready.row.run)
-        flow, source, parts = live_flow(setup, cluster, ready.row, ready.partitions, ready.starts, ready.since, None)
+        flow, source, parts = live_flow(
+            setup, cluster, ready.row, ready.partitions, ready.topic_id, ready.starts, ready.since, None
+        )
         if on_start is not None:
             on_start()
         try:

@@ -47,8 +47,7 @@ def open_recovery(directory: Path, owner: Mapping[str, str]) -> tuple[RecoveryCo
             if differs:
                 raise UsageError(f"recovery directory {directory}: it belongs to a run with another {differs[0]}")
         else:
-            (directory / f"{_OWNER}.new").write_text(json.dumps(dict(owner)))
-            os.replace(directory / f"{_OWNER}.new", directory / _OWNER)
+            _write_owner(directory, owner)
         if not any(directory.glob("part-*.sqlite3")):
             _make_base(directory)
         purge(directory)
@@ -57,6 +56,19 @@ def open_recovery(directory: Path, owner: Mapping[str, str]) -> tuple[RecoveryCo
     except (sqlite3.Error, json.JSONDecodeError):
         raise BadInput(f"recovery directory {directory}: damaged") from None
     return RecoveryConfig(str(directory), timedelta(0)), resumes  # type: ignore[no-untyped-call]
+
+
+def remembered(directory: Path, name: str, value: str) -> str:
+    """What ``directory`` holds as ``name`` beside its owner's names; ``value``, which it then keeps, where nothing."""
+    owner = json.loads((directory / _OWNER).read_text())
+    if name not in owner:
+        _write_owner(directory, {**owner, name: value})
+    return str(owner.get(name, value))
+
+
+def _write_owner(directory: Path, owner: Mapping[str, str]) -> None:
+    (directory / f"{_OWNER}.new").write_text(json.dumps(dict(owner)))
+    os.replace(directory / f"{_OWNER}.new", directory / _OWNER)
 
 
 def _make_private(directory: Path) -> None:

@@ -96,7 +96,7 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
     """
     begun = time.monotonic()
     _free(setup)
-    partitions = cluster.partitions()
+    partitions, topic_id = cluster.partitions(), cluster.topic_id()
     ends = [high if high > low else 0 for low, high in cluster.ends(partitions)]
     book = book_of(setup)
     tables = book.tables(book.start)
@@ -104,7 +104,14 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
     last = END if to_ms == END else to_ms + longest_delay_ms(tables)
     since = find_joins(cluster, partitions)
     source = KafkaSource(
-        parts, cluster, partitions, tick_ms=setup.config["time", "tick_ms"], ends=ends, to_ms=last, since=since
+        parts,
+        cluster,
+        partitions,
+        topic_id=topic_id,
+        tick_ms=setup.config["time", "tick_ms"],
+        ends=ends,
+        to_ms=last,
+        since=since,
     )
     try:
         return _replay(setup, parts, source, partitions, from_ms, to_ms, begun)
@@ -198,7 +205,7 @@ def dump_topic(
                     batch = reader.take(number, 4 << 20)
                     end = bounds[number][1]
                     if batch is None:
-                        if reader.at_end(number):
+                        if reader.is_over(number, end):
                             open_parts.discard(number)
                         continue
                     idle = False

@@ -15,7 +15,7 @@ from engine.partial import decode
 from engine.partition import Fed, Partition
 from flows.guard import guarded, stop, tell
 from flows.health import health
-from flows.kafka import BEGINNING, Cluster, Reader, Ticker
+from flows.kafka import BEGINNING, Cluster, Reader, Ticker, Watch
 from flows.logs import Log
 from sinks.deadletter import DeadLetters
 
@@ -185,13 +185,15 @@ class _KafkaHandle(_Handle):
         part: Partition,
         reader: Reader,
         ticker: Ticker | None,
+        watch: Watch,
         offset: int,
         end: int | None,
         to_ms: int,
         crowded: Callable[[], bool],
     ) -> None:
         super().__init__(parts, part)
-        self._reader, self._ticker, self._end, self._to_ms, self._crowded = reader, ticker, end, to_ms, crowded
+        self._reader, self._ticker, self._watch = reader, ticker, watch
+        self._end, self._to_ms, self._crowded = end, to_ms, crowded
         self._most = _LIVE_BYTES if end is not None else _FIRST_BYTES  # to take at the next call
         self._offset = offset
         reader.register(part.number, offset)
@@ -205,6 +207,7 @@ class _KafkaHandle(_Handle):
         if self._over():
             self._part.finish()
             return self._give()
+        self._watch.look()
         may_read = self._left > 0 and not self._crowded()
         batch = self._reader.take(self._part.number, min(self._most, self._left)) if may_read else None
         self._busy = batch is not None
@@ -214,8 +217,10 @@ class _KafkaHandle(_Handle):
             self._take(payloads)
             if self._end is None and before != NO_TIME:
                 self._most = paced(self._most, len(payloads.data), self._part.watermark - before)
-        elif self._ticker is not None and may_read and self._reader.at_end(self._part.number):
-            self._ticker.silent(self._part.number, time.monotonic())
+        elif self._ticker is not None and may_read:
+            end = self._reader.end(self._part.number)
+            if end is not None:
+                self._ticker.silent(self._part.number, end, time.monotonic())
         return self._give()
 
     def _take(self, payloads: Payloads) -> None:
@@ -241,7 +246,7 @@ class _KafkaHandle(_Handle):
         if self._part.watermark >= self._to_ms:
             return True
         # offsets have gaps (transactions): the broker's word that the end was reached counts too
-        return self._end < 0 or self._offset >= self._end or self._reader.at_end(self._part.number)
+        return self._end < 0 or self._offset >= self._end or self._reader.is_over(self._part.number, self._end)
 
     @guarded
     def snapshot(self) -> bytes:
@@ -253,7 +258,8 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
     """Partitions of a topic.
 
     ``ends`` None: live, ticks go into silent partitions; else the offset at which each partition ends, and ``to_ms``
-    the watermark at which it may end before (END: never). ``starts``: offset of a partition without a snapshot, where
+    the watermark at which it may end before (END: never). ``topic_id``: of the topic that is meant, should another one
+    come to bear its name. ``starts``: offset of a partition without a snapshot, where
     it is not its beginning. ``since``: W at which a partition begins that has joined later. ``crowded`` tells that the
     sink has enough for now. ``on_start`` is called once the processes of the flow are joined.
     """
@@ -264,6 +270,7 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         cluster: Cluster,
         partitions: int,
         *,
+        topic_id: str,
         tick_ms: int,
         ends: list[int] | None = None,
         to_ms: int = END,
@@ -275,7 +282,7 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         self._parts, self._partitions, self._ends, self._to_ms = parts, partitions, ends, to_ms
         self._starts, self._since, self._on_start = starts or {}, since or {}, on_start
         self._crowded = crowded
-        self._reader = Reader(cluster)
+        self._reader, self._watch = Reader(cluster), Watch(cluster, topic_id)
         self._ticker = Ticker(cluster, tick_ms) if ends is None else None
         if ends is None:
             health.watch(self._reader)
@@ -293,7 +300,9 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         offset, state = pickle.loads(resume_state) if resume_state else (self._starts.get(number, BEGINNING), None)
         end = self._ends[number] if self._ends is not None else None
         part = self._parts.build(number, state, self._since.get(number, NO_TIME))
-        return _KafkaHandle(self._parts, part, self._reader, self._ticker, offset, end, self._to_ms, self._crowded)
+        return _KafkaHandle(
+            self._parts, part, self._reader, self._ticker, self._watch, offset, end, self._to_ms, self._crowded
+        )
 
     def close(self) -> None:
         """Leave the broker, after the flow has ended."""

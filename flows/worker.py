@@ -51,6 +51,7 @@ class Job:
     recovery: str
     dead_letters: str | None = None
     partitions: int = 0
+    topic_id: str = ""
     starts: list[tuple[int, int]] = field(default_factory=list)
     since: list[tuple[int, int]] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
@@ -115,7 +116,9 @@ def main() -> None:
         health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
         health.stored(run)
         row, starts, since = RunRow(store, run, book_of(setup)), dict(job.starts), dict(job.since)
-        flow, source, _ = live_flow(setup, cluster, row, job.partitions, starts, since, lambda: say(STARTED))
+        flow, source, _ = live_flow(
+            setup, cluster, row, job.partitions, job.topic_id, starts, since, lambda: say(STARTED)
+        )
     except Exception as error:
         guard.fail(error)
         return

@@ -65,7 +65,8 @@ def test_what_was_written_behind_the_end_is_not_read(kafka: Kafka, topic: Callab
     for _ in range(20):  # one batch holds the end and what is behind it
         producer.produce(name, b"{")
     assert producer.flush(30) == 0
-    source = KafkaSource(mine, Cluster(kafka.bootstrap, topic=name), 1, tick_ms=1_000, ends=[end])
+    cluster = Cluster(kafka.bootstrap, topic=name)
+    source = KafkaSource(mine, cluster, 1, topic_id=cluster.topic_id(), tick_ms=1_000, ends=[end])
     try:
         handle = source.build_part("logs", "00000", None)
         with pytest.raises(StopIteration):
