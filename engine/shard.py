@@ -141,7 +141,8 @@ class Shard:
             told = [share for step in of for block in step.blocks for share in shares(block, version)]
             out.shares.setdefault(w, []).extend(told)
         released_rejects = self._rejects.add(rejects)
-        out.rejected = _by_reason(rejects) if self.exact else released_rejects
+        for reason, n in (_by_reason(rejects) if self.exact else released_rejects).items():
+            out.rejected[reason] = out.rejected.get(reason, 0) + n
         hours = self._rejects.close(w, unit)
         if hours is not None:
             out.rows.append(hours)

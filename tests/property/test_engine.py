@@ -90,6 +90,8 @@ def test_units_of_insertion_follow_from_the_logs(made: list[Any], seed: int, sha
     bulk = run(REGISTRY, logs, PLAIN, shards=shards, finish=False)
     assert one.units == two.units
     assert one.canonical() == two.canonical() == bulk.canonical()
+    for name in ("shown_accepted", "shown_rejected"):  # live counters: whether W goes line by line or jumps
+        assert getattr(one, name) == getattr(two, name) == getattr(bulk, name)
 
 
 def test_units_stand_on_the_lines_at_which_rows_close() -> None:
