@@ -1,0 +1,62 @@
+"""Any number of processes, changed at every start, killed or not: the rows are those of one that never stopped."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.config import Config
+from tests.property.test_engine import PLAIN, REGISTRY, START, Log
+from tests.property.test_registry_versions import logs_with_versions
+from tests.support.cluster_run import Cluster
+from tests.support.engine_run import Result, run
+from tests.support.worlds import PRIVACY, SILENCE, WORLDS, World
+
+SEEDS = st.integers(0, 2**32)
+
+
+def same(cluster: Cluster, plain: Result) -> None:
+    spread = cluster.result()
+    assert spread.canonical() == plain.canonical()
+    for name in ("read", "accepted", "rejected", "shown_accepted", "shown_rejected"):
+        assert getattr(spread, name) == getattr(plain, name)
+
+
+def ticked(logs: list[Log]) -> list[Log]:
+    """Logs that end with a tick by which most windows close: a live run's logs have no end."""
+    events = [json.loads(value) for log in logs for value, _ in log if value.endswith(b"}")]
+    last = max((event["ts"] for event in events if "ts" in event), default=START) + 2 * SILENCE
+    tick = json.dumps({"type": "tick", "ts": last}).encode()
+    return [[*log, (tick, last if log and log[-1][1] is not None else None)] for log in logs]
+
+
+@given(WORLDS, SEEDS, st.integers(1, 5), st.booleans())
+def test_processes_and_kills_change_nothing(world: World, seed: int, shards: int, closed: bool) -> None:
+    if closed:
+        world = replace(world, logs=ticked(world.logs))
+    config = Config({"flow": PRIVACY[world.threshold], "time": {"bound_ms": world.bound}})
+    cluster = Cluster(world.registry, world.logs, config, shards, random.Random(seed))
+    same(cluster, world.run(finish=False))
+
+
+@given(logs_with_versions(), SEEDS, st.integers(1, 4))
+@settings(max_examples=60)
+def test_processes_that_meet_versions_in_any_order_change_nothing(logs: list[Log], seed: int, shards: int) -> None:
+    logs = ticked(logs)
+    cluster = Cluster(REGISTRY, logs, PLAIN if seed % 2 else Config(), shards, random.Random(seed))
+    same(cluster, run(REGISTRY, logs, cluster.config, finish=False))
+
+
+def test_the_processes_of_these_tests_are_killed_and_change_in_number() -> None:
+    log: list[Any] = [
+        (json.dumps({"type": "cross", "sensor": "s0", "dir": "ab", "ts": START + 1_000 * i}).encode(), None)
+        for i in range(400)
+    ]
+    cluster = Cluster(REGISTRY, [log, log, log], PLAIN, 3, random.Random(1))
+    assert sum(row["n"] for row in cluster.result().rows["runs_of_flow"] if row["gate"] == "g0") > 900
+    assert len(cluster.lives) > 4 and set(cluster.lives) == {1, 2, 3}
