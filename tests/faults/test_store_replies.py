@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +111,50 @@ def test_a_proxy_that_does_not_reach_it_is_a_store_that_does_not_answer() -> Non
         with pytest.raises(ServiceUnreachable, match=r"^store \S+ does not answer$"):
             Store.open(f"http://127.0.0.1:{proxy.server_address[1]}/x")
         proxy.shutdown()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[ClickHouse]:
+    """A server whose data are on a disk of 120 MB: a tmpfs in a mount namespace of the server's own."""
+    unshare = ["unshare", "--user", "--map-root-user", "--mount", "--"]
+    try:
+        subprocess.run([*unshare, "mount", "-t", "tmpfs", "tmpfs", tmp_path], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this kernel gives no mount namespace without root, and so no small disk")
+    server = ClickHouse(tmp_path)
+    shell = 'mount -t tmpfs -o size=120m tmpfs "$0" && exec "$@"'
+    server.run_through([*unshare, "sh", "-c", shell, str(tmp_path / "data")])
+    (tmp_path / "data").mkdir()
+    with server:
+        yield server
+
+
+def fill(server: ClickHouse) -> Path:
+    """Fill the server's disk to its last block; the file that does it."""
+    path = Path(f"/proc/{server.pid}/root{server.directory}/data/fill")
+    with contextlib.suppress(OSError), open(path, "wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)):
+                    pass
+    return path
+
+
+def test_a_full_disk_hides_nothing(small_disk: ClickHouse) -> None:
+    """A server that keeps its answers on a full disk answers 200 and nothing: no run, no rows."""
+    with Store.open(small_disk.url()) as store:
+        store.migrate()
+        store.insert(flow("s0/a", *ROWS), "r1")
+        store.start_run(run("r1"))
+        filled = fill(small_disk)
+        with pytest.raises(ServiceUnreachable, match=r"cannot now: ClickHouse error 243 NOT_ENOUGH_SPACE$"):
+            store.insert(flow("s0/b", *LATER), "r1")
+        found = store.run("r1")
+        assert found is not None and found.run_id == "r1"
+        assert store.rows("flow", "r1").num_rows == len(ROWS)
+        filled.unlink()
+        store.insert(flow("s0/b", *LATER), "r1")
+        assert counted(store) == (len(ROWS) + len(LATER), len(ROWS) + len(LATER))
 
 
 @pytest.mark.parametrize("at", ["in this process", "behind the horizon", "up to the horizon"])

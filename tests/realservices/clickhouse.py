@@ -123,6 +123,10 @@ class ClickHouse:
         """kill -9."""
         self._process.kill()
 
+    def run_through(self, command: list[str]) -> None:
+        """Start it as the last words of another command, which must become it (exec)."""
+        self._process.command = [*command, *self._process.command]
+
     def signal(self, number: int) -> None:
         """Send it a signal: SIGSTOP for a server that hangs."""
         self._process.signal(number)
