@@ -22,7 +22,7 @@ class Relay:
 
     ``delay_s``: every answer is kept back so long. ``bytes_per_s``: at most so much of requests, None unbounded.
     ``rewrite``: changes a request's path and headers on its way. ``hits``: requests that a fault has hit; ``vain``:
-    requests that found no server.
+    requests that found no server; ``passed``: answers that were passed back.
     """
 
     def __init__(self, target: int) -> None:
@@ -30,7 +30,7 @@ class Relay:
         self.delay_s = 0.0
         self.bytes_per_s: float | None = None
         self.rewrite: Callable[[str, dict[str, str]], str] | None = None
-        self.hits = self.vain = 0
+        self.hits = self.vain = self.passed = 0
         self._fault, self._word, self._times = "", "", 0
         self._lock = threading.Lock()
         relay = self
@@ -134,6 +134,8 @@ class Relay:
                 _reset(asked.connection)
                 return
             asked.wfile.write(text)
+            with self._lock:
+                self.passed += 1
 
     def _connect(self, upstream: http.client.HTTPConnection) -> None:
         try:
