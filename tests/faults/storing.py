@@ -113,6 +113,12 @@ class Storing:
         self.live.process.communicate(timeout=PATIENCE_S)
         return self.live.process.returncode, time.monotonic() - begun, self.said()
 
+    def outlived(self) -> int:
+        """Wait until the run has ended by itself; its exit code."""
+        assert self.live.process is not None
+        self.live.process.communicate(timeout=PATIENCE_S)
+        return self.live.process.returncode
+
     def finish(self) -> Report:
         """End the feed, let the run store all, stop it, and compare it with a replay into the same store."""
         report = Report()
