@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -96,19 +95,6 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("the public data sets (../shared/data) are not on this machine")
     return path
-
-
-# ------------------------------------------------------------------------------------- disk
-@pytest.fixture(scope="session")
-def own_mounts(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Words before a command that give it mounts of its own; a kernel that gives none has no small disk to fill."""
-    words = ["unshare", "--user", "--map-root-user", "--mount", "--"]
-    try:
-        tried = [*words, "mount", "-t", "tmpfs", "tmpfs", tmp_path_factory.mktemp("mount")]
-        subprocess.run(tried, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this kernel gives no mounts of one's own, and so no small disk")
-    return words
 
 
 # ---------------------------------------------------------------------------------- kernels

@@ -39,9 +39,9 @@ def skips(path: Path) -> list[str]:
     return re.findall(rf"pytest\.(?:mark\.)?(?:{words})\b", path.read_text())
 
 
-def test_only_data_the_browser_and_a_small_disk_may_be_skipped() -> None:
+def test_only_data_and_the_browser_may_be_skipped() -> None:
     found = {name(path): skips(path) for path in files(".py") if name(path).startswith("tests/") and skips(path)}
-    assert found == {"tests/conftest.py": ["pytest." + "skip"] * 3}
+    assert found == {"tests/conftest.py": ["pytest." + "skip"] * 2}
 
 
 def dependencies() -> list[tuple[str, str]]:
