@@ -2,7 +2,7 @@
 
     python benchmarks/scale_out.py [--events 6000000] [--repeats 2] [--json]
 
-The topic is filled before; each run has its own database and recovery directory, in the order 1, 2, 2, 1. Counted is
+The topic is filled before; each run has its own database and recovery directory, in the order 1, 2, 2, 1 …. Counted is
 from the first row that a run stores to its last one, by the server's own times: the start of processes is left out. The
 CPU of Kafka, of ClickHouse and of the run stands beside, for all share this machine: two processes cannot take more
 than what the broker and the store leave.
@@ -40,7 +40,7 @@ def caught_up(server: ClickHouse, database: str, last_ms: int) -> tuple[int, flo
         )
         rows = [tuple(map(int, line.split("\t"))) for line in told.splitlines()]
         if rows and rows[-1][0] >= last_ms:
-            return (rows[-1][0] - rows[0][0]) // CELL_MS, (rows[-1][1] - rows[0][1]) / 1000
+            return (rows[-1][0] - rows[0][0]) // CELL_MS, (max(at for _, at in rows) - rows[0][1]) / 1000
         time.sleep(0.5)
     raise SystemExit("the run does not catch up")
 
@@ -69,7 +69,7 @@ def main() -> None:
             send(kafka.bootstrap, topic, 4, chosen.rate, seconds, start_ms, per_message=chosen.per_message, paced=False)
             # 5 s of bound, and the window that has not ended
             last_ms = start_ms + (seconds * 1000 - 5_000 - 1) // CELL_MS * CELL_MS - CELL_MS
-            for number, processes in enumerate([1, 2, 2, 1] * ((chosen.repeats + 1) // 2)):
+            for number, processes in enumerate(([1, 2, 2, 1] * chosen.repeats)[: 2 * chosen.repeats]):
                 database = f"bench_{number}"
                 server.query(f"CREATE DATABASE {database}")
                 with Store.open(server.url(database)) as store:

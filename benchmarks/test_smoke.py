@@ -28,12 +28,12 @@ def test_replay() -> None:
 @pytest.mark.kafka
 @pytest.mark.clickhouse
 def test_latency() -> None:
-    told = run("latency", "--rate", "10000", "--seconds", "30", "--per-message", "10")
+    told = run("latency", "--rate", "10000", "--seconds", "20", "--per-message", "10")
     assert told["windows"] == 1 and told["rows"] == 750  # two directions and those of none, of 250 gates
 
 
 @pytest.mark.kafka
 @pytest.mark.clickhouse
 def test_scale_out() -> None:
-    told = run("scale_out", "--events", "400000", "--repeats", "1", "--rate", "10000")
+    told = run("scale_out", "--events", "300000", "--repeats", "1", "--rate", "10000")
     assert told["events_per_s_1"]["median"] > 0 and told["ratio"]["median"] > 0
