@@ -33,6 +33,14 @@ class Clock:
         return self.ms() // length_ms * length_ms - length_ms
 
 
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> None:
+    """How long a page may take is no matter of these tests: a slow machine takes longer than five seconds."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=20_000)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -46,6 +54,7 @@ def store(clock: Clock) -> FakeStore:
     store = FakeStore(
         None, FakeRun(read=12_345, accepted=12_333, rejected=rejected, closed_ms=start + 10_000, started_ms=start)
     )
+    store.now_ms = clock.ms
     fill(store, start)
     return store
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,6 +81,7 @@ class FakeStore:
         self.flow: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self.zone_rows: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.broken = False
+        self.now_ms: Callable[[], int] | None = None
         self.reads = 0
 
     def put(
@@ -144,11 +146,18 @@ class FakeStore:
 
     def run(self, run_id: str) -> FakeRun | None:
         self._answer()
-        return self.by_id.get(run_id)
+        found = self.by_id.get(run_id)
+        return None if found is None else self._closing(found)
 
     def runs(self) -> list[FakeRun]:
         self._answer()
-        return list(self.by_id.values())
+        return [self._closing(run) for run in self.by_id.values()]
+
+    def _closing(self, run: FakeRun) -> FakeRun:
+        """The run as it goes on closing, as long as ``now_ms`` tells when now is."""
+        if self.now_ms is None or run.closed_ms == NO_TIME:
+            return run
+        return replace(run, closed_ms=max(run.closed_ms, self.now_ms() - 6_000))
 
     def latest(self, run_id: str, window: str) -> pa.Table:
         self._answer()

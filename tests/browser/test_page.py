@@ -212,6 +212,7 @@ def test_the_policy_blocks_foreign_and_inline(page: Page, served: Served, store:
 
 def test_a_run_that_closes_nothing_is_said_to_be_away(shown: Page, store: FakeStore, clock: Clock):
     expect(shown.locator("#trouble")).to_have_text("")
+    store.now_ms = None
     clock.ahead_s += 60
     expect(shown.locator("#trouble")).to_contain_text("Kafka か実行プロセスが止まっています", timeout=10_000)
     store.by_id["live"] = FakeRun(closed_ms=clock.ms() - 6_000)

@@ -70,7 +70,7 @@ def test_cut_off_is_said_soon_and_the_stream_goes_on_without_gap_or_duplicate(
     wait_until(page, "window.ids.length >= 2")
     expect(page.locator("#trouble")).to_have_text("")
     relay.cut()
-    expect(page.locator("#trouble")).to_contain_text("切断", timeout=8_000)
+    expect(page.locator("#trouble")).to_contain_text("切断", timeout=20_000)
     expect(page.locator("#trouble")).to_be_visible()
     expect(cell(page, "j1", 0)).to_have_text("14確定")
     store.put("j1", "ab", clock.last_start(), (77, 77))
@@ -146,7 +146,7 @@ def test_tabs_share_one_stream_and_a_late_one_has_figures_at_once(
 def test_the_shared_stream_comes_back_too(page: Page, relay: Relay, store: FakeStore, clock: Clock):
     open_page(page, relay.url)
     relay.cut()
-    expect(page.locator("#trouble")).to_contain_text("切断", timeout=8_000)
+    expect(page.locator("#trouble")).to_contain_text("切断", timeout=20_000)
     store.put("j1", "ab", clock.last_start(), (55, 55))
     relay.mend()
     expect(cell(page, "j1", 0)).to_have_text("55確定", timeout=15_000)
@@ -177,6 +177,6 @@ def test_a_store_that_hangs_is_silence_and_said_as_such(shown: Page, store: Fake
     release = threading.Event()
     runs = store.runs
     store.runs = lambda: (release.wait(20), runs())[1]  # type: ignore[method-assign]
-    expect(shown.locator("#trouble")).to_contain_text("切断", timeout=8_000)
+    expect(shown.locator("#trouble")).to_contain_text("切断", timeout=20_000)
     release.set()
     expect(shown.locator("#trouble")).to_have_text("", timeout=15_000)

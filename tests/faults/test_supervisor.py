@@ -53,11 +53,12 @@ class World:
         return Live([*COMMAND, *words], 1_000, self.work / "errors.txt")
 
     def started(self, live: Live, processes: int) -> None:
-        """Wait until rows are stored by ``processes`` processes."""
-        until = time.monotonic() + 60
+        """Wait until ``processes`` processes have stored rows and committed an epoch: its row tells that they did."""
+        until = time.monotonic() + 120
         with Store.open(self.store) as store:
             while time.monotonic() < until:
-                if len(live.workers()) == processes and store.newest_windows("live"):
+                run = store.run("live")
+                if len(live.workers()) == processes and run is not None and run.closed_ms > START_MS:
                     return
                 time.sleep(0.1)
         raise AssertionError("the run stores nothing")

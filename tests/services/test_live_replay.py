@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from confluent_kafka import Producer
 
 import loadgen
+from tests.realservices.cache import free_port
 from tests.realservices.kafka import Kafka
 
 PARTITIONS = 4
@@ -80,6 +82,16 @@ def in_arrays(messages: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
     return out
 
 
+def read_of(port: int) -> float:
+    """Events that the run with this health port tells as read; 0 where it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            found = re.search(r"^hitonami_events_read_total(?:\{\S*)? (\S+)$", answer.read().decode(), re.MULTILINE)
+    except OSError:
+        return 0
+    return float(found[1]) if found else 0
+
+
 class Live:
     """``hitonami run`` as a process of its own."""
 
@@ -111,9 +123,9 @@ def test_live_killed_in_mid_stream_equals_every_replay(kafka: Kafka, topic: Call
     messages = [(partition(key), value) for key, value in made]
     store, name = f"chdb://{tmp_path}/store", topic(partitions=PARTITIONS, timestamps="LogAppendTime")
     # the events lie in the past: a tick while the producer pauses would make the rest of them late
-    (tmp_path / "config.toml").write_text("[time]\ntick_ms = 20000\n")
-    config = ("--config", tmp_path / "config.toml")
-    live = Live(kafka, name, store, registry, tmp_path / "recovery", *config)
+    (tmp_path / "config.toml").write_text("[time]\ntick_ms = 20000\n[status]\nexact = true\n")
+    config, port = ("--config", tmp_path / "config.toml"), free_port()
+    live = Live(kafka, name, store, registry, tmp_path / "recovery", *config, "--health-port", port)
     killed = []
 
     def pause(number: int) -> None:
@@ -126,7 +138,10 @@ def test_live_killed_in_mid_stream_equals_every_replay(kafka: Kafka, topic: Call
 
     produce(kafka, name, messages, pause)
     assert killed
-    time.sleep(25)  # the ticks that close the last windows
+    until = time.monotonic() + 180
+    # a tick closes the last windows; the run's row tells an epoch later
+    while read_of(port) < len(messages) and time.monotonic() < until:
+        time.sleep(0.5)
     told = live.stop()
     assert told["read"] == told["accepted"] == len(messages)
 
