@@ -57,6 +57,11 @@ class Rejects:
             self._since = np.append(self._since, np.int64(-END))  # only the ends of these runs are published
         return known
 
+    def due(self) -> int:
+        """The end of the first hour whose rows wait for it; END where none does."""
+        hours = np.array([key[0] for key in self._hours], np.int64)
+        return int(self.tables.zone_clock.next(hours, HOUR).min(initial=END))
+
     def close(self, w: int, unit: str) -> Released | None:
         """The rows of the hours that have closed at ``w``; None where there are none."""
         hours = np.array(sorted({key[0] for key in self._hours}), np.int64)

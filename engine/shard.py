@@ -117,7 +117,8 @@ class Shard:
         if self.watermark != NO_TIME and low - self.watermark <= CELL_MS:
             return low
         due = [group.figures.due(self._spans) for group in self._classes]
-        return min(low, max(units.line(min([self._waiting.due(self.watermark), *due])), self.watermark + CELL_MS))
+        first = min([self._waiting.due(self.watermark), self._rejects.due(), *due])
+        return min(low, max(units.line(first), self.watermark + CELL_MS))
 
     def _close(self, w: int, out: Outcome) -> None:
         unit = units.name(self.number, w) if self.by_line else f"{self.number:02d}/{self.watermark}-{w}"

@@ -12,7 +12,7 @@ from engine.config import Config
 from tests.support.engine_run import Result, run
 
 APPROVED = [{"from": "2020-01-01T00:00:00Z", "to": None}]
-REGISTRY = {
+REGISTRY: dict[str, Any] = {
     "version": "v1",
     "timezone": "Asia/Tokyo",
     "zones": [{"id": "c1", "kind": "walkway"}, {"id": "c2", "kind": "plaza"}],
@@ -112,6 +112,20 @@ def test_units_stand_on_the_lines_at_which_rows_close() -> None:
     }
     told = {line: windows for line, windows in ends.items() if windows}
     assert told == {10_000: {10_000}, 3_610_000: set(range(20_000, 3_620_000, 10_000))}
+
+
+def test_an_hour_of_rejects_comes_in_the_unit_of_its_end() -> None:
+    # however far W goes in one step: after a kill it goes on in other steps, and a unit must come again as it was
+    hour = START // 3_600_000 * 3_600_000
+    heartbeat = json.dumps({"sensor": "s0", "ts": START, "type": "heartbeat"}).encode()
+    ticks = [json.dumps({"type": "tick", "ts": hour + at}).encode() for at in (3_590_000, 3_700_000, 9_000_000)]
+    log: Log = [(value, None) for value in (heartbeat, b"{", *ticks)]
+    gates = [{**gate, "delay_s": 20} for gate in REGISTRY["gates"]]  # their rows of the hour come later
+    slow = {**REGISTRY, "gates": gates}
+    for seed in (None, *range(5)):
+        units = run(slow, [log], PLAIN, by_line=True, finish=False, seed=seed).units
+        (unit,) = (unit for product, unit in units if product == "rejects")
+        assert unit == f"00/{hour + 3_600_000}"
 
 
 @given(st.lists(LOG, min_size=1, max_size=3))
