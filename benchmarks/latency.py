@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,9 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.services import ROOT, Run, cpu_s, machine, percentiles
-from loadgen import bulk_registry
-from sinks.clickhouse.store import Store
+from benchmarks.services import Run, cpu_of, machine, new_store, percentiles, registry_file, stream, tell
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
 
@@ -70,28 +67,29 @@ def main() -> None:
     result: dict[str, object] = {**machine(), **{k: v for k, v in vars(chosen).items() if k != "json"}}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        registry = work / "registry.json"
-        registry.write_text(json.dumps(bulk_registry()))
         with Kafka(work / "kafka") as kafka, ClickHouse(work / "clickhouse") as server:
             topic = kafka.create_topic("people", chosen.partitions)
-            server.query("CREATE DATABASE bench")
-            with Store.open(server.url("bench")) as store:
-                store.migrate()
-            words = ["--kafka", kafka.bootstrap, "--store", server.url("bench"), "--registry", str(registry)]
-            run = Run([*words, "--recovery", str(work / "state"), "--processes", str(chosen.processes)])
+            words = ["--kafka", kafka.bootstrap, "--store", new_store(server, "bench")]
+            words += ["--registry", registry_file(work / "registry.json"), "--recovery", str(work / "state")]
+            run = Run([*words, "--processes", str(chosen.processes)])
             run.wait_until_ready()
             start_ms = (int(time.time()) + 15) // 10 * CELL_MS
-            stream = [sys.executable, "-m", "loadgen.stream", kafka.bootstrap, topic, "--start-ms", str(start_ms)]
-            stream += ["--rate", str(chosen.rate), "--seconds", str(chosen.seconds)]
-            stream += ["--partitions", str(chosen.partitions), "--per-message", str(chosen.per_message)]
-            sender = subprocess.Popen(stream, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+            sender = stream(
+                kafka,
+                topic,
+                start_ms,
+                rate=chosen.rate,
+                seconds=chosen.seconds,
+                partitions=chosen.partitions,
+                per_message=chosen.per_message,
+            )
             first_ms = start_ms + (CELL_MS if chosen.seconds >= 60 else 0)  # the first window warms everything up
             time.sleep(max(0.0, first_ms / 1000 - time.time()))
-            before = {"kafka": cpu_s(kafka.pid()), "clickhouse": cpu_s(server.pid), "run": run.cpu_s()}
+            before = cpu_of(kafka, server, run)
             begun = time.time()
             seen = watch(server, "bench", first_ms, start_ms + chosen.seconds * 1000 - CELL_MS)
             wall = time.time() - begun
-            load = {"kafka": cpu_s(kafka.pid()), "clickhouse": cpu_s(server.pid), "run": run.cpu_s()}
+            load = cpu_of(kafka, server, run)
             printed, _ = sender.communicate(timeout=120)
             sent = json.loads(printed)
             memory = run.memory_mb()
@@ -109,11 +107,7 @@ def main() -> None:
         "cores_busy": {name: round((load[name] - before[name]) / wall, 2) for name in load},
         "run_memory_mb": round(memory),
     }
-    if chosen.json:
-        print(json.dumps(result))
-    else:
-        for name, value in result.items():
-            print(f"{name:>20} {value}")
+    tell(result, chosen.json)
 
 
 if __name__ == "__main__":

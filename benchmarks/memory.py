@@ -9,9 +9,7 @@ open windows, so the two differ by the noise of allocators, and the sensors cost
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -19,9 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.services import ROOT, Run, machine
-from loadgen import bulk_registry
-from sinks.clickhouse.store import Store
+from benchmarks.services import Run, machine, new_store, registry_file, stream, tell
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
 
@@ -29,18 +25,13 @@ from tests.realservices.kafka import Kafka
 def measured(kafka: Kafka, server: ClickHouse, work: Path, sensors: int, rate: int, seconds: int) -> dict[str, object]:
     """One run: its memory in MB."""
     name = f"sensors_{sensors}"
-    registry = work / f"{name}.json"
-    registry.write_text(json.dumps(bulk_registry(sensors)))
     topic = kafka.create_topic(name, 4)
-    server.query(f"CREATE DATABASE {name}")
-    with Store.open(server.url(name)) as store:
-        store.migrate()
-    words = ["--kafka", kafka.bootstrap, "--topic", topic, "--store", server.url(name), "--registry", str(registry)]
-    run = Run([*words, "--recovery", str(work / name)])
+    words = ["--kafka", kafka.bootstrap, "--topic", topic, "--store", new_store(server, name)]
+    words += ["--registry", registry_file(work / f"{name}.json", sensors), "--recovery", str(work / name)]
+    run = Run(words)
     run.wait_until_ready()
-    stream = [sys.executable, "-m", "loadgen.stream", kafka.bootstrap, topic, "--rate", str(rate)]
-    stream += ["--seconds", str(seconds), "--sensors", str(sensors), "--per-message", "10"]
-    sender = subprocess.Popen([*stream, "--start-ms", str(int(time.time()) // 10 * 10_000 + 10_000)], cwd=ROOT)
+    start_ms = int(time.time()) // 10 * 10_000 + 10_000
+    sender = stream(kafka, topic, start_ms, rate=rate, seconds=seconds, sensors=sensors, per_message=10)
     seen = []
     while sender.poll() is None:
         seen.append(run.memory_mb())
@@ -69,11 +60,7 @@ def main() -> None:
             for sensors in (1_000, 100_000):
                 told = measured(kafka, server, work, sensors, chosen.rate, chosen.seconds)
                 result[f"sensors_{sensors}"] = told
-    if chosen.json:
-        print(json.dumps(result))
-    else:
-        for name, value in result.items():
-            print(f"{name:>16} {value}")
+    tell(result, chosen.json)
 
 
 if __name__ == "__main__":

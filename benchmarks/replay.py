@@ -21,10 +21,10 @@ from pathlib import Path
 
 import orjson
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from loadgen import Bulk, bulk_registry, write_bulk  # noqa: E402
+from benchmarks.services import ROOT, registry_file, tell
+from loadgen import Bulk, write_bulk
 
 # Runs the command and tells its own peak on stderr. Not ru_maxrss: that begins with the peak of this process.
 MEASURED = """
@@ -39,10 +39,10 @@ finally:
 """
 
 
-def replay(path: Path, registry: Path, work: Path, name: str) -> tuple[float, float, dict[str, object]]:
+def replay(path: Path, registry: str, work: Path, name: str) -> tuple[float, float, dict[str, object]]:
     """Wall seconds of the whole command, peak MB, and its summary; pinned to one core."""
     command = [sys.executable, "-c", MEASURED, "replay", str(path), "--store", f"chdb://{work}/{name}"]
-    command += ["--registry", str(registry), "--run-id", name]
+    command += ["--registry", registry, "--run-id", name]
     begun = time.monotonic()
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {_core()})
@@ -80,8 +80,7 @@ def main() -> None:
     events, result = chosen.events, {"events": chosen.events, "repeats": chosen.repeats}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        registry = work / "registry.json"
-        registry.write_text(json.dumps(bulk_registry()))
+        registry = registry_file(work / "registry.json")
         truth: Bulk = write_bulk(work / "all.jsonl", events)
         write_bulk(work / "tenth.jsonl", max(events // 10, 1))
         write_bulk(work / "shuffled.jsonl", events, sorted=False)
@@ -109,11 +108,7 @@ def main() -> None:
     ):
         result[name] = round(statistics.median(values), digits)
         result[f"{name}_spread"] = [round(min(values), digits), round(max(values), digits)]
-    if chosen.json:
-        print(json.dumps(result))
-    else:
-        for name, value in result.items():
-            print(f"{name:>32} {value}")
+    tell(result, chosen.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ than what the broker and the store leave.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -19,10 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.services import Run, cpu_s, machine, spread
-from loadgen import bulk_registry
+from benchmarks.services import Run, cpu_of, machine, new_store, registry_file, spread, tell
 from loadgen.stream import send
-from sinks.clickhouse.store import Store
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
 
@@ -31,16 +28,18 @@ PATIENCE_S = 600
 
 
 def caught_up(server: ClickHouse, database: str, last_ms: int) -> tuple[int, float]:
-    """Wait for rows of the 10 s window that starts at ``last_ms``; windows and seconds since those of the first one."""
+    """Wait for rows of the 10 s window that starts at ``last_ms``; windows and seconds since the first row of all."""
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         told = server.query(
-            "SELECT toUnixTimestamp64Milli(window_start), toUnixTimestamp64Milli(max(inserted_at))"
-            f" FROM {database}.flow WHERE window = '10s' GROUP BY window_start ORDER BY window_start"
+            "SELECT toUnixTimestamp64Milli(min(window_start)), toUnixTimestamp64Milli(max(window_start)),"
+            " toUnixTimestamp64Milli(min(inserted_at)), toUnixTimestamp64Milli(max(inserted_at))"
+            f" FROM {database}.flow WHERE window = '10s' HAVING count() > 0"
         )
-        rows = [tuple(map(int, line.split("\t"))) for line in told.splitlines()]
-        if rows and rows[-1][0] >= last_ms:
-            return (rows[-1][0] - rows[0][0]) // CELL_MS, (max(at for _, at in rows) - rows[0][1]) / 1000
+        if told:
+            first, last, begun, ended = map(int, told.split("\t"))
+            if last >= last_ms:
+                return (last - first) // CELL_MS, (ended - begun) / 1000
         time.sleep(0.5)
     raise SystemExit("the run does not catch up")
 
@@ -60,8 +59,7 @@ def main() -> None:
     cores: dict[int, list[dict[str, float]]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        registry, config = work / "registry.json", work / "config.toml"
-        registry.write_text(json.dumps(bulk_registry()))
+        registry, config = registry_file(work / "registry.json"), work / "config.toml"
         config.write_text("[time]\ntick_ms = 1000000000\n")  # a tick of today would close a log of yesterday
         with Kafka(work / "kafka") as kafka, ClickHouse(work / "clickhouse") as server:
             topic = kafka.create_topic("people", 4)
@@ -71,17 +69,14 @@ def main() -> None:
             last_ms = start_ms + (seconds * 1000 - 5_000 - 1) // CELL_MS * CELL_MS - CELL_MS
             for number, processes in enumerate(([1, 2, 2, 1] * chosen.repeats)[: 2 * chosen.repeats]):
                 database = f"bench_{number}"
-                server.query(f"CREATE DATABASE {database}")
-                with Store.open(server.url(database)) as store:
-                    store.migrate()
-                words = ["--kafka", kafka.bootstrap, "--store", server.url(database), "--registry", str(registry)]
+                words = ["--kafka", kafka.bootstrap, "--store", new_store(server, database), "--registry", registry]
                 words += ["--recovery", str(work / database), "--config", str(config)]
                 begun = time.monotonic()
-                before = {"kafka": cpu_s(kafka.pid()), "clickhouse": cpu_s(server.pid), "run": 0.0}
+                before = cpu_of(kafka, server)
                 run = Run([*words, "--processes", str(processes)])
                 windows, took = caught_up(server, database, last_ms)
                 wall = time.monotonic() - begun
-                after = {"kafka": cpu_s(kafka.pid()), "clickhouse": cpu_s(server.pid), "run": run.cpu_s()}
+                after = cpu_of(kafka, server, run)
                 summary = run.stop()
                 if summary["rejected"] or summary["read"] < windows * chosen.rate * CELL_MS / 1000:
                     raise SystemExit(f"read {summary['read']}, rejected: {summary['rejected']}")
@@ -92,11 +87,7 @@ def main() -> None:
         for name in ("kafka", "clickhouse", "run"):
             result[f"cores_busy_{processes}_{name}"] = spread(each[name] for each in cores[processes])
     result["ratio"] = spread(two / one for one, two in zip(rates[1], rates[2], strict=True))
-    if chosen.json:
-        print(json.dumps(result))
-    else:
-        for name, value in result.items():
-            print(f"{name:>26} {value}")
+    tell(result, chosen.json)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from loadgen import bulk_registry
+from sinks.clickhouse.store import Store
 from tests.realservices.cache import free_port
+from tests.realservices.clickhouse import ClickHouse
+from tests.realservices.kafka import Kafka
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_S = 60
@@ -64,6 +68,42 @@ def cpu_s(pid: int) -> float:
     """CPU seconds of a process and its living children, user and system, all threads."""
     process = psutil.Process(pid)
     return sum(sum(each.cpu_times()[:2]) for each in (process, *process.children(recursive=True)))
+
+
+def cpu_of(kafka: Kafka, server: ClickHouse, run: Run | None = None) -> dict[str, float]:
+    """CPU seconds so far of all that share the machine; of a run that has not begun: none."""
+    return {"kafka": cpu_s(kafka.pid()), "clickhouse": cpu_s(server.pid), "run": 0.0 if run is None else run.cpu_s()}
+
+
+def new_store(server: ClickHouse, database: str) -> str:
+    """The URL of a new database with its tables."""
+    server.query(f"CREATE DATABASE {database}")
+    with Store.open(server.url(database)) as store:
+        store.migrate()
+    return server.url(database)
+
+
+def registry_file(path: Path, sensors: int = 1_000) -> str:
+    """Write the registry of a stream of so many sensors to ``path``; the path as a word of a command."""
+    path.write_text(json.dumps(bulk_registry(sensors)))
+    return str(path)
+
+
+def stream(kafka: Kafka, topic: str, start_ms: int, **options: int) -> subprocess.Popen[str]:
+    """``python -m loadgen.stream`` in a process of its own; ``options`` with _ for the - of their names."""
+    words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    command = [sys.executable, "-m", "loadgen.stream", kafka.bootstrap, topic, "--start-ms", str(start_ms), *words]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def tell(result: Mapping[str, object], as_json: bool) -> None:
+    """Print what was measured: one line of JSON, or a line for each figure."""
+    if as_json:
+        print(json.dumps(result))
+        return
+    width = max(map(len, result))
+    for name, value in result.items():
+        print(f"{name:>{width}} {value}")
 
 
 def machine() -> dict[str, object]:
