@@ -281,9 +281,9 @@ class Ticker:
     partition that cannot be reached gets none, and one that is delivered late says nothing of the time after it.
     """
 
-    def __init__(self, cluster: Cluster, tick_ms: int) -> None:
-        self._cluster, self._tick_s = cluster, tick_ms / 1000
-        self._producer, self._admin = cluster.producer(), cluster.admin()
+    def __init__(self, cluster: Cluster, admin: AdminClient, tick_ms: int) -> None:
+        self._cluster, self._admin, self._tick_s = cluster, admin, tick_ms / 1000
+        self._producer = cluster.producer()
         self._quiet_since: dict[int, float] = {}
         self._asked: dict[int, tuple[int, Future[Any]]] = {}  # when (ms), and the answer to come
         self._doubtful: set[int] = set()  # could not be reached the last time
@@ -351,9 +351,8 @@ class Watch:
     tells that the records are others.
     """
 
-    def __init__(self, cluster: Cluster, topic_id: str) -> None:
-        self._cluster, self._topic_id = cluster, topic_id
-        self._admin = cluster.admin()
+    def __init__(self, cluster: Cluster, admin: AdminClient, topic_id: str) -> None:
+        self._cluster, self._admin, self._topic_id = cluster, admin, topic_id
         self._answer: Future[Any] | None = None
         self._looked_s = self._known_s = time.monotonic()
 

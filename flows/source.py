@@ -282,8 +282,9 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         self._parts, self._partitions, self._ends, self._to_ms = parts, partitions, ends, to_ms
         self._starts, self._since, self._on_start = starts or {}, since or {}, on_start
         self._crowded = crowded
-        self._reader, self._watch = Reader(cluster), Watch(cluster, topic_id)
-        self._ticker = Ticker(cluster, tick_ms) if ends is None else None
+        admin = cluster.admin()  # one client asks for all: it has threads and connections of its own
+        self._reader, self._watch = Reader(cluster), Watch(cluster, admin, topic_id)
+        self._ticker = Ticker(cluster, admin, tick_ms) if ends is None else None
         if ends is None:
             health.watch(self._reader)
 
