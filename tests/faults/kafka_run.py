@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 import loadgen
 from engine.model import LENGTH_MS, WINDOWS
 from sinks.clickhouse.store import Store
-from tests.faults.kills import COMMAND, ROOT, Live, Report, compare
+from tests.faults.kills import COMMAND, Live, Report, compare, replayed
 from tests.realservices.kafka import Kafka
 
 PATIENCE_S = 90  # a slow machine is no fault
@@ -54,8 +53,7 @@ class KafkaRun:
 
     def close(self) -> None:
         """Leave nothing behind."""
-        if self.live.process is not None and self.live.process.poll() is None:
-            self.live.kill_supervisor(True)
+        self.live.end()
         self.store.close()
 
     def said(self) -> list[str]:
@@ -117,12 +115,8 @@ class KafkaRun:
 
     def equal_to_a_replay(self, told: dict[str, Any], run_id: str = "replay") -> None:
         """Replay the topic and compare: same counters, same rows, none twice."""
-        done = subprocess.run(
-            [*COMMAND, "replay", *self._at, "--run-id", run_id], cwd=ROOT, capture_output=True, text=True, timeout=120
-        )
-        assert done.returncode == 0, done.stderr
-        replayed = json.loads(done.stdout.splitlines()[-1])
-        counted = [{key: summary[key] for key in ("read", "accepted", "rejected")} for summary in (told, replayed)]
+        again = replayed(self._at, run_id)
+        counted = [{key: summary[key] for key in ("read", "accepted", "rejected")} for summary in (told, again)]
         assert counted[0] == counted[1]
         report = Report()
         compare(self.store, report, run_id)

@@ -159,6 +159,20 @@ class Live:
         assert self.process.returncode == 0, self._errors.read_text()[-2000:]
         return json.loads(printed.splitlines()[-1]), time.monotonic() - begun
 
+    def end(self) -> None:
+        """Leave nothing behind, wherever a test ended."""
+        if self.process is not None and self.process.poll() is None:
+            self.kill_supervisor(True)
+
+
+def replayed(at: list[str], run_id: str = "replay") -> dict[str, Any]:
+    """Replay the topic of ``at`` (--kafka, --topic, --store, …) to its end; the summary."""
+    command = [*COMMAND, "replay", *at, "--run-id", run_id]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return summary
+
 
 def _kill(process: psutil.Process) -> None:
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -211,15 +225,10 @@ def matrix(
         summary, seconds = live.stop()
     finally:
         feed.enough.set()
-        if live.process is not None and live.process.poll() is None:
-            live.kill_supervisor(True)
+        live.end()
     report.stop_s.append(seconds)
     report.events, report.read = feed.sent, summary["read"]
-    done = subprocess.run(
-        [*COMMAND, "replay", *at, "--run-id", "replay"], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    report.replayed = json.loads(done.stdout.splitlines()[-1])["read"]
+    report.replayed = replayed(at)["read"]
     report.said = (work / "errors.txt").read_text().splitlines()
     with Store.open(store_url) as store:
         compare(store, report)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ import loadgen
 from engine.errors import HitonamiError
 from engine.model import PRODUCTS
 from sinks.clickhouse.store import Store
-from tests.faults.kills import COMMAND, ROOT, Feed, Live, Report, await_closed, compare
+from tests.faults.kills import COMMAND, Feed, Live, Report, await_closed, compare, replayed
 from tests.faults.relay import Relay
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
@@ -128,15 +126,7 @@ class Storing:
         summary, seconds = self.live.stop()
         report.stop_s.append(seconds)
         report.events, report.read = self.feed.sent, summary["read"]
-        done = subprocess.run(
-            [*COMMAND, "replay", *self._at, "--store", self.server.url("live"), "--run-id", "replay"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, done.stderr
-        report.replayed = json.loads(done.stdout.splitlines()[-1])["read"]
+        report.replayed = replayed([*self._at, "--store", self.server.url("live")])["read"]
         with Store.open(self.server.url("live")) as store:
             compare(store, report)
         return report
@@ -144,8 +134,7 @@ class Storing:
     def end(self) -> None:
         """Leave nothing behind."""
         self.feed.enough.set()
-        if self.live.process is not None and self.live.process.poll() is None:
-            self.live.kill_supervisor(True)
+        self.live.end()
         self.relay.stop()
 
 

@@ -82,8 +82,7 @@ def test_partitions_added_while_it_runs_are_taken_up_at_the_next_start(
             told, _ = live.stop()
             assert told["read"] == feed.sent and told["rejected"]["late"] > 100
         finally:
-            if live.process is not None and live.process.poll() is None:
-                live.kill_supervisor(True)
+            live.end()
 
         def replayed(*words: str) -> None:
             done = subprocess.run(

@@ -92,8 +92,7 @@ def test_a_slow_store_is_waited_for(
             await_closed(store, start_ms + LINES * 10_000 + 3_500_000)
             told, _ = live.stop()
         finally:
-            if live.process is not None and live.process.poll() is None:
-                live.kill_supervisor(True)
+            live.end()
             relay.stop()
         assert told["read"] == told["accepted"] == events, told
         flow = store._connection.table("flow")

@@ -73,8 +73,7 @@ def world(kafka: Kafka, topic: Callable[..., str], clickhouse_url: str, tmp_path
 def live(world: World) -> Iterator[Live]:
     live = world.live()
     yield live
-    if live.process is not None and live.process.poll() is None:
-        live.kill_supervisor(True)
+    live.end()
 
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.slow]
