@@ -47,21 +47,27 @@ const formats = new Map();
  * @param {number} ms @param {string} timeZone @param {boolean} [long]
  */
 export function clock(ms, timeZone, long = false) {
-  const key = `${lang} ${timeZone} ${long}`;
+  /** @type {Intl.DateTimeFormatOptions} */
+  const base = {hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'};
+  const options = long ? {...base, year: 'numeric', month: '2-digit', day: '2-digit', timeZoneName: 'short'} : base;
+  return formatOf(`${lang} ${timeZone} ${long}`, lang === 'ja' ? 'ja-JP' : 'en-GB', options, timeZone).format(ms);
+}
+
+/**
+ * The format kept under `key`; in UTC where the browser does not know the zone.
+ * @param {string} key @param {string} locale @param {Intl.DateTimeFormatOptions} options @param {string} timeZone
+ */
+function formatOf(key, locale, options, timeZone) {
   let format = formats.get(key);
   if (!format) {
-    /** @type {Intl.DateTimeFormatOptions} */
-    const base = {hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'};
-    const options = long ? {...base, year: 'numeric', month: '2-digit', day: '2-digit', timeZoneName: 'short'} : base;
-    const locale = lang === 'ja' ? 'ja-JP' : 'en-GB';
     try {
-      format = new Intl.DateTimeFormat(locale, /** @type {any} */ ({...options, timeZone}));
+      format = new Intl.DateTimeFormat(locale, {...options, timeZone});
     } catch {
-      format = new Intl.DateTimeFormat(locale, /** @type {any} */ ({...options, timeZone: 'UTC'}));
+      format = new Intl.DateTimeFormat(locale, {...options, timeZone: 'UTC'});
     }
     formats.set(key, format);
   }
-  return format.format(ms);
+  return format;
 }
 
 /**
@@ -87,16 +93,9 @@ const spans = new Map();
 
 /** How far (ms) the local clock is ahead of UTC. @param {number} ms @param {string} timeZone */
 function offset(ms, timeZone) {
-  const options = /** @type {const} */ ({timeZone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric'});
-  let format = formats.get(timeZone);
-  if (!format) {
-    try {
-      format = new Intl.DateTimeFormat('en-US', options);
-    } catch {
-      format = new Intl.DateTimeFormat('en-US', {...options, timeZone: 'UTC'});
-    }
-    formats.set(timeZone, format);
-  }
+  /** @type {Intl.DateTimeFormatOptions} */
+  const options = {hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric'};
+  const format = formatOf(timeZone, 'en-US', options, timeZone);
   /** @type {Record<string, number>} */
   const read = Object.fromEntries(format.formatToParts(ms).map(({type, value}) => [type, Number(value)]));
   return Date.UTC(read.year, read.month - 1, read.day, read.hour, read.minute, read.second) - Math.floor(ms / 1000) * 1000;
