@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config import Config
-from tests.property.test_engine import PLAIN, REGISTRY, START, Log
-from tests.property.test_registry_versions import logs_with_versions
+from tests.property.test_engine import PLAIN, REGISTRY, START, Log, message
+from tests.property.test_registry_versions import VERSIONS, logs_with_versions, record
 from tests.support.cluster_run import Cluster
 from tests.support.engine_run import Result, run
 from tests.support.worlds import PRIVACY, SILENCE, WORLDS, World
@@ -50,11 +50,37 @@ def test_processes_and_kills_change_nothing(world: World, seed: int, shards: int
 
 
 @given(logs_with_versions(), SEEDS, st.integers(1, 4))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_processes_that_meet_versions_in_any_order_change_nothing(logs: list[Log], seed: int, shards: int) -> None:
     logs = ticked(logs)
     cluster = Cluster(REGISTRY, logs, PLAIN if seed % 2 else Config(), shards, random.Random(seed))
     same(cluster, run(REGISTRY, logs, cluster.config, finish=False), *COUNTERS, *SHOWN)
+
+
+def busy_logs(rng: random.Random) -> list[Log]:
+    """Three logs of 100 events, with the same four versions in the same order, each at a place of its own per log."""
+    order, logs = rng.sample(VERSIONS, 4), []
+    for _ in range(3):
+        log: Log = []
+        for i in range(100):
+            kind = rng.choice(["cross"] * 6 + ["count", "count", "heartbeat", "heartbeat", "tick", "bad"])
+            value, stamp = message(
+                i, (kind, 0, rng.randint(-80_000, 0), rng.choice(["ab", "ba", None]), rng.randint(0, 9))
+            )
+            log.append((value.replace(b'"s0"', b'"s%d"' % rng.randint(0, 5)), stamp))
+        for place, version in zip(sorted(rng.sample(range(100), 4), reverse=True), reversed(order), strict=True):
+            log.insert(place, record(version))
+        logs.append(log)
+    return ticked(logs)
+
+
+def test_busy_processes_that_meet_many_versions_change_nothing() -> None:
+    for seed in range(30):
+        rng = random.Random(seed)
+        logs = busy_logs(rng)
+        cluster = Cluster(REGISTRY, logs, PLAIN if seed % 2 else Config(), rng.randint(1, 4), rng)
+        same(cluster, run(REGISTRY, logs, cluster.config, finish=False), *COUNTERS, *SHOWN)
+        assert len(cluster.lives) > 2
 
 
 def test_the_processes_of_these_tests_are_killed_and_change_in_number() -> None:

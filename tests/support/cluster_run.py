@@ -69,9 +69,9 @@ class Cluster:
                     self._deliver(shard)
             if self.rng.random() < 0.3:
                 self._tell()
-            if self.rng.random() < 0.3:
+            if self.rng.random() < 0.5:
                 self._epoch()
-            if self.rng.random() < 0.2:
+            if self.rng.random() < 0.35:
                 self._begin()  # a kill
         self._epoch()
         result = Result()
@@ -116,7 +116,7 @@ class Cluster:
     def _read(self) -> None:
         """A batch of one log, and what its partition tells the shards."""
         number = self.rng.choice([i for i, log in enumerate(self.logs) if self._at[i] < len(log)])
-        size = self.rng.randint(1, self.rng.choice([2, 5, 20]))
+        size = self.rng.randint(1, self.rng.choice([1, 4, 15]))
         batch = self.logs[number][self._at[number] : self._at[number] + size]
         stamps = [NO_TIME if at is None else at for _, at in batch]
         self._parts[number].feed(payloads([m for m, _ in batch], stamps, self._at[number]))
