@@ -94,7 +94,7 @@ def test_cuts_interleavings_shards_and_restarts_change_nothing(logs: list[Log], 
 def test_nobody_is_lost_or_counted_twice(logs: list[Log]) -> None:
     result = run(REGISTRY, logs, PLAIN)
     assert result.read == result.accepted + sum(result.rejected.values())
-    assert _of_runs(result) == _judged(logs)
+    assert _of_runs(result) == judged_people(logs)
     safe = run(REGISTRY, logs)
     exact = {(w, *key): row["n"] for w in WINDOWS for key, row in result.flow(w).items()}
     for window in WINDOWS:
@@ -107,7 +107,7 @@ def _of_runs(result: Result) -> int:
     return sum(row["n"] for row in result.rows.get("runs_of_flow", []))
 
 
-def _judged(logs: list[Log]) -> int:
+def judged_people(logs: list[Log]) -> int:
     """People of the accepted records, judged by hand: known at that place of the log, not late, not told before."""
     people = 0
     lengths = {"10s": 10_000, "1m": 60_000}

@@ -41,6 +41,8 @@ class Result:
     shown_accepted: int = 0
     shown_rejected: dict[str, int] = field(default_factory=dict)
     units: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)  # (product, unit) -> its rows
+    parts: list[Partition] = field(default_factory=list)  # and shards: what is not released yet
+    owners: list[Shard] = field(default_factory=list)
 
     def flow(self, window: str) -> dict[tuple[int, str, str], dict[str, Any]]:
         """Flow rows of one window length by (start, gate, direction)."""
@@ -153,6 +155,7 @@ def run(
             told(number)
     for shard in range(shards):
         deliver(shard)
+    result.parts, result.owners = parts, owners
     result.read, result.accepted = sum(p.read for p in parts), sum(p.accepted for p in parts)
     for part in parts:
         for reason, n in part.rejected_by_reason().items():
