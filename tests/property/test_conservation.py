@@ -6,6 +6,7 @@ chain. The same holds for events that were refused, on their way into the produc
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -17,7 +18,7 @@ from engine.model import DIRECTION_COUNT, DIRECTIONS, REASONS
 from engine.partial import PANE_COLUMNS
 from engine.tables import Tables
 from tests.property.test_engine import REGISTRY, Log
-from tests.property.test_registry_versions import judged_people, logs_with_versions
+from tests.property.test_registry_versions import busy_logs, judged_people, logs_with_versions
 from tests.support.engine_run import Result, run
 from tests.support.worlds import WORLDS, World
 
@@ -102,3 +103,13 @@ def test_nobody_is_lost_between_versions(logs: list[Log], seed: int | None, shar
     result = run(REGISTRY, logs, shards=shards, seed=seed, restart=seed is not None, finish=ended)
     assert (released(result) + held(result)).total() == judged_people(logs)
     assert refused(result) == result.rejected
+
+
+def test_nobody_is_lost_between_many_versions() -> None:
+    for seed in range(20):
+        rng = random.Random(seed)
+        logs = busy_logs(rng)
+        logs = [log[: rng.randint(0, len(log))] for log in logs] if seed % 2 else logs
+        result = run(REGISTRY, logs, shards=rng.randint(1, 4), seed=seed, restart=True, finish=seed % 3 == 0)
+        assert (released(result) + held(result)).total() == judged_people(logs)
+        assert refused(result) == result.rejected

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config import Config
-from tests.property.test_engine import PLAIN, REGISTRY, START, Log, message
-from tests.property.test_registry_versions import VERSIONS, logs_with_versions, record
+from tests.property.test_engine import PLAIN, REGISTRY, START, Log
+from tests.property.test_registry_versions import busy_logs, logs_with_versions, ticked
 from tests.support.cluster_run import Cluster
 from tests.support.engine_run import Result, run
-from tests.support.worlds import PRIVACY, SILENCE, WORLDS, World
+from tests.support.worlds import PRIVACY, WORLDS, World
 
 SEEDS = st.integers(0, 2**32)
 
@@ -29,14 +29,6 @@ def same(cluster: Cluster, plain: Result, *counters: str) -> None:
     assert spread.canonical() == plain.canonical()
     for name in counters:
         assert getattr(spread, name) == getattr(plain, name)
-
-
-def ticked(logs: list[Log]) -> list[Log]:
-    """Logs that end with a tick by which most windows close: a live run's logs have no end."""
-    events = [json.loads(value) for log in logs for value, _ in log if value.endswith(b"}")]
-    last = max((event["ts"] for event in events if "ts" in event), default=START) + 2 * SILENCE
-    tick = json.dumps({"type": "tick", "ts": last}).encode()
-    return [[*log, (tick, last if log and log[-1][1] is not None else None)] for log in logs]
 
 
 @given(WORLDS, SEEDS, st.integers(1, 5), st.booleans())
@@ -55,23 +47,6 @@ def test_processes_that_meet_versions_in_any_order_change_nothing(logs: list[Log
     logs = ticked(logs)
     cluster = Cluster(REGISTRY, logs, PLAIN if seed % 2 else Config(), shards, random.Random(seed))
     same(cluster, run(REGISTRY, logs, cluster.config, finish=False), *COUNTERS, *SHOWN)
-
-
-def busy_logs(rng: random.Random) -> list[Log]:
-    """Three logs of 100 events, with the same four versions in the same order, each at a place of its own per log."""
-    order, logs = rng.sample(VERSIONS, 4), []
-    for _ in range(3):
-        log: Log = []
-        for i in range(100):
-            kind = rng.choice(["cross"] * 6 + ["count", "count", "heartbeat", "heartbeat", "tick", "bad"])
-            value, stamp = message(
-                i, (kind, 0, rng.randint(-80_000, 0), rng.choice(["ab", "ba", None]), rng.randint(0, 9))
-            )
-            log.append((value.replace(b'"s0"', b'"s%d"' % rng.randint(0, 5)), stamp))
-        for place, version in zip(sorted(rng.sample(range(100), 4), reverse=True), reversed(order), strict=True):
-            log.insert(place, record(version))
-        logs.append(log)
-    return ticked(logs)
 
 
 def test_busy_processes_that_meet_many_versions_change_nothing() -> None:
