@@ -251,7 +251,7 @@ def compare(store: Store, report: Report, run_id: str = "replay") -> None:
     run = store.run("live")
     assert run is not None
     connection = store._connection
-    for product in DIGESTED:
+    for product in (*DIGESTED, "rejects"):
         table = connection.table(product)
         plain, final = (
             connection.rows(f"SELECT count() FROM {table} {word} WHERE run_id = 'live'")[0][0] for word in ("", "FINAL")
