@@ -65,5 +65,5 @@ ci:
 	@.ci/run
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info engine/fast/*.so engine/fast/_build.py .benchmarks .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info engine/fast/*.so flows/fast/*.so engine/fast/_build.py .benchmarks .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -not -path './.cache/*' -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Builds the compiled kernels: every engine/fast/*.pyx becomes one extension module.
+"""Builds the compiled modules: every .pyx of engine/fast and flows/fast becomes one extension module.
 
 ``ENGINE_BUILD`` chooses how: ``release`` (default; -O3, no bounds checks), ``debug`` (bounds checks, -O1 -g),
 ``sanitize`` (debug with ASan and UBSan) or ``none`` (no kernels: the Makefile's step that only installs
@@ -22,6 +22,7 @@ MODES = {
     ),
 }
 FAST = Path("engine", "fast")
+ROOMS = (FAST, Path("flows", "fast"))
 
 mode = os.environ.get("ENGINE_BUILD") or "release"
 if mode != "none" and mode not in MODES:
@@ -56,21 +57,23 @@ class BuildExt(build_ext):
 
 def extensions():
     """The extension modules of this mode."""
-    sources = sorted(FAST.glob("*.pyx"))
+    found = {room: sorted(room.glob("*.pyx")) for room in ROOMS}
     if mode == "none":
         return []
-    if not sources:  # else a package without kernels would be built, and nobody told
-        raise SystemExit(f"{FAST} holds no .pyx: the source distribution is not whole")
+    for room, sources in found.items():
+        if not sources:  # else a package without kernels would be built, and nobody told
+            raise SystemExit(f"{room} holds no .pyx: the source distribution is not whole")
     from Cython.Build import cythonize
 
     compile_args, link_args = MODES[mode]
     modules = [
         Extension(
-            f"engine.fast.{source.stem}",
+            ".".join((*room.parts, source.stem)),
             [str(source)],
             extra_compile_args=compile_args,
             extra_link_args=link_args,
         )
+        for room, sources in found.items()
         for source in sources
     ]
     return cythonize(

@@ -1,4 +1,4 @@
-"""Kafka for the flows: one consumer per process shared by all partitions, ticks into silent ones, topic facts."""
+"""Kafka for the flows: where the topic is and facts about it, ticks into silent partitions."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import contextlib
 import json
 import logging
 import time
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-import numpy as np
 from confluent_kafka import (
     OFFSET_BEGINNING,
     OFFSET_END,
@@ -19,21 +17,18 @@ from confluent_kafka import (
     IsolationLevel,
     KafkaError,
     KafkaException,
-    Message,
     Producer,
     TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from engine.errors import BadInput, ServiceUnreachable
-from engine.model import I64, Payloads
+from engine.errors import BadInput, ServiceUnreachable, UsageError
 
 TOPIC = "people"
+SOURCES = ("hot", "safe")  # flows/hot.py, flows/reader.py
 BEGINNING, LATEST = OFFSET_BEGINNING, OFFSET_END  # offsets of no number: the first record, the next one to come
 _REACH_S = 10.0
-_POLL = 20_000  # messages per poll
-_HELD_BYTES = 32 << 20  # polled and not yet taken, all partitions together
 _ASK_S = 1.0  # for answers about ends and ids: a broker that takes longer is not reachable
 _LOOK_S = 1.0  # between two looks at the topic's id
 _MISSED_S = 15.0  # the brokers may not know a topic for a moment, when they start
@@ -49,10 +44,17 @@ class OffsetGone(ServiceUnreachable):
 
 
 class Cluster:
-    """Where the topic is: ``bootstrap`` (HOST:PORT), further librdkafka settings (TLS, SASL), the topic's name."""
+    """Where the topic is: ``bootstrap`` (HOST:PORT), further librdkafka settings (TLS, SASL), the topic's name.
 
-    def __init__(self, bootstrap: str, settings: Mapping[str, str] | None = None, topic: str = TOPIC) -> None:
-        self.bootstrap, self.topic = bootstrap, topic
+    ``source``, one of SOURCES: what reads its records. Raises UsageError for another word.
+    """
+
+    def __init__(
+        self, bootstrap: str, settings: Mapping[str, str] | None = None, topic: str = TOPIC, source: str = "hot"
+    ) -> None:
+        if source not in SOURCES:
+            raise UsageError(f"--source: {' or '.join(SOURCES)}")
+        self.bootstrap, self.topic, self.source = bootstrap, topic, source
         self.settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "log_level": 2,
@@ -66,21 +68,22 @@ class Cluster:
 
     def consumer(self) -> Consumer:
         """A consumer for ``assign``; its group is never used. Raises BadInput for settings librdkafka refuses."""
-        made: Consumer = _made(
-            Consumer,
-            {
-                "group.id": "hitonami",
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "auto.offset.reset": "error",
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 50,
-                "queued.max.messages.kbytes": 65536,
-                **self.settings,
-            },
-        )
+        made: Consumer = _made(Consumer, self.reading())
         return made
+
+    def reading(self) -> dict[str, Any]:
+        """The settings of a consumer."""
+        return {
+            "group.id": "hitonami",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "fetch.wait.max.ms": 50,
+            "queued.max.messages.kbytes": 65536,
+            **self.settings,
+        }
 
     def producer(self) -> Producer:
         """A producer. Raises BadInput for settings librdkafka refuses."""
@@ -160,118 +163,6 @@ class Cluster:
             raise ServiceUnreachable(f"Kafka {self.bootstrap}: no answer") from None
         finally:
             consumer.close()
-
-
-class Batch:
-    """Messages of one partition as they came: values, record timestamps, offsets."""
-
-    __slots__ = ("messages",)
-
-    def __init__(self, messages: Sequence[Message]) -> None:
-        self.messages = messages
-
-    def payloads(self) -> Payloads:
-        """The same as one buffer and columns; a message without value is empty."""
-        values = [m.value() or b"" for m in self.messages]
-        lengths = np.fromiter(map(len, values), np.int64, len(values))
-        ends = np.cumsum(lengths)
-        stamps: I64 = np.fromiter((m.timestamp()[1] for m in self.messages), np.int64, len(values))
-        offsets: I64 = np.fromiter((m.offset() for m in self.messages), np.int64, len(values))
-        return Payloads(b"".join(values), ends - lengths, ends, stamps, offsets)
-
-
-class Reader:
-    """The shared consumer. Partitions register where they go on from; they are assigned at the next poll."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self._consumer = cluster.consumer()
-        self._new: list[TopicPartition] = []  # registered, not assigned yet
-        self._from: dict[int, int] = {}  # partition -> where it was to go on from; of those assigned
-        self._waiting: dict[int, deque[Message]] = {}
-        self._held = 0
-        self._end: dict[int, int | None] = {}  # partition -> its end, where polled to it and nothing since
-        self._next: dict[int, int] = {}  # partition -> offset behind the last message polled
-        self._heard: dict[int, float] = {}  # partition -> monotonic second of the last message or end
-
-    def register(self, partition: int, offset: int) -> None:
-        """Read ``partition`` from ``offset`` on (OFFSET_BEGINNING: from its first message)."""
-        self._new.append(TopicPartition(self.cluster.topic, partition, offset))
-        self._waiting[partition] = deque()
-        self._end[partition] = None
-
-    def end(self, partition: int) -> int | None:
-        """The partition's end as it was when last heard, where it was read to there and everything has been taken.
-
-        Aborted records and marks of transactions lie before it, too: the next record may be far behind the last one.
-        """
-        return None if self._waiting[partition] else self._end[partition]
-
-    def is_over(self, partition: int, end: int) -> bool:
-        """Whether all in front of ``end`` was taken. A new leader may end earlier for a moment: that is no end."""
-        found = self.end(partition)
-        return found is not None and found >= end
-
-    def heard(self) -> dict[int, float]:
-        """Partition → monotonic second in which a message or its end came last. Of any thread."""
-        return dict(self._heard)
-
-    def lags(self) -> dict[int, int]:
-        """Partition → messages behind its end, as last told; empty before the assignment. Of any thread."""
-        return {p: self._lag(p) for p in list(self._from)}
-
-    def _lag(self, partition: int) -> int:
-        waiting = len(self._waiting[partition])
-        if self._end[partition] is not None:
-            return waiting  # offsets have gaps: the end is where the broker says it is
-        try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.cluster.topic, partition), cached=True)
-        except (KafkaException, RuntimeError):  # the consumer is being closed
-            return waiting
-        following = self._next.get(partition, max(self._from[partition], low))
-        return max(0, high - following) + waiting
-
-    def take(self, partition: int, max_bytes: int) -> Batch | None:
-        """The next messages of a partition, about ``max_bytes`` of them; None where there are none now."""
-        waiting = self._waiting[partition]
-        if not waiting:
-            self._poll()
-        out, size = [], 0
-        while waiting and size < max_bytes:
-            message = waiting.popleft()
-            size += len(message)
-            out.append(message)
-        self._held -= size
-        return Batch(out) if out else None
-
-    def _poll(self) -> None:
-        if self._new:
-            self._consumer.incremental_assign(self._new)
-            self._from |= {int(place.partition): int(place.offset) for place in self._new}
-            self._new = []
-        if self._held > _HELD_BYTES:
-            return
-        now = time.monotonic()
-        for message in self._consumer.consume(_POLL, 0):
-            error = message.error()
-            number = int(message.partition() or 0)
-            if error is None:
-                self._waiting[number].append(message)
-                self._held += len(message)
-                self._end[number] = None
-                self._next[number] = int(message.offset() or 0) + 1
-                self._heard[number] = now
-            elif error.code() == KafkaError._PARTITION_EOF:
-                self._end[number] = int(message.offset() or 0)
-                self._heard[number] = now
-            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-                raise self.cluster.gone(number)
-            elif error.fatal():
-                raise ServiceUnreachable(f"Kafka {self.cluster.bootstrap}: {error.name()}")
-
-    def close(self) -> None:
-        """Leave the broker."""
-        self._consumer.close()
 
 
 class Ticker:
@@ -386,4 +277,9 @@ def _made(kind: Any, settings: dict[str, Any]) -> Any:
     try:
         return kind(settings)
     except (KafkaException, ValueError, TypeError):
-        raise BadInput("Kafka: the client refuses a setting of --kafka-config") from None
+        raise refused() from None
+
+
+def refused() -> BadInput:
+    """The error of settings that librdkafka does not take; its own words could hold a password."""
+    return BadInput("Kafka: the client refuses a setting of --kafka-config")

@@ -23,9 +23,10 @@ from engine.tables import Tables, longest_delay_ms
 from flows import guard
 from flows.dump import DumpWriter
 from flows.joins import find_joins
-from flows.kafka import Cluster, Reader
+from flows.kafka import Cluster
 from flows.logs import open_logs
 from flows.people import ALL, dataflow, execute
+from flows.reader import SafeReader, stamps
 from flows.source import FileSource, KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, Span, StoreSink, of_gates, retried
 from sinks.clickhouse.runs import Run
@@ -192,7 +193,7 @@ def dump_topic(
     if to_ms != END:
         stops = cluster.offsets_at(partitions, max(0, to_ms + DUMP_BEHIND_MS))
         bounds = [(low, min(high, stop)) for (low, high), stop in zip(bounds, stops, strict=True)]
-    reader = Reader(cluster)
+    reader = SafeReader(cluster)  # it has the keys
     written, total = 0, sum(max(0, high - low) for low, high in bounds)
     for number, (low, _) in enumerate(bounds):
         reader.register(number, low)
@@ -202,24 +203,24 @@ def dump_topic(
             while open_parts and not guard.stop.is_set():
                 idle = True
                 for number in sorted(open_parts):
-                    batch = reader.take(number, 4 << 20)
+                    taken = reader.messages(number, 4 << 20)
                     end = bounds[number][1]
-                    if batch is None:
+                    if not taken:
                         if reader.is_over(number, end):
                             open_parts.discard(number)
                         continue
                     idle = False
-                    messages = [m for m in batch.messages if int(m.offset() or 0) < end]
+                    messages = [m for m in taken if int(m.offset() or 0) < end]
                     if messages:
                         writer.add(
                             number,
                             [int(m.offset() or 0) for m in messages],
-                            [m.timestamp()[1] for m in messages],
+                            stamps(messages),
                             [m.key() for m in messages],
                             [m.value() for m in messages],
                         )
                         written += len(messages)
-                    if int(batch.messages[-1].offset() or 0) >= end - 1:
+                    if int(taken[-1].offset() or 0) >= end - 1:
                         open_parts.discard(number)
                     if progress is not None:
                         progress("dump", written / max(total, 1))

@@ -15,8 +15,10 @@ from engine.partial import decode
 from engine.partition import Fed, Partition
 from flows.guard import guarded, stop, tell
 from flows.health import health
-from flows.kafka import BEGINNING, Cluster, Reader, Ticker, Watch
+from flows.hot import open_reader
+from flows.kafka import BEGINNING, Cluster, Ticker, Watch
 from flows.logs import Log
+from flows.reader import Reader
 from sinks.deadletter import DeadLetters
 
 Item = tuple[str, bytes]  # shard key, partial or tick
@@ -209,11 +211,10 @@ class _KafkaHandle(_Handle):
             return self._give()
         self._watch.look()
         may_read = self._left > 0 and not self._crowded()
-        batch = self._reader.take(self._part.number, min(self._most, self._left)) if may_read else None
-        self._busy = batch is not None
-        if batch is not None:
+        payloads = self._reader.take(self._part.number, min(self._most, self._left)) if may_read else None
+        self._busy = payloads is not None
+        if payloads is not None:
             before = self._part.watermark
-            payloads = batch.payloads()
             self._take(payloads)
             if self._end is None and before != NO_TIME:
                 self._most = paced(self._most, len(payloads.data), self._part.watermark - before)
@@ -283,7 +284,7 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         self._starts, self._since, self._on_start = starts or {}, since or {}, on_start
         self._crowded = crowded
         admin = cluster.admin()  # one client asks for all: it has threads and connections of its own
-        self._reader, self._watch = Reader(cluster), Watch(cluster, admin, topic_id)
+        self._reader, self._watch = open_reader(cluster, partitions), Watch(cluster, admin, topic_id)
         self._ticker = Ticker(cluster, admin, tick_ms) if ends is None else None
         if ends is None:
             health.watch(self._reader)

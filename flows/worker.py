@@ -43,6 +43,7 @@ class Job:
     kafka: str
     kafka_settings: dict[str, str]
     topic: str
+    source: str
     store: str
     registry: str
     config: str
@@ -68,7 +69,7 @@ class Job:
 
     def cluster(self) -> Cluster:
         """Where the topic is."""
-        return Cluster(self.kafka, self.kafka_settings, self.topic)
+        return Cluster(self.kafka, self.kafka_settings, self.topic, self.source)
 
     def setup(self, store: Store) -> Setup:
         """Registry, configuration and dead letters of the run."""

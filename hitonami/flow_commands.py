@@ -38,6 +38,7 @@ FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="Eve
 ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Event time, RFC 3339 with offset.")]
 LettersOption = Annotated[Path | None, typer.Option("--dead-letters", help="File for dead letters (no values).")]
 TopicOption = Annotated[str, typer.Option("--topic", help="Topic of the events.")]
+SourceOption = Annotated[str, typer.Option("--source", help="How Kafka is read: hot, or safe (slower).")]
 
 
 def run(
@@ -54,6 +55,7 @@ def run(
     kafka_config: KafkaConfig = None,
     dead_letters: LettersOption = None,
     topic: TopicOption = "people",
+    source: SourceOption = "hot",
     health_port: Annotated[
         int | None,
         typer.Option("--health-port", metavar="N", help="Port of /healthz, /readyz and /metrics; 0: a free one."),
@@ -72,7 +74,7 @@ def run(
     new_run_id(run_id)
     guard.on_signals()
     settings = kafka_settings(kafka_config)
-    cluster = Cluster(kafka, settings, topic)
+    cluster = Cluster(kafka, settings, topic, source)
     version, chosen = registries.load(registry), Config.load(config)  # before a store is made
     with (
         served(health_host, health_port, lambda: gathered(recovery, processes)) as url,
@@ -98,6 +100,7 @@ def run(
                 kafka=kafka,
                 kafka_settings=settings,
                 topic=topic,
+                source=source,
                 store=store,
                 registry=setup.registry.text,
                 config=setup.config.as_json(),
@@ -126,6 +129,7 @@ def replay(
     kafka_config: KafkaConfig = None,
     dead_letters: LettersOption = None,
     topic: TopicOption = "people",
+    source: SourceOption = "hot",
 ) -> None:
     """Replay files or a topic into the store; prints a JSON summary last.
 
@@ -147,7 +151,7 @@ def replay(
             if paths:
                 summary = replay_files(setup, paths, order, from_ms=from_ms, to_ms=to_ms, progress=tell)
             else:
-                cluster = Cluster(str(kafka), settings, topic)
+                cluster = Cluster(str(kafka), settings, topic, source)
                 summary = replay_kafka(setup, cluster, from_ms=from_ms, to_ms=to_ms)
         if letters is not None:
             letters.close()

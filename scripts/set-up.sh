@@ -48,7 +48,7 @@ elif due "$venv/for-demo" "$venv/made" pyproject.toml; then
   touch "$venv/for-demo"
 fi
 
-if due "$venv/kernels-$mode" "$venv/for-demo" setup.py engine/fast/*.pyx engine/fast/*.pxd; then
+if due "$venv/kernels-$mode" "$venv/for-demo" setup.py engine/fast/*.pyx engine/fast/*.pxd flows/fast/*.pyx flows/fast/*.pxd; then
   echo "compiling the kernels ($mode)"
   ENGINE_BUILD=$mode "$venv/bin/python" setup.py --quiet build_ext --inplace --parallel 2 >/dev/null
   rm -f "$venv"/kernels-*

@@ -15,10 +15,12 @@ from tests.meta.tree import ROOT, files, name, public_names, sources
 
 KERNELS = sources("engine", (".pyx",))
 STEMS = [path.stem.removeprefix("_") for path in KERNELS]
+COMPILED = [*KERNELS, *sources("flows", (".pyx",))]
 
 
 def test_there_are_kernels() -> None:
     assert STEMS
+    assert len(COMPILED) > len(STEMS)
 
 
 @pytest.mark.parametrize("stem", STEMS)
@@ -29,10 +31,10 @@ def test_the_twin_has_the_same_names_and_arguments(stem: str) -> None:
     assert {key: reference.get(key) for key in compiled} == compiled
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_the_signature_file_tells_what_is_compiled(stem: str) -> None:
-    module = importlib.import_module(f"engine.fast._{stem}")
-    declared = {key for key in public_names(ROOT / "engine" / "fast" / f"_{stem}.pyi") if "." not in key}
+@pytest.mark.parametrize("path", COMPILED, ids=name)
+def test_the_signature_file_tells_what_is_compiled(path: Path) -> None:
+    module = importlib.import_module(name(path).removesuffix(".pyx").replace("/", "."))
+    declared = {key for key in public_names(path.with_suffix(".pyi")) if "." not in key}
     defined = {
         key
         for key, value in vars(module).items()
@@ -56,19 +58,19 @@ def test_there_is_a_benchmark(stem: str) -> None:
     assert "assert " in path.read_text(), "a benchmark asserts its own result"
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_there_is_no_performance_hint(stem: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", COMPILED, ids=name)
+def test_there_is_no_performance_hint(path: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cython", "-3", "-X", "show_performance_hints=True", "-X", "boundscheck=False"]
-    command += ["-X", "wraparound=False", "-o", str(tmp_path / "kernel.c"), f"engine/fast/_{stem}.pyx"]
+    command += ["-X", "wraparound=False", "-o", str(tmp_path / "kernel.c"), str(path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     log = done.stdout + done.stderr
     assert done.returncode == 0, log
     assert "performance hint" not in log, log
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_directives_are_those_of_the_house(stem: str) -> None:
-    text = (ROOT / "engine" / "fast" / f"_{stem}.pyx").read_text()
+@pytest.mark.parametrize("path", COMPILED, ids=name)
+def test_directives_are_those_of_the_house(path: Path) -> None:
+    text = path.read_text()
     assert not re.search(r"cdivision\s*[=(]\s*True", text)
     assert not re.search(r"boundscheck\s*[=(]\s*False", text), "the build mode decides on bounds checks (setup.py)"
     assert not re.search(r"^\s*include\s", text, re.MULTILINE)

@@ -136,9 +136,11 @@ class Tree:
         self.root = directory / "a tree 木"
         self.calls = directory / "calls"
         (self.root / "scripts").mkdir(parents=True)
-        (self.root / "engine" / "fast").mkdir(parents=True)
+        for room in ("engine", "flows"):
+            (self.root / room / "fast").mkdir(parents=True)
         shutil.copy(ROOT / "scripts" / "set-up.sh", self.root / "scripts")
-        for name in ("Makefile", "pyproject.toml", "setup.py", "engine/fast/_a.pyx", "engine/fast/_a.pxd"):
+        compiled = [f"{room}/fast/_a.{suffix}" for room in ("engine", "flows") for suffix in ("pyx", "pxd")]
+        for name in ("Makefile", "pyproject.toml", "setup.py", *compiled):
             (self.root / name).write_text("")
             os.utime(self.root / name, (1_000, 1_000))
         python = directory / "python3"
@@ -182,8 +184,9 @@ def test_each_step_is_done_once(tree: Tree) -> None:
 
 def test_a_step_is_done_again_when_what_it_rests_on_changed(tree: Tree) -> None:
     tree.run("test")
-    tree.change("engine/fast/_a.pxd")
-    assert tree.run("test") == (0, ["kernels"], "")
+    for name in ("engine/fast/_a.pxd", "flows/fast/_a.pyx"):
+        tree.change(name)
+        assert tree.run("test") == (0, ["kernels"], "")
     assert tree.run("test", ENGINE_BUILD="debug") == (0, ["kernels"], "")
     assert tree.run("test", ENGINE_BUILD="debug") == (0, [], "")
     assert tree.run("test") == (0, ["kernels"], "")

@@ -54,11 +54,12 @@ def test_it_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     assert {entry for entry in names if entry.endswith((".c", ".pyx", ".html.annotate", ".pyc", ".cpp"))} == set()
     modules = {name(path) for package in PACKAGES for path in sources(package)}
     assert modules <= names
-    assert {name(path) for path in sources("engine", (".pyi",))} <= names
+    assert {name(path) for room in ("engine", "flows") for path in sources(room, (".pyi",))} <= names
     static = {name(p) for p in sources("dashboard", ("",)) if "static" in p.parts}
     assert static <= names
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    assert {f"engine/fast/{path.stem}{suffix}" for path in sources("engine", (".pyx",))} <= names
+    compiled = [path for room in ("engine", "flows") for path in sources(room, (".pyx",))]
+    assert {name(path).removesuffix(".pyx") + suffix for path in compiled} <= names
     assert "engine/fast/_build.py" in names
 
 
