@@ -24,7 +24,8 @@ from benchmarks.services import ROOT, machine, spread
 def once(words: list[str], work: Path) -> dict[str, float]:
     """Run the tests; test → seconds."""
     report = work / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "tests/faults", f"--junitxml={report}", *words]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/faults", "-o", "junit_family=xunit1"]
+    command += [f"--junitxml={report}", *words]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(done.stdout[-3000:])

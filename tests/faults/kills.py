@@ -74,7 +74,7 @@ class Feed(threading.Thread):
 
     def __init__(self, kafka: Kafka, topic: str, partitions: int, scenario: Any, start_ms: int) -> None:
         super().__init__(daemon=True)
-        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
         self.topic, self.partitions = topic, partitions
         self._events = iter(scenario.events())
         self.now_ms = start_ms

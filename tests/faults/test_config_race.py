@@ -146,7 +146,7 @@ class Feed:
     """Random events of past times; each partition has a clock that is behind by its own lag."""
 
     def __init__(self, kafka: Kafka, topic: str, rng: random.Random, start_ms: int) -> None:
-        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+        self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
         self._topic, self._rng, self.now_ms = topic, rng, start_ms
         self._lags = rng.sample((0, 7_000, 35_000, 90_000), PARTITIONS)
         self._counts: list[tuple[int, bytes]] = []

@@ -29,7 +29,7 @@ def run(kafka: Kafka, topic: Callable[..., str], clickhouse_url: str, tmp_path: 
 
 
 def produce(run: KafkaRun, values: list[bytes], partitions: int = 2) -> None:
-    producer = Producer({"bootstrap.servers": run.kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": run.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     for number, value in enumerate(values):
         producer.produce(run.topic, value, partition=number % partitions)
     assert producer.flush(30) == 0

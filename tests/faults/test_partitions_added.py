@@ -34,7 +34,9 @@ class Feed:
         The ticks lie ``later_ms`` behind the events; returns their time.
         """
         end_ms = START_MS + seconds * 1000
-        producer = Producer({"bootstrap.servers": self._bootstrap, "log_level": 0})  # one that knows all partitions
+        producer = Producer(
+            {"bootstrap.servers": self._bootstrap, "log_level": 0, "enable.idempotence": True}
+        )  # one that knows all partitions
         for message in self._events:
             ts = json.loads(message.value)["ts"]
             partition = sum(message.key) % partitions

@@ -39,7 +39,7 @@ class World:
 
     def produce(self, times: int = 1) -> int:
         """All events, ``times`` over; how many records that is."""
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0})
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
         for _ in range(times):
             for partition, value in self.events:
                 producer.produce(self.topic, value, partition=partition)
@@ -119,7 +119,7 @@ def test_a_process_asked_to_stop_stops_the_run(world: World, live: Live) -> None
 
 def test_a_note_of_a_process_is_told_and_no_failure(world: World, live: Live) -> None:
     world.produce()
-    producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     producer.produce(world.topic, b'{"type":"registry","registry":{}}', partition=1)
     producer.flush(10)
     live.start(2)
@@ -152,7 +152,7 @@ def test_figures_flow_again_after_a_crash(
         killed = time.monotonic()
         # a minute of ticks, which closes what was open
         tick = json.dumps({"type": "tick", "ts": newest + 60_000}).encode()
-        producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0})
+        producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
         for partition in range(4):
             producer.produce(world.topic, tick, partition=partition)
         producer.flush(10)

@@ -46,7 +46,9 @@ def opened(kafka: Kafka) -> Iterator[Callable[..., Reader]]:
 def fill(kafka: Kafka, topic: str, partitions: int, seed: int = 5, messages: int = 6_000) -> None:
     """Values of any size, also none and large ones; transactions that were aborted leave gaps."""
     rng = random.Random(seed)
-    plain = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "linger.ms": 20})
+    plain = Producer(
+        {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True, "linger.ms": 20}
+    )
     bound = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "transactional.id": topic})
     bound.init_transactions(30)
     for number in range(messages):
@@ -115,7 +117,7 @@ def test_what_comes_after_the_end_is_read_on(
     name = topic()
     reader = opened(name, source)
     reader.register(0, BEGINNING)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     assert read(reader, 0, 1_000, 0) == []
     heard = reader.heard()
     for round_ in (1, 2, 3):
@@ -145,7 +147,7 @@ def test_what_waits_is_a_lag(
     kafka: Kafka, topic: Callable[..., str], opened: Callable[..., Reader], source: str
 ) -> None:
     name = topic()
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     for _ in range(500):
         producer.produce(name, b"x" * 100)
     assert producer.flush(30) == 0

@@ -61,7 +61,7 @@ def test_little_that_was_there_says_little_of_what_may_be_taken() -> None:
 @pytest.mark.parametrize("end", [7, 20])
 def test_what_was_written_behind_the_end_is_not_read(kafka: Kafka, topic: Callable[..., str], end: int) -> None:
     name, mine = topic(), parts()
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     for _ in range(20):  # one batch holds the end and what is behind it
         producer.produce(name, b"{")
     assert producer.flush(30) == 0

@@ -98,7 +98,7 @@ def test_a_service_that_does_not_answer_is_exit_4(tmp_path: Path) -> None:
 @pytest.mark.kafka
 def test_the_clock_is_measured_by_what_arrives(kafka: Kafka, topic: Callable[..., str]) -> None:
     name = topic(partitions=2, timestamps="LogAppendTime")
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     stop = threading.Event()
 
     def ticks() -> None:
@@ -124,7 +124,7 @@ def test_a_clock_behind_is_seen_in_the_newest_record(
     kafka: Kafka, topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = topic(timestamps="LogAppendTime")
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     producer.produce(name, b"{}")
     producer.flush(10)
     true = time.time

@@ -26,7 +26,7 @@ def test_it_begins_a_day_before_and_ends_an_hour_behind(
     kafka: Kafka, topic: Callable[..., str], tmp_path: Path
 ) -> None:
     name = topic(partitions=2, timestamps="CreateTime")
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     for hour in range(72):
         for partition in range(2):
             value = b'{"type":"tick","ts":%d}' % (START + hour * HOUR)
@@ -54,7 +54,9 @@ def test_a_stop_before_the_end_leaves_no_short_file(
 ) -> None:
     name, stop = topic(), threading.Event()
     monkeypatch.setattr(guard, "stop", stop)
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "linger.ms": 1000})
+    producer = Producer(
+        {"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True, "linger.ms": 1000}
+    )
     for number in range(12):  # more than is taken at once
         producer.produce(name, b"%d" % number + bytes(900_000))
     assert producer.flush(30) == 0

@@ -60,7 +60,7 @@ def partition(key: bytes) -> int:
 
 
 def produce(kafka: Kafka, topic: str, messages: Sequence[tuple[int, bytes]], pause: Callable[[int], None]) -> None:
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
     for number, (part, value) in enumerate(messages):
         producer.produce(topic, value=value, partition=part)
         if number % 500 == 0:
