@@ -14,6 +14,7 @@ from engine.batch import decode_events
 from engine.book import Book, Records
 from engine.decode import COLUMNS
 from engine.errors import BadInput
+from engine.keys import renamed
 from engine.model import (
     CELL_MS,
     COUNT,
@@ -32,9 +33,8 @@ from engine.model import (
 from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, VERSION_COLUMNS, Partial
 from engine.rejects import named
 from engine.tables import Tables
-from engine.window import KEY_COLUMNS, KEY_SENSOR
 
-_STATE = 2  # version of the snapshot
+_STATE = 3  # version of the snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +147,7 @@ class Partition:
         moved = self.tables.moved(before)
         if moved:  # a repeat of a record from before the move is still a duplicate
             marks, panes, keys = self._panes.state()
-            rows = np.frombuffer(keys, np.int64).reshape(-1, KEY_COLUMNS).copy()
-            rows[:, KEY_SENSOR] = [moved.get(s, s) for s in rows[:, KEY_SENSOR].tolist()]
-            self._panes = self._kernels.PaneTable(self._bound_ms, (marks, panes, rows.tobytes()))
+            self._panes = self._kernels.PaneTable(self._bound_ms, (marks, panes, renamed(keys, moved)))
         return None
 
     def _take(self, events: Events) -> U8:

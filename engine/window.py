@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.keys import Key, pack, unpack
 from engine.model import (
     BY_HEARTBEAT,
     CELL_MS,
@@ -28,8 +29,6 @@ from engine.model import (
 )
 
 _PANE = ("pane_ms", "close_ms", "sensor", "ab", "ba", "un", "cross_ab", "cross_ba", "cross_un")
-_KEY = ("close_ms", "sensor", "kind", "ts", "x")
-KEY_COLUMNS, KEY_SENSOR = len(_KEY), 1  # of the dedupe keys in a state
 _COVER = ("sensor", "start_ms", "end_ms")
 
 
@@ -44,15 +43,15 @@ class PaneTable:
         self.bound_ms = bound_ms
         self.watermark = self.first_watermark = NO_TIME
         self._panes: dict[tuple[int, int], list[int]] = {}  # (pane, sensor) -> close, then _PANE[3:]
-        self._keys: dict[tuple[int, int, int, int], int] = {}  # (sensor, kind, ts, x) -> close
+        self._keys: dict[tuple[int, int, int, int], tuple[int, int]] = {}  # (sensor, kind, ts, x) -> pane, close
         self._covers: list[tuple[int, int, int]] = []
         if state is not None:
-            marks, panes, keys = (np.frombuffer(part, np.int64) for part in state)
+            marks, panes = (np.frombuffer(part, np.int64) for part in state[:2])
             self.watermark, self.first_watermark = (int(v) for v in marks)
             for row in panes.reshape(-1, len(_PANE)).tolist():
                 self._panes[row[0], row[2]] = [row[1], *row[3:]]
-            for close, sensor, kind, ts, x in keys.reshape(-1, len(_KEY)).tolist():
-                self._keys[sensor, kind, ts, x] = close
+            for key in unpack(state[2]):
+                self._keys[key[2:]] = key[:2]
 
     def add(
         self,
@@ -110,7 +109,7 @@ class PaneTable:
                 if key in self._keys:
                     reason[i], told_ms[i] = DUPLICATE, w
                     continue
-                self._keys[key] = close
+                self._keys[key] = pane, close
             if k == HEARTBEAT:
                 if sensor_reporting[s] == BY_HEARTBEAT:
                     self._covers.append((s, at, at + 2 * int(sensor_beat_ms[s])))
@@ -140,7 +139,7 @@ class PaneTable:
         no order.
         """
         done = [key for key, row in self._panes.items() if row[0] <= until_ms]
-        self._keys = {key: close for key, close in self._keys.items() if close > until_ms}
+        self._keys = {key: of for key, of in self._keys.items() if of[1] > until_ms}
         return _packed([[pane, (row := self._panes.pop((pane, s)))[0], s, *row[1:]] for pane, s in done])
 
     def covers(self) -> bytes:
@@ -149,10 +148,13 @@ class PaneTable:
         return _packed(out)
 
     def state(self) -> tuple[bytes, ...]:
-        """All that a later ``PaneTable(bound_ms, state)`` needs to go on (call ``covers()`` before)."""
+        """All that a later ``PaneTable(bound_ms, state)`` needs to go on (call ``covers()`` before).
+
+        Marks and panes as int64, and the keys against duplicates as engine.keys packs them.
+        """
         panes = [[pane, row[0], s, *row[1:]] for (pane, s), row in self._panes.items()]
-        keys = [[close, *key] for key, close in self._keys.items()]
-        return _packed([[self.watermark], [self.first_watermark]]), _packed(panes), _packed(keys)
+        keys = pack(Key(*of, *key) for key, of in sorted(self._keys.items(), key=lambda known: (known[1], known[0])))
+        return _packed([[self.watermark], [self.first_watermark]]), _packed(panes), keys
 
 
 def _packed(rows: list[list[int]] | list[tuple[int, int, int]]) -> bytes:

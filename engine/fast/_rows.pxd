@@ -2,7 +2,7 @@
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy, memmove, memset
 
 
 cdef struct Rows:
@@ -36,29 +36,21 @@ cdef inline int load(Rows* rows, bytes packed_rows) except -1:
     return 0
 
 
-cdef inline int sift(Rows* rows, int column, int64_t until_ms, Rows* done) noexcept nogil:
-    """Keep the rows whose close time lies behind until_ms, in their order; move the others to done (NULL: drop)."""
-    cdef Py_ssize_t i, kept = 0, size = rows.width * sizeof(int64_t)
+cdef inline void drop(Rows* rows, int64_t until_ms) noexcept nogil:
+    """Keep the rows whose close time, in front, lies behind until_ms, in their order."""
+    cdef Py_ssize_t i, kept = 0
     cdef int64_t* row
-    cdef int64_t* to
     for i in range(rows.size):
         row = rows.data + i * rows.width
-        if row[column] > until_ms:
-            if kept != i:
-                memcpy(rows.data + kept * rows.width, row, size)
+        if row[0] > until_ms:
+            memmove(rows.data + kept * rows.width, row, rows.width * sizeof(int64_t))
             kept += 1
-        elif done != NULL:
-            to = push(done)
-            if to == NULL:
-                return -1
-            memcpy(to, row, size)
     rows.size = kept
-    return 0
 
 
 cdef enum:
     PANE_WIDTH = 9  # pane, close, sensor, 3 people, 3 of them by cross
-    KEY_WIDTH = 5  # close, sensor, kind, ts, x
+    KEY_WIDTH = 6  # close, sensor, kind, ts, x, pane
     COVER_WIDTH = 3
 
 

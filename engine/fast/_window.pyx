@@ -2,13 +2,15 @@
 """Compiled twin of engine/window.py: same names, same arguments, same outcome."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint64_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
+from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from engine.fast._rows cimport (
-    COVER_WIDTH, Index, KEY_WIDTH, PANE_WIDTH, Rows, load, mixed, packed, push, rebuild, sift,
+from engine.fast._keys cimport Reader, Writer
+from engine.fast._panes cimport (
+    Panes, close_panes, pane_of, passage, read_keys, release, room_for_lists, stray, write_keys,
 )
+from engine.fast._rows cimport COVER_WIDTH, KEY_WIDTH, PANE_WIDTH, Rows, drop, load, packed, push, rebuild
 from engine.fast._types cimport (
     BY_HEARTBEAT, CELL_MS, COUNT, CROSS, DUPLICATE, EVERY_SPAN, HEARTBEAT, LATE, NO_TIME, TICK, floor_to,
 )
@@ -18,35 +20,41 @@ cdef class PaneTable:
     """Open panes, dedupe keys and covered spans of one partition (see engine/window.py)."""
 
     cdef readonly int64_t bound_ms, watermark, first_watermark
-    cdef Rows panes, keys, spans
-    cdef Index by_pane, by_key
-    cdef int32_t* last  # sensor -> row + 1 of the pane it used last, 0 = none
+    cdef Panes of
+    cdef Rows spans
     cdef Py_ssize_t sensors
 
     def __cinit__(self, int64_t bound_ms, tuple state=None):
         self.bound_ms = bound_ms
         self.watermark = self.first_watermark = NO_TIME
-        self.panes.width, self.keys.width, self.spans.width = PANE_WIDTH, KEY_WIDTH, COVER_WIDTH
+        self.of.panes.width, self.of.strays.width, self.spans.width = PANE_WIDTH, KEY_WIDTH, COVER_WIDTH
         if state is not None:
-            self.restore(state[0], state[1], state[2])
-        if rebuild(&self.by_pane, &self.panes, False) or rebuild(&self.by_key, &self.keys, True):
+            self.restore(state[0], state[1])
+        if rebuild(&self.of.by_pane, &self.of.panes, False) or rebuild(&self.of.by_key, &self.of.strays, True):
             raise MemoryError()
+        if state is not None:
+            self.restore_keys(state[2])
 
     def __dealloc__(self):
-        free(self.panes.data)
-        free(self.keys.data)
+        release(&self.of)
         free(self.spans.data)
-        free(self.by_pane.slot)
-        free(self.by_key.slot)
-        free(self.last)
 
-    cdef restore(self, bytes marks, bytes panes, bytes keys):
+    cdef restore(self, bytes marks, bytes panes):
         if len(marks) != 16:
             raise ValueError("state of another length")
         memcpy(&self.watermark, <const char*> marks, 8)
         memcpy(&self.first_watermark, <const char*> marks + 8, 8)
-        load(&self.panes, panes)
-        load(&self.keys, keys)
+        load(&self.of.panes, panes)
+        if room_for_lists(&self.of):
+            raise MemoryError()
+
+    cdef restore_keys(self, bytes packed_keys):
+        cdef const uint8_t* start = packed_keys
+        cdef Reader source = Reader(start, start + len(packed_keys), False)
+        if read_keys(&self.of, &source):
+            raise MemoryError()
+        if source.broken:
+            raise ValueError("keys that end early")
 
     def add(
         self,
@@ -79,9 +87,9 @@ cdef class PaneTable:
                 raise ValueError("no such sensor row")
         if self.sensors != sensor_delay_ms.shape[0]:
             self.sensors = sensor_delay_ms.shape[0]
-            free(self.last)
-            self.last = <int32_t*> calloc(self.sensors + 1, sizeof(int32_t))
-        if self.last == NULL:
+            free(self.of.last)
+            self.of.last = <int32_t*> calloc(self.sensors + 1, sizeof(int32_t))
+        if self.of.last == NULL:
             raise MemoryError()
         with nogil:
             failed = self.run(kind, reason, sensor, ts, span_ms, n, seq, has_seq, pane_ms, pane_end_ms, mark_ms,
@@ -119,19 +127,22 @@ cdef class PaneTable:
                 reason[i] = LATE
                 told_ms[i] = self.watermark
                 continue
-            if k == COUNT or (k == CROSS and has_seq[i]):
-                added = self.new_key(close, s, k, ts[i], span_ms[i] if k == COUNT else seq[i])
-                if added < 0:
-                    return -1
-                if added == 0:
-                    reason[i] = DUPLICATE
-                    told_ms[i] = self.watermark
-                    continue
+            added = 1
+            if k == COUNT:
+                added = stray(&self.of, pane_ms[i], close, s, k, ts[i], span_ms[i])
+            elif k == CROSS and has_seq[i]:
+                added = passage(&self.of, pane_ms[i], close, s, ts[i], seq[i])
+            if added < 0:
+                return -1
+            if added == 0:
+                reason[i] = DUPLICATE
+                told_ms[i] = self.watermark
+                continue
             if k == HEARTBEAT:
                 if sensor_reporting[s] == BY_HEARTBEAT and self.cover(s, ts[i], ts[i] + 2 * sensor_beat_ms[s]):
                     return -1
             else:
-                row = self.pane(pane_ms[i], close, s)
+                row = pane_of(&self.of, pane_ms[i], close, s)
                 if row == NULL:
                     return -1
                 for d in range(3):
@@ -163,63 +174,19 @@ cdef class PaneTable:
         row[0], row[1], row[2] = s, start, end
         return 0
 
-    cdef int64_t* pane(self, int64_t pane_ms, int64_t close, int32_t s) noexcept nogil:
-        """The open pane of sensor s, made where it is new; NULL without memory."""
-        cdef Py_ssize_t at
-        cdef int64_t* row
-        if self.last[s] != 0:
-            row = self.panes.data + (self.last[s] - 1) * PANE_WIDTH
-            if row[0] == pane_ms:
-                return row
-        at = mixed(<uint64_t> pane_ms, <uint64_t> s, 0) & self.by_pane.mask
-        while self.by_pane.slot[at] != 0:
-            row = self.panes.data + (self.by_pane.slot[at] - 1) * PANE_WIDTH
-            if row[0] == pane_ms and row[2] == s:
-                self.last[s] = self.by_pane.slot[at]
-                return row
-            at = (at + 1) & self.by_pane.mask
-        row = push(&self.panes)
-        if row == NULL:
-            return NULL
-        memset(row, 0, PANE_WIDTH * sizeof(int64_t))
-        row[0], row[1], row[2] = pane_ms, close, s
-        self.last[s] = self.by_pane.slot[at] = <int32_t> self.panes.size
-        if 2 * self.panes.size > self.by_pane.mask and rebuild(&self.by_pane, &self.panes, False):
-            return NULL
-        return row
-
-    cdef int new_key(self, int64_t close, int32_t s, int8_t k, int64_t ts, int64_t x) noexcept nogil:
-        """1 = new and noted, 0 = known, -1 = no memory."""
-        cdef Py_ssize_t at = mixed(<uint64_t> ts, <uint64_t> x, <uint64_t> (<int64_t> s * 8 + k)) & self.by_key.mask
-        cdef int64_t* row
-        while self.by_key.slot[at] != 0:
-            row = self.keys.data + (self.by_key.slot[at] - 1) * KEY_WIDTH
-            if row[3] == ts and row[4] == x and row[1] == s and row[2] == k:
-                return 0
-            at = (at + 1) & self.by_key.mask
-        row = push(&self.keys)
-        if row == NULL:
-            return -1
-        row[0], row[1], row[2], row[3], row[4] = close, s, k, ts, x
-        self.by_key.slot[at] = <int32_t> self.keys.size
-        if 2 * self.keys.size > self.by_key.mask and rebuild(&self.by_key, &self.keys, True):
-            return -1
-        return 1
-
     def take(self, int64_t until_ms):
         """Remove the panes and dedupe keys that close at or before until_ms; return the panes."""
-        cdef Rows done
-        cdef Py_ssize_t before = self.keys.size
-        done.data, done.size, done.room, done.width = NULL, 0, 0, PANE_WIDTH
-        if sift(&self.panes, 1, until_ms, &done) or sift(&self.keys, 0, until_ms, NULL):
-            free(done.data)
-            raise MemoryError()
+        cdef Rows done = Rows(NULL, 0, 0, PANE_WIDTH)
+        cdef Py_ssize_t before = self.of.strays.size
+        cdef int failed = close_panes(&self.of, until_ms, &done)
+        drop(&self.of.strays, until_ms)
+        self.of.unordered = self.of.unordered and self.of.strays.size > 0
         out = packed(&done)
         free(done.data)
-        if len(out) and self.last != NULL:
-            memset(self.last, 0, self.sensors * sizeof(int32_t))
-        if (len(out) and rebuild(&self.by_pane, &self.panes, False)) or (
-                self.keys.size != before and rebuild(&self.by_key, &self.keys, True)):
+        if len(out) and self.of.last != NULL:
+            memset(self.of.last, 0, self.sensors * sizeof(int32_t))
+        if failed or (len(out) and rebuild(&self.of.by_pane, &self.of.panes, False)) or (
+                self.of.strays.size != before and rebuild(&self.of.by_key, &self.of.strays, True)):
             raise MemoryError()
         return out
 
@@ -232,4 +199,9 @@ cdef class PaneTable:
     def state(self):
         """All that a later PaneTable(bound_ms, state) needs to go on."""
         cdef int64_t[2] marks = [self.watermark, self.first_watermark]
-        return PyBytes_FromStringAndSize(<char*> marks, 16), packed(&self.panes), packed(&self.keys)
+        cdef Writer out = Writer(NULL, 0)
+        write_keys(&self.of, &out)
+        keys = PyBytes_FromStringAndSize(NULL, out.size)
+        out = Writer(<uint8_t*> <char*> keys, 0)
+        write_keys(&self.of, &out)
+        return PyBytes_FromStringAndSize(<char*> marks, 16), packed(&self.of.panes), keys

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model import DUPLICATE, LATE, NO_TIME
+from engine.keys import renamed, unpack
+from engine.model import COUNT, CROSS, DUPLICATE, LATE, NO_TIME
 from tests.support.columns import TABLES, added, admitted, columns, ordered, tables
 
 OF = tables()
@@ -26,8 +27,56 @@ def test_both_keep_the_same(seed: int, batches: list[tuple[int, bool]], start_ms
             one, two = TABLES["reference"](5000, two.state()), TABLES["compiled"](5000, one.state())
         until = max(one.watermark - 4_000, NO_TIME)
         assert ordered(one.take(until), 9) == ordered(two.take(until), 9)
-    for a, b, width in zip(one.state(), two.state(), (1, 9, 5), strict=True):
+    (*marks_one, keys_one), (*marks_two, keys_two) = one.state(), two.state()
+    for a, b, width in zip(marks_one, marks_two, (1, 9), strict=True):
         assert ordered(a, width) == ordered(b, width)
+    assert sorted(unpack(keys_one)) == sorted(unpack(keys_two))
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 3),  # sensor
+        st.integers(-12, 12),  # how far time moves on, in half seconds: mostly in order, with repeats and disorder
+        st.sampled_from([0, 1, 2, -(2**63), 2**63 - 1]),  # seq
+        st.sampled_from([CROSS, CROSS, CROSS, COUNT]),
+    ),
+    max_size=40,
+)
+
+
+@given(st.lists(st.tuples(ROWS, st.one_of(st.none(), st.permutations(range(8)))), max_size=6))
+def test_both_know_the_same_passages(
+    batches: list[tuple[list[tuple[int, int, int, int]], list[int] | None]],
+) -> None:
+    """Keys in order, out of order, repeated; between batches restarts, at which sensors take other rows."""
+    one, two = (kind(5000) for kind in TABLES.values())
+    at = 1_770_450_000_000
+    row_of = list(range(8))
+    for rows, new_rows in batches:
+        made = columns(1, len(rows), at, 1_000)
+        ts = at + 500 * np.cumsum([step for _, step, _, _ in rows], dtype=np.int64)
+        made = made._replace(
+            kind=np.array([kind for *_, kind in rows], np.int8),
+            reason=np.zeros(len(rows), np.uint8),
+            sensor=np.array([row_of[sensor] for sensor, *_ in rows], np.int32),
+            ts=ts,
+            span_ms=np.array([1_000 if kind == COUNT else 0 for *_, kind in rows], np.int64),
+            seq=np.array([seq for _, _, seq, _ in rows], np.int64),
+            has_seq=np.ones(len(rows), np.uint8),
+            record_ts=ts,
+        )
+        judged = admitted("reference", made, OF)
+        for a, b in zip(added(one, made, judged, OF), added(two, made, judged, OF), strict=True):
+            np.testing.assert_array_equal(a, b)
+        at += 3_000
+        (*marks_one, keys_one), (*marks_two, keys_two) = one.state(), two.state()
+        assert sorted(unpack(keys_one)) == sorted(unpack(keys_two))
+        # as after a registry version: keys under other rows, and each goes on from what the other wrote
+        moves = dict(enumerate(new_rows or range(8)))
+        row_of = [moves[row] for row in row_of]
+        one = TABLES["reference"](5000, (*marks_two, renamed(keys_two, moves)))
+        two = TABLES["compiled"](5000, (*marks_one, renamed(keys_one, moves)))
+        assert ordered(one.take(one.watermark), 9) == ordered(two.take(two.watermark), 9)
 
 
 def test_every_reason_occurs() -> None:
@@ -44,3 +93,16 @@ def test_bad_columns_are_refused(name: str) -> None:
         added(TABLES[name](5000), made._replace(sensor=np.full(5, 8, np.int32)), judged, OF)
     with pytest.raises(ValueError, match="length"):
         added(TABLES[name](5000), made._replace(seq=made.seq[:-1].copy()), judged, OF)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_state_that_ends_early_is_refused(name: str) -> None:
+    made = columns(1, 300, 0, 20_000)
+    table = TABLES[name](5000)
+    added(table, made, admitted("reference", made, OF), OF)
+    marks, panes, keys = table.state()
+    assert len(unpack(keys)) > 20
+    TABLES[name](5000, (marks, panes, keys))
+    for cut in (1, 2, len(keys) // 2, len(keys) - 1):
+        with pytest.raises(ValueError, match="end early"):
+            TABLES[name](5000, (marks, panes, keys[:cut]))

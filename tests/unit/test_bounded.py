@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-import numpy as np
 import pytest
 
 from engine import kernels, registry
 from engine.book import Book
-from engine.partition import KEY_COLUMNS, Partition
+from engine.keys import unpack
+from engine.partition import Partition
 from loadgen import bulk_registry
 from tests.support.engine_run import payloads
 
@@ -37,7 +37,7 @@ def test_keys_against_duplicates_are_those_of_open_windows(mode: str, monkeypatc
         ]
         part.feed(payloads([json.dumps(event).encode() for event in [*events, *events]]))
         part.partials()
-        kept.append(len(np.frombuffer(part._panes.state()[2], np.int64)) // KEY_COLUMNS)
+        kept.append(len(unpack(part._panes.state()[2])))
         sizes.append(len(part.snapshot()))
     # windows that W (bound behind the newest event) has not passed: at most one leaf and the bound
     assert 0 < max(kept) <= PER_S * (LEAF_MS + BOUND_MS) // 1000
