@@ -18,7 +18,9 @@ from flows.reader import Reader, SafeReader
 
 _BYTES_PER_MESSAGE = 24  # at least, on the average: room for the columns
 _FEW = 64  # messages that always have room
-_QUEUED_KB, _LEAST_KB = 64 << 10, 2 << 10  # fetched and not yet taken: of all partitions; of each at least
+# Fetched and not yet taken: of all partitions, and of each at least. A message takes some 350 bytes besides its own.
+_QUEUED_KB, _LEAST_KB = 64 << 10, 2 << 10
+_QUEUED, _LEAST = 200_000, 5_000
 _PYTHONS_OWN = ("logger", "error_cb")  # settings that the Python client reads
 
 
@@ -39,11 +41,12 @@ class HotReader(Reader):
             _consumer.load(confluent_kafka.cimpl.__file__)
         except (OSError, ValueError) as error:
             raise HitonamiError(f"the hot source cannot use this librdkafka ({error}): try --source safe") from None
-        settings = {
-            # a queue of its own for each partition: the limit counts for each
-            **cluster.reading() | {"queued.max.messages.kbytes": max(_QUEUED_KB // partitions, _LEAST_KB)},
-            **cluster.settings,
+        limits = {  # each partition has a queue of its own: they count for each
+            "queued.max.messages.kbytes": max(_QUEUED_KB // partitions, _LEAST_KB),
+            "queued.min.messages": max(_QUEUED // partitions, _LEAST),
+            "fetch.queue.backoff.ms": 1,  # a full queue is emptied in less than the second that it would be left alone
         }
+        settings = {**cluster.reading(), **limits, **cluster.settings}
         words = {
             key: str(value).lower() if isinstance(value, bool) else str(value)
             for key, value in settings.items()

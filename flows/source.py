@@ -25,7 +25,7 @@ Item = tuple[str, bytes]  # shard key, partial or tick
 _FILE_BYTES = 8 << 20  # of a file per call: rows of many windows close together, so their figures come in bulk
 _LIVE_BYTES = 1 << 20  # of a partition per call
 _FIRST_BYTES, _LEAST_BYTES = 8 << 10, 2 << 10  # of a live partition per call, see paced
-_EPOCH_BYTES = 8 << 20  # of a partition per epoch: bounds what is queued inside Bytewax
+_EPOCH_BYTES = 8 << 20  # that a partition gives in an epoch, about: bounds what is queued inside Bytewax
 _AWAKE = timedelta(milliseconds=15)
 _LETTERS_S = 1.0  # longest wait of an epoch for dead letters to be taken
 
@@ -110,7 +110,9 @@ class _Handle(StatefulSourcePartition[Item, bytes]):
 
     def _give(self) -> list[Item]:
         tick, self._fresh_epoch = self._fresh_epoch, False
-        return self._parts.items(self._part, tick)
+        items = self._parts.items(self._part, tick)
+        self._left -= sum(len(blob) for _, blob in items)
+        return items
 
     def _new_epoch(self) -> None:
         self._fresh_epoch, self._left = True, _EPOCH_BYTES
@@ -211,7 +213,7 @@ class _KafkaHandle(_Handle):
             return self._give()
         self._watch.look()
         may_read = self._left > 0 and not self._crowded()
-        payloads = self._reader.take(self._part.number, min(self._most, self._left)) if may_read else None
+        payloads = self._reader.take(self._part.number, self._most) if may_read else None
         self._busy = payloads is not None
         if payloads is not None:
             before = self._part.watermark
@@ -227,7 +229,6 @@ class _KafkaHandle(_Handle):
     def _take(self, payloads: Payloads) -> None:
         if self._ticker is not None:
             self._ticker.heard(self._part.number)
-        self._left -= len(payloads.data)
         if self._end is not None and self._end >= 0:  # written behind the end since the replay began: not its log
             keep = int((payloads.offsets < self._end).sum())
             payloads = Payloads(

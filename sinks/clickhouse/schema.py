@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from engine.errors import HitonamiError
 from engine.model import NULL_INT, PRODUCTS, TS_MAX, TS_MIN, Released
+from sinks.clickhouse import arrow
 from sinks.clickhouse.connection import Connection
 
 COMMON = ("run_id", "registry_version", "revision")  # last columns of every row
@@ -127,22 +128,23 @@ def to_arrow(rows: Released, run_id: str, first: int, last: int) -> pa.Table:
     for name, kind in PRODUCTS[rows.product][1].items():
         column = rows.columns[name][first:last]
         if kind == "d":
-            codes = pa.array(column.astype(np.int32, copy=False))
-            arrays[name] = pa.DictionaryArray.from_arrays(codes, pa.array(rows.names[name], pa.string()))
+            codes = arrow.numbers(column.astype(np.int32, copy=False), pa.int32())
+            arrays[name] = pa.DictionaryArray.from_arrays(codes, arrow.strings(rows.names[name]))
         elif kind == "t":
-            arrays[name] = pa.array(column.astype(np.int64, copy=False)).cast(_TIME)
+            arrays[name] = arrow.numbers(column.astype(np.int64, copy=False), _TIME)
         elif kind == "i":
             whole = column.astype(np.int64, copy=False)
-            arrays[name] = pa.array(whole, mask=whole == NULL_INT)
+            arrays[name] = arrow.numbers(whole, pa.int64(), whole == NULL_INT)
         else:
             # + 0.0 makes -0.0 zero: one value, one text, one digest.
-            arrays[name] = pa.array(column.astype(np.float64, copy=False) + 0.0, from_pandas=True)
+            real = column.astype(np.float64, copy=False) + 0.0
+            arrays[name] = arrow.numbers(real, pa.float64(), np.isnan(real))
     arrays["registry_version"] = _constant(rows.registry_version, n)
     return pa.table(arrays)
 
 
 def _constant(word: str, n: int) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([word], pa.string()))
+    return pa.DictionaryArray.from_arrays(arrow.numbers(np.zeros(n, np.int32), pa.int32()), arrow.strings([word]))
 
 
 def plain(table: pa.Table) -> pa.Table:

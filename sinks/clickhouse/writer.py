@@ -39,6 +39,7 @@ import pyarrow.compute as pc
 
 from engine.errors import HitonamiError
 from engine.model import PRODUCTS, Released
+from sinks.clickhouse import arrow
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.schema import KEY_TIME, check, plain, to_arrow
 
@@ -91,7 +92,7 @@ class Writer:
             suspects = table
         else:
             horizon = self._horizon(run_id, product)
-            suspects = table.filter(pa.array(times <= horizon))
+            suspects = table.filter(arrow.booleans(times <= horizon))
             with self._lock:
                 doubtful |= horizon != _NOTHING and group not in self._behind
         missing = table.num_rows - suspects.num_rows
