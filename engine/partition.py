@@ -18,9 +18,7 @@ from engine.keys import renamed
 from engine.model import (
     CELL_MS,
     COUNT,
-    CROSS,
     END,
-    HEARTBEAT,
     I32,
     I64,
     NO_TIME,
@@ -172,7 +170,7 @@ class Partition:
             pane_end_ms,
             mark_ms,
         )
-        self._panes.add(
+        tally = self._panes.add(
             events.kind,
             reason,
             events.sensor,
@@ -189,27 +187,23 @@ class Partition:
             tables.sensor_beat_ms,
             told_ms,
         )
-        self._count(events, reason, told_ms, pane_end_ms)
+        self._count(tally, events, reason, told_ms, pane_end_ms)
         return reason
 
-    def _count(self, events: Events, reason: U8, told_ms: I64, pane_end_ms: I64) -> None:
-        good = (reason == 0) & (events.kind >= CROSS) & (events.kind <= HEARTBEAT)
-        accepted = int(np.count_nonzero(good))
+    def _count(
+        self, tally: tuple[int, int, int, int, int], events: Events, reason: U8, told_ms: I64, pane_end_ms: I64
+    ) -> None:
+        accepted, crosses, counted, first_ms, last_ms = tally
         self.accepted += accepted
+        self._plain += accepted - crosses
+        self.first_ms, self.last_ms = min(self.first_ms, first_ms), max(self.last_ms, last_ms)
         if accepted:
-            instants = (events.ts + events.span_ms // 2)[good]
-            self.first_ms = min(self.first_ms, int(instants.min()))
-            self.last_ms = max(self.last_ms, int(instants.max()))
-            counts = good & (events.kind == COUNT)
-            counted = int(np.count_nonzero(counts))
-            self._plain += counted + int(np.count_nonzero(good & (events.kind == HEARTBEAT)))
-            if counted:
-                self._note_counts(np.flatnonzero(self._fresh.take(events.sensor) & counts), events.sensor, pane_end_ms)
-            cells = told_ms[good]
-            cells -= cells % CELL_MS
-            # neighbours mostly share a cell: look at the changes only
-            changed = np.flatnonzero(np.diff(cells, prepend=cells[0] - CELL_MS))
-            self._cells = np.union1d(self._cells, cells[changed])
+            cells = np.append(self._cells, np.frombuffer(self._panes.cells(), np.int64))
+            cells.sort()
+            self._cells = cells[np.append(True, cells[1:] != cells[:-1])]
+        if counted:
+            good = (reason == 0) & (events.kind == COUNT)
+            self._note_counts(np.flatnonzero(self._fresh.take(events.sensor) & good), events.sensor, pane_end_ms)
         bad = np.flatnonzero(reason)
         if len(bad):
             self.rejected += np.bincount(reason[bad], minlength=len(REASONS))

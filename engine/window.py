@@ -17,6 +17,7 @@ from engine.model import (
     COUNT,
     CROSS,
     DUPLICATE,
+    END,
     EVERY_SPAN,
     HEARTBEAT,
     I8,
@@ -45,6 +46,7 @@ class PaneTable:
         self._panes: dict[tuple[int, int], list[int]] = {}  # (pane, sensor) -> close, then _PANE[3:]
         self._keys: dict[tuple[int, int, int, int], tuple[int, int]] = {}  # (sensor, kind, ts, x) -> pane, close
         self._covers: list[tuple[int, int, int]] = []
+        self._cells: list[int] = []
         if state is not None:
             marks, panes = (np.frombuffer(part, np.int64) for part in state[:2])
             self.watermark, self.first_watermark = (int(v) for v in marks)
@@ -70,7 +72,7 @@ class PaneTable:
         sensor_reporting: I8,
         sensor_beat_ms: I64,
         told_ms: I64,
-    ) -> None:
+    ) -> tuple[int, int, int, int, int]:
         """Take in admitted rows in log order.
 
         IN  kind, sensor, ts, span_ms, n (rows, 3), seq, has_seq: model.Events; pane_ms, pane_end_ms, mark_ms: admit's;
@@ -80,6 +82,9 @@ class PaneTable:
             pane, or W where the 10 s cell of that instant is already behind W; for a reject W as it was;
             NO_TIME for control records (and for rejects before the first watermark).
 
+        Returns how many were accepted, how many of these were passages and counts, and their least and greatest
+        instant (END and NO_TIME where there was none).
+
         Raises ValueError where columns differ in length or a sensor row does not exist.
         """
         rows = len(kind)
@@ -88,6 +93,8 @@ class PaneTable:
             raise ValueError("columns differ in length")
         if rows and int(sensor.max()) >= len(sensor_delay_ms):
             raise ValueError("no such sensor row")
+        accepted = crosses = counts = 0
+        first, last = END, NO_TIME
         for i in range(rows):
             k, w = int(kind[i]), self.watermark
             told_ms[i] = NO_TIME
@@ -124,7 +131,13 @@ class PaneTable:
                     self._covers.append((s, start, at + span))
             instant = at + span // 2
             told_ms[i] = w if instant // CELL_MS * CELL_MS + CELL_MS <= w else instant
+            cell = int(told_ms[i]) // CELL_MS * CELL_MS
+            if not self._cells or self._cells[-1] != cell:
+                self._cells.append(cell)
+            accepted, crosses, counts = accepted + 1, crosses + (k == CROSS), counts + (k == COUNT)
+            first, last = min(first, instant), max(last, instant)
             self._move(int(mark_ms[i]))
+        return accepted, crosses, counts, first, last
 
     def _move(self, mark_ms: int) -> None:
         if mark_ms - self.bound_ms > self.watermark:
@@ -142,13 +155,18 @@ class PaneTable:
         self._keys = {key: of for key, of in self._keys.items() if of[1] > until_ms}
         return _packed([[pane, (row := self._panes.pop((pane, s)))[0], s, *row[1:]] for pane, s in done])
 
+    def cells(self) -> bytes:
+        """Remove and return the 10 s cells told of accepted events since the last call: int64 ms, with repeats."""
+        out, self._cells = self._cells, []
+        return np.array(out, np.int64).tobytes()
+
     def covers(self) -> bytes:
         """Remove and return the covered spans since the last call: int64 rows (sensor, start_ms, end_ms)."""
         out, self._covers = self._covers, []
         return _packed(out)
 
     def state(self) -> tuple[bytes, ...]:
-        """All that a later ``PaneTable(bound_ms, state)`` needs to go on (call ``covers()`` before).
+        """All that a later ``PaneTable(bound_ms, state)`` needs to go on (call ``covers()`` and ``cells()`` before).
 
         Marks and panes as int64, and the keys against duplicates as engine.keys packs them.
         """

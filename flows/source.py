@@ -253,6 +253,8 @@ class _KafkaHandle(_Handle):
     @guarded
     def snapshot(self) -> bytes:
         self._new_epoch()
+        if self._end is not None:
+            return b""  # a replay is not resumed: it is run again
         return pickle.dumps((self._offset, self._part.snapshot()), 5)
 
 

@@ -19,7 +19,7 @@ def add(name, made, judged):
 def test_window(benchmark, scale, name):
     rows = scale(200_000, 2_000) if name == "compiled" else scale(2_000, 200)
     made = columns(1, rows, 1_770_450_000_000, rows * 50)
-    (reason, _), watermark = benchmark(partial(add, name, made, admitted("compiled", made, OF)))
+    (reason, *_), watermark = benchmark(partial(add, name, made, admitted("compiled", made, OF)))
     benchmark.extra_info["rows"] = rows
     few = columns(1, 200, 1_770_450_000_000, 10_000)
     judged = admitted("reference", few, OF)

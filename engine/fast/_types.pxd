@@ -31,12 +31,14 @@ cdef enum:
 cdef extern from *:
     """
     #define HITO_NO_TIME INT64_MIN
+    #define HITO_END (1LL << 62)
     #define HITO_TS_MIN (-2208988800000LL)
     #define HITO_TS_MAX 7258118400000LL
     #define HITO_COUNT_MAX 2147483647LL
     #define HITO_SPAN_MAX_MS (366LL * 86400000LL)
     """
     const int64_t NO_TIME "HITO_NO_TIME"
+    const int64_t END "HITO_END"
     const int64_t TS_MIN "HITO_TS_MIN"
     const int64_t TS_MAX "HITO_TS_MAX"
     const int64_t COUNT_MAX "HITO_COUNT_MAX"

@@ -12,8 +12,12 @@ from engine.fast._panes cimport (
 )
 from engine.fast._rows cimport COVER_WIDTH, KEY_WIDTH, PANE_WIDTH, Rows, drop, load, packed, push, rebuild
 from engine.fast._types cimport (
-    BY_HEARTBEAT, CELL_MS, COUNT, CROSS, DUPLICATE, EVERY_SPAN, HEARTBEAT, LATE, NO_TIME, TICK, floor_to,
+    BY_HEARTBEAT, CELL_MS, COUNT, CROSS, DUPLICATE, END, EVERY_SPAN, HEARTBEAT, LATE, NO_TIME, TICK, floor_to,
 )
+
+cdef struct Tally:  # of the accepted rows of one add()
+    int64_t accepted, crosses, counts
+    int64_t first, last  # instants
 
 
 cdef class PaneTable:
@@ -21,13 +25,14 @@ cdef class PaneTable:
 
     cdef readonly int64_t bound_ms, watermark, first_watermark
     cdef Panes of
-    cdef Rows spans
+    cdef Rows spans, told_cells
     cdef Py_ssize_t sensors
 
     def __cinit__(self, int64_t bound_ms, tuple state=None):
         self.bound_ms = bound_ms
         self.watermark = self.first_watermark = NO_TIME
         self.of.panes.width, self.of.strays.width, self.spans.width = PANE_WIDTH, KEY_WIDTH, COVER_WIDTH
+        self.told_cells.width = 1
         if state is not None:
             self.restore(state[0], state[1])
         if rebuild(&self.of.by_pane, &self.of.panes, False) or rebuild(&self.of.by_key, &self.of.strays, True):
@@ -38,6 +43,7 @@ cdef class PaneTable:
     def __dealloc__(self):
         release(&self.of)
         free(self.spans.data)
+        free(self.told_cells.data)
 
     cdef restore(self, bytes marks, bytes panes):
         if len(marks) != 16:
@@ -77,6 +83,7 @@ cdef class PaneTable:
         """Take in admitted rows in log order (see engine/window.py)."""
         cdef Py_ssize_t rows = kind.shape[0], i
         cdef int failed
+        cdef Tally tally = Tally(0, 0, 0, END, NO_TIME)
         if not (reason.shape[0] == sensor.shape[0] == ts.shape[0] == span_ms.shape[0] == n.shape[0] == rows
                 and seq.shape[0] == has_seq.shape[0] == pane_ms.shape[0] == pane_end_ms.shape[0] == rows
                 and mark_ms.shape[0] == told_ms.shape[0] == rows and n.shape[1] == 3
@@ -93,16 +100,17 @@ cdef class PaneTable:
             raise MemoryError()
         with nogil:
             failed = self.run(kind, reason, sensor, ts, span_ms, n, seq, has_seq, pane_ms, pane_end_ms, mark_ms,
-                              sensor_delay_ms, sensor_reporting, sensor_beat_ms, told_ms)
+                              sensor_delay_ms, sensor_reporting, sensor_beat_ms, told_ms, &tally)
         if failed:
             raise MemoryError()
+        return tally.accepted, tally.crosses, tally.counts, tally.first, tally.last
 
     cdef int run(
         self, const int8_t[::1] kind, uint8_t[::1] reason, const int32_t[::1] sensor, const int64_t[::1] ts,
         const int64_t[::1] span_ms, const int64_t[:, ::1] n, const int64_t[::1] seq, const uint8_t[::1] has_seq,
         const int64_t[::1] pane_ms, const int64_t[::1] pane_end_ms, const int64_t[::1] mark_ms,
         const int64_t[::1] sensor_delay_ms, const int8_t[::1] sensor_reporting, const int64_t[::1] sensor_beat_ms,
-        int64_t[::1] told_ms,
+        int64_t[::1] told_ms, Tally* tally,
     ) noexcept nogil:
         cdef Py_ssize_t i
         cdef int d, added
@@ -158,7 +166,26 @@ cdef class PaneTable:
                         return -1
             instant = ts[i] + (span_ms[i] >> 1)
             told_ms[i] = self.watermark if floor_to(instant, CELL_MS) + CELL_MS <= self.watermark else instant
+            if self.tell(told_ms[i]):
+                return -1
+            tally.accepted += 1
+            tally.crosses += k == CROSS
+            tally.counts += k == COUNT
+            tally.first = min(tally.first, instant)
+            tally.last = max(tally.last, instant)
             self.move(mark_ms[i])
+        return 0
+
+    cdef inline int tell(self, int64_t told_ms) noexcept nogil:
+        """Note the cell of an accepted event; neighbours mostly share one."""
+        cdef int64_t cell
+        cdef int64_t* row = self.told_cells.data + self.told_cells.size - 1
+        if self.told_cells.size and row[0] <= told_ms < row[0] + CELL_MS:
+            return 0
+        cell, row = floor_to(told_ms, CELL_MS), push(&self.told_cells)
+        if row == NULL:
+            return -1
+        row[0] = cell
         return 0
 
     cdef inline void move(self, int64_t mark_ms) noexcept nogil:
@@ -188,6 +215,12 @@ cdef class PaneTable:
         if failed or (len(out) and rebuild(&self.of.by_pane, &self.of.panes, False)) or (
                 self.of.strays.size != before and rebuild(&self.of.by_key, &self.of.strays, True)):
             raise MemoryError()
+        return out
+
+    def cells(self):
+        """Remove and return the 10 s cells told of accepted events since the last call, with repeats."""
+        out = packed(&self.told_cells)
+        self.told_cells.size = 0
         return out
 
     def covers(self):

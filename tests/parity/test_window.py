@@ -81,7 +81,7 @@ def test_both_know_the_same_passages(
 
 def test_every_reason_occurs() -> None:
     made = columns(3, 3000, 0, 600_000)
-    reason, _ = added(TABLES["compiled"](5000), made, admitted("compiled", made, OF), OF)
+    reason, *_ = added(TABLES["compiled"](5000), made, admitted("compiled", made, OF), OF)
     assert {LATE, DUPLICATE, 0} <= set(reason.tolist())
 
 
