@@ -259,6 +259,14 @@ class Watch:
             answer, self._answer = self._answer, None
             self._judge(answer, now_s)
 
+    def explain(self, gone: OffsetGone) -> OffsetGone:
+        """Why an offset is gone: a topic made anew may end before it and tell so before the next look. Waits."""
+        try:
+            same = self._cluster.topic_id() == self._topic_id
+        except ServiceUnreachable:
+            return gone
+        return gone if same else self._cluster.made_anew()
+
     def _judge(self, answer: Future[Any], now_s: float) -> None:
         try:
             same = str(answer.result().topic_id) == self._topic_id

@@ -16,7 +16,7 @@ from engine.partition import Fed, Partition
 from flows.guard import guarded, stop, tell
 from flows.health import health
 from flows.hot import open_reader
-from flows.kafka import BEGINNING, Cluster, Ticker, Watch
+from flows.kafka import BEGINNING, Cluster, OffsetGone, Ticker, Watch
 from flows.logs import Log
 from flows.reader import Reader
 from sinks.deadletter import DeadLetters
@@ -213,7 +213,7 @@ class _KafkaHandle(_Handle):
             return self._give()
         self._watch.look()
         may_read = self._left > 0 and not self._crowded()
-        payloads = self._reader.take(self._part.number, self._most) if may_read else None
+        payloads = self._read() if may_read else None
         self._busy = payloads is not None
         if payloads is not None:
             before = self._part.watermark
@@ -225,6 +225,12 @@ class _KafkaHandle(_Handle):
             if end is not None:
                 self._ticker.silent(self._part.number, end, time.monotonic())
         return self._give()
+
+    def _read(self) -> Payloads | None:
+        try:
+            return self._reader.take(self._part.number, self._most)
+        except OffsetGone as gone:
+            raise self._watch.explain(gone) from None
 
     def _take(self, payloads: Payloads) -> None:
         if self._ticker is not None:

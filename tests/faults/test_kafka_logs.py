@@ -94,6 +94,16 @@ def test_a_topic_made_anew_is_another_log(run: KafkaRun) -> None:
     assert code == 4 and len(lines) == 1 and lines[0].endswith(ANOTHER_LOG), lines
 
 
+def test_a_topic_made_anew_is_another_log_where_it_is_shorter_too(run: KafkaRun) -> None:
+    events = run.events(300)
+    produce(run, events[:3_000])
+    run.start()
+    until(run.newest_ms, "no figures")
+    make_anew(run, events[:10])  # the stored offsets are out of range
+    code, lines = run.ended()
+    assert code == 4 and len(lines) == 1 and lines[0].endswith(ANOTHER_LOG), lines
+
+
 def test_records_that_are_gone_before_they_are_read_end_the_run(run: KafkaRun) -> None:
     events = run.events(300)
     produce(run, events[:1_000])
