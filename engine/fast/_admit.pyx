@@ -115,7 +115,7 @@ cdef void judge(
                 break
         if not approved:
             reason[i] = NOT_APPROVED
-        elif end > record_ts[i] + FUTURE_MS:
+        elif end - FUTURE_MS > record_ts[i]:  # in this order the sum stays inside int64, whatever a record time is
             reason[i] = TOO_FAR_IN_FUTURE
         elif span_ms[i] > length:
             reason[i] = SPAN_TOO_LONG

@@ -92,7 +92,7 @@ cdef class PaneTable:
         for i in range(rows):
             if sensor[i] >= sensor_delay_ms.shape[0]:
                 raise ValueError("no such sensor row")
-        if self.sensors != sensor_delay_ms.shape[0]:
+        if self.of.last == NULL or self.sensors != sensor_delay_ms.shape[0]:  # NULL at first, also without sensors
             self.sensors = sensor_delay_ms.shape[0]
             free(self.of.last)
             self.of.last = <int32_t*> calloc(self.sensors + 1, sizeof(int32_t))
@@ -179,9 +179,11 @@ cdef class PaneTable:
     cdef inline int tell(self, int64_t told_ms) noexcept nogil:
         """Note the cell of an accepted event; neighbours mostly share one."""
         cdef int64_t cell
-        cdef int64_t* row = self.told_cells.data + self.told_cells.size - 1
-        if self.told_cells.size and row[0] <= told_ms < row[0] + CELL_MS:
-            return 0
+        cdef int64_t* row
+        if self.told_cells.size:  # else there is no last one to point at
+            row = self.told_cells.data + self.told_cells.size - 1
+            if row[0] <= told_ms < row[0] + CELL_MS:
+                return 0
         cell, row = floor_to(told_ms, CELL_MS), push(&self.told_cells)
         if row == NULL:
             return -1
@@ -189,7 +191,7 @@ cdef class PaneTable:
         return 0
 
     cdef inline void move(self, int64_t mark_ms) noexcept nogil:
-        if mark_ms - self.bound_ms > self.watermark:
+        if mark_ms > self.watermark + self.bound_ms:  # in this order no sum leaves int64, whatever a record time is
             self.watermark = mark_ms - self.bound_ms
             if self.first_watermark == NO_TIME:
                 self.first_watermark = self.watermark

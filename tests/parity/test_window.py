@@ -79,6 +79,21 @@ def test_both_know_the_same_passages(
         assert ordered(one.take(one.watermark), 9) == ordered(two.take(two.watermark), 9)
 
 
+RECORD_TIMES = st.sampled_from([-(2**63) + 1, -(2**63) + 4_999, -1, 0, 1_770_450_000_000, 2**63 - 60_001, 2**63 - 1])
+
+
+@given(st.lists(RECORD_TIMES, max_size=12), st.integers(0, 2**32))
+def test_both_take_any_record_time(times: list[int], seed: int) -> None:
+    made = columns(seed, len(times), 1_770_450_000_000, 60_000)._replace(record_ts=np.array(times, np.int64))
+    judged = [admitted(name, made, OF) for name in TABLES]
+    for a, b in zip(*judged, strict=True):
+        np.testing.assert_array_equal(a, b)
+    one, two = (kind(5000) for kind in TABLES.values())
+    for a, b in zip(added(one, made, judged[0], OF), added(two, made, judged[0], OF), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (one.watermark, one.first_watermark) == (two.watermark, two.first_watermark)
+
+
 def test_every_reason_occurs() -> None:
     made = columns(3, 3000, 0, 600_000)
     reason, *_ = added(TABLES["compiled"](5000), made, admitted("compiled", made, OF), OF)
