@@ -29,7 +29,7 @@ demo: build
 test:
 	$(READY)
 	@sh scripts/browser.sh
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint:
 	$(READY)

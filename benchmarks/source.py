@@ -68,7 +68,7 @@ def main() -> None:
     told: dict[str, list[dict[str, float]]] = {source: [] for source in SOURCES}
     with tempfile.TemporaryDirectory() as folder, Kafka(Path(folder) / "kafka") as kafka:
         topic, rate = kafka.create_topic("people", PARTITIONS), 20_000
-        sent = send(kafka.bootstrap, topic, PARTITIONS, rate, chosen.messages // rate, 0, per_message=1, paced=False)
+        send(kafka.bootstrap, topic, PARTITIONS, rate, chosen.messages // rate, 0, per_message=1, paced=False)
         order = [*SOURCES, *reversed(SOURCES)] * chosen.repeats
         for source in order[: 2 * chosen.repeats]:
             words = ["--drain", source, kafka.bootstrap, topic, "--messages", str(chosen.messages // rate * rate)]
