@@ -52,19 +52,23 @@ class HotReader(Reader):
             for key, value in settings.items()
             if key not in _PYTHONS_OWN
         }
+        self._columns, self._data = np.empty((4, 0), np.int64), np.empty(0, np.uint8)
         try:
             self._consumer = _consumer.Consumer(words, cluster.topic)
         except ValueError:
             raise refused() from None
 
     def take(self, partition: int, max_bytes: int) -> Payloads | None:
-        """See Reader."""
+        """See Reader. The next call uses the same memory again: new pages cost as much as the bytes that fill them."""
         if self._new:
             self._assign()
         rows, size = max_bytes // _BYTES_PER_MESSAGE + _FEW, max_bytes
         while True:
-            columns = np.empty((4, rows), np.int64)
-            data = np.empty(size, np.uint8)
+            if self._columns.shape[1] < rows:
+                self._columns = np.empty((4, rows), np.int64)
+            if len(self._data) < size:
+                self._data = np.empty(size, np.uint8)
+            columns, data = self._columns[:, :rows], self._data[:size]
             messages, used, need, end, error = self._consumer.take(partition, data, *columns)
             if error:
                 self._raise(partition, error)

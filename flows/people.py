@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -174,5 +175,6 @@ def dataflow(
 
 def execute(flow: Dataflow, recovery: RecoveryConfig | None, addresses: Sequence[str] = (), number: int = 0) -> None:
     """Run a flow until its logs end or the stop flag is set: alone, or as process ``number`` of ``addresses``."""
+    gc.freeze()  # what is loaded by now stays: not to be looked through again and again
     epoch = timedelta(milliseconds=int(os.environ.get(_EPOCH_VARIABLE, _EPOCH_MS)))
     cluster_main(flow, list(addresses), number, epoch_interval=epoch, recovery_config=recovery)  # type: ignore[no-untyped-call]

@@ -45,7 +45,8 @@ class Reader(ABC):
     def take(self, partition: int, max_bytes: int) -> Payloads | None:
         """The next messages of a partition, about ``max_bytes`` of them; None where there are none now. Never waits.
 
-        A message without value is empty. Raises OffsetGone, and ServiceUnreachable where another try is no help.
+        They hold until the next call. A message without value is empty. Raises OffsetGone, and ServiceUnreachable where
+        another try is no help.
         """
 
     def end(self, partition: int) -> int | None:

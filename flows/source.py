@@ -23,7 +23,8 @@ from sinks.deadletter import DeadLetters
 
 Item = tuple[str, bytes]  # shard key, partial or tick
 _FILE_BYTES = 8 << 20  # of a file per call: rows of many windows close together, so their figures come in bulk
-_LIVE_BYTES = 1 << 20  # of a partition per call
+_LIVE_BYTES = 1 << 20  # of a live partition per call
+_REPLAY_BYTES = 4 << 20  # of another partition of a topic per call: windows that close together cost less
 _FIRST_BYTES, _LEAST_BYTES = 8 << 10, 2 << 10  # of a live partition per call, see paced
 _EPOCH_BYTES = 8 << 20  # that a partition gives in an epoch, about: bounds what is queued inside Bytewax
 _AWAKE = timedelta(milliseconds=15)
@@ -198,7 +199,7 @@ class _KafkaHandle(_Handle):
         super().__init__(parts, part)
         self._reader, self._ticker, self._watch = reader, ticker, watch
         self._end, self._to_ms, self._crowded = end, to_ms, crowded
-        self._most = _LIVE_BYTES if end is not None else _FIRST_BYTES  # to take at the next call
+        self._most = _REPLAY_BYTES if end is not None else _FIRST_BYTES  # to take at the next call
         self._offset = offset
         reader.register(part.number, offset)
         if end is not None and (end == 0 or (offset >= 0 and offset >= end)):

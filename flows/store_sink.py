@@ -24,6 +24,7 @@ from sinks.clickhouse.store import Store
 
 TICK, END_OF_RUN = "tick", "end"  # items without rows: a new epoch; the shard has closed its last window
 _BULK_ROWS = 50_000
+_TELL_S = 1.0
 _CROWD = 12  # more inserts than these wait, and the sources wait: a stop must not wait for long
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
@@ -154,6 +155,7 @@ class _Part(StatefulSinkPartition[object, None]):
         self._stored: Advance | None = None  # told in the last one: what it speaks of is stored, by every process
         self._held: dict[tuple[str, str], list[Released]] = {}  # by product and registry version
         self._size = 0
+        self._told_s = -_TELL_S  # when the progress of a replay was told last (monotonic)
 
     @guarded
     def write_batch(self, values: list[object]) -> None:
@@ -165,10 +167,9 @@ class _Part(StatefulSinkPartition[object, None]):
                 self._rows(value)
             elif isinstance(value, Advance):
                 if self._sink.bulk:
-                    if value.progress.closed_ms == END:
-                        self._flush()
-                    self._put(value)
-                self._advance = value
+                    self._progress(value)
+                else:
+                    self._advance = value
             elif value == END_OF_RUN:
                 self._flush()
 
@@ -183,6 +184,15 @@ class _Part(StatefulSinkPartition[object, None]):
         self._size += len(clipped)
         if self._size >= _BULK_ROWS:
             self._flush()
+
+    def _progress(self, advance: Advance) -> None:
+        """Tell how far a replay is, once a second, and its end."""
+        ends, now_s = advance.progress.closed_ms == END, time.monotonic()
+        if ends:
+            self._flush()
+        if ends or now_s - self._told_s >= _TELL_S:
+            self._told_s = now_s
+            self._put(advance)
 
     def _put(self, advance: Advance) -> None:
         self._do(self._sink.row.put, advance)
