@@ -236,8 +236,8 @@ class _KafkaHandle(_Handle):
     def _take(self, payloads: Payloads) -> None:
         if self._ticker is not None:
             self._ticker.heard(self._part.number)
-        if self._end is not None and self._end >= 0:  # written behind the end since the replay began: not its log
-            keep = int((payloads.offsets < self._end).sum())
+        if self._end is not None and 0 <= self._end <= payloads.offsets[-1]:
+            keep = int(payloads.offsets.searchsorted(self._end))  # written since the replay began: not its log
             payloads = Payloads(
                 payloads.data,
                 payloads.starts[:keep],

@@ -10,6 +10,10 @@ from engine.fast._rows cimport Index, KEY_WIDTH, PANE_WIDTH, Rows, mixed, push, 
 from engine.fast._types cimport CROSS
 
 
+cdef extern from *:
+    void prefetch "__builtin_prefetch" (const void*) noexcept nogil
+
+
 # The keys of a pane's passages stand in its own list while they come in order: one comparison tells that such a key is
 # new. All others are strays, in one table: of counts, and of passages behind a newer one of their pane.
 cdef struct Panes:
@@ -64,11 +68,26 @@ cdef inline int64_t* pane_of(Panes* of, int64_t pane_ms, int64_t close, int32_t 
         return NULL
     memset(row, 0, PANE_WIDTH * sizeof(int64_t))
     row[0], row[1], row[2] = pane_ms, close, s
-    of.lists[of.panes.size - 1] = KeyList(NULL, 0, 0)
+    of.lists[of.panes.size - 1] = KeyList(NULL, 0, 0, 0, 0)
     of.last[s] = of.by_pane.slot[at] = <int32_t> of.panes.size
     if 2 * of.panes.size > of.by_pane.mask and rebuild(&of.by_pane, &of.panes, False):
         return NULL
     return row
+
+
+cdef inline void fetch_pane(const Panes* of, int32_t s) noexcept nogil:
+    """Ask for the memory of the pane that sensor s used last, some events before it is needed."""
+    cdef Py_ssize_t pane = of.last[s] - 1
+    if pane >= 0:
+        prefetch(of.panes.data + pane * PANE_WIDTH)
+        prefetch(of.lists + pane)
+
+
+cdef inline void fetch_keys(const Panes* of, int32_t s) noexcept nogil:
+    """Ask for the memory in which its next key will go; a little later, for its list must be here by then."""
+    cdef Py_ssize_t pane = of.last[s] - 1
+    if pane >= 0:
+        prefetch(of.lists[pane].data + 2 * of.lists[pane].size)
 
 
 cdef inline bint known(Panes* of, int32_t s, int8_t k, int64_t ts, int64_t x, Py_ssize_t* at) noexcept nogil:

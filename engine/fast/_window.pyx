@@ -8,12 +8,15 @@ from libc.string cimport memcpy, memset
 
 from engine.fast._keys cimport Reader, Writer
 from engine.fast._panes cimport (
-    Panes, close_panes, pane_of, passage, read_keys, release, room_for_lists, stray, write_keys,
+    Panes, close_panes, fetch_keys, fetch_pane, pane_of, passage, read_keys, release, room_for_lists, stray, write_keys,
 )
 from engine.fast._rows cimport COVER_WIDTH, KEY_WIDTH, PANE_WIDTH, Rows, drop, load, packed, push, rebuild
 from engine.fast._types cimport (
     BY_HEARTBEAT, CELL_MS, COUNT, CROSS, DUPLICATE, END, EVERY_SPAN, HEARTBEAT, LATE, NO_TIME, TICK, floor_to,
 )
+
+cdef enum:
+    AHEAD = 8  # events whose panes are asked for before they are needed
 
 cdef struct Tally:  # of the accepted rows of one add()
     int64_t accepted, crosses, counts
@@ -119,6 +122,11 @@ cdef class PaneTable:
         cdef int64_t close, instant, start
         cdef int64_t* row
         for i in range(kind.shape[0]):
+            if i + 2 * AHEAD < kind.shape[0]:
+                if sensor[i + 2 * AHEAD] >= 0:
+                    fetch_pane(&self.of, sensor[i + 2 * AHEAD])
+                if sensor[i + AHEAD] >= 0:
+                    fetch_keys(&self.of, sensor[i + AHEAD])
             told_ms[i] = NO_TIME
             if reason[i] != 0:
                 told_ms[i] = self.watermark
