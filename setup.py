@@ -1,9 +1,9 @@
 """Builds the compiled modules: every .pyx of engine/fast and flows/fast becomes one extension module.
 
 ``ENGINE_BUILD`` chooses how: ``release`` (default; -O3, no bounds checks), ``debug`` (bounds checks, -O1 -g),
-``sanitize`` (debug with ASan and UBSan) or ``none`` (no kernels: the Makefile's step that only installs
-dependencies). The mode is stamped into ``engine/fast/_build.py`` beside the binaries. Each mode has its own
-directory under build/, so a change of mode never links old objects.
+``sanitize`` (debug with ASan and UBSan), ``coverage`` (tells a fuzzer what it reaches: tests/fuzz) or ``none`` (no
+kernels: the Makefile's step that only installs dependencies). The mode is stamped into ``engine/fast/_build.py``
+beside the binaries. Each mode has its own directory under build/, so a change of mode never links old objects.
 """
 
 import os
@@ -13,13 +13,16 @@ from setuptools import Extension, setup
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
+CHECKS = ["-fsanitize=address,undefined"]
 MODES = {
     "release": (["-O3", "-g0"], []),
     "debug": (["-O1", "-g"], []),
     "sanitize": (
-        ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
-        ["-fsanitize=address,undefined"],
+        # -fno-wrapv: Python's own flags hold -fwrapv, with which UBSan sees no signed overflow
+        ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-wrapv", *CHECKS, "-fno-sanitize-recover=undefined"],
+        CHECKS,
     ),
+    "coverage": (["-O1", "-g0", "-fsanitize-coverage=trace-pc,trace-cmp"], []),
 }
 FAST = Path("engine", "fast")
 ROOMS = (FAST, Path("flows", "fast"))

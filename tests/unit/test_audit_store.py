@@ -134,6 +134,7 @@ def test_what_the_engine_stores_passes(store):
     assert report.as_dict()["passed"] is True
 
 
+@pytest.mark.embedded
 def test_the_real_store_passes(store, tmp_path):
     """The same rows through the embedded ClickHouse: types, time zones and selections are as the audit reads them."""
     with Store.open(f"chdb:///{tmp_path}/store") as real:

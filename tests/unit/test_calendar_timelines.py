@@ -270,6 +270,7 @@ def test_a_day_is_as_it_is_drawn(title: str, kernels: Any) -> None:
         assert day["coverage"] == 30 * MINUTE * len(within) / (within[-1].end - within[0].start)
 
 
+@pytest.mark.embedded
 def test_a_years_changes_stand_in_an_export_as_they_are_drawn(tmp_path: Path) -> None:
     """Both changes of Lord Howe's year in one file, through the command line, the store and a CSV."""
     zone = "Australia/Lord_Howe"
