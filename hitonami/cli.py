@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import HitonamiError
-from hitonami import __version__, commands, demo, files, flow_commands
+from hitonami import __version__, commands, demo, files, flow_commands, load_command
 from hitonami.common import err, level
 
 app = typer.Typer(
@@ -44,7 +44,7 @@ app.command("demo")(demo.demo)
 app.command("run")(flow_commands.run)
 app.command("replay")(flow_commands.replay)
 app.command("dump")(flow_commands.dump)
-app.command("load")(flow_commands.load)
+app.command("load")(load_command.load)
 app.command("verify")(commands.verify)
 app.command("export")(files.export)
 app.command("audit")(commands.audit)

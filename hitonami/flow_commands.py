@@ -1,19 +1,17 @@
-"""Commands that move events: run, replay, dump, load."""
+"""Commands that move events: run, replay, dump."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from engine import registry as registries
 from engine.config import Config
-from engine.errors import BadInput, ServiceUnreachable, UsageError
+from engine.errors import UsageError
 from engine.model import GAP_MS
 from flows import guard
 from flows.cluster import run_cluster
@@ -187,72 +185,6 @@ def dump(
     with progress() as tell:
         written = dump_topic(cluster, output, from_ms=from_ms, to_ms=to_ms, progress=tell)
     say(f"{written} records")
-
-
-def load(
-    scenario: Annotated[str, typer.Argument(help="weekday")],
-    kafka: KafkaOption = None,
-    rate: Annotated[float | None, typer.Option("--rate", help="Events per second on average.")] = None,
-    seconds: Annotated[
-        int | None, typer.Option("--seconds", help="Length; where not given a day in a file, no end in Kafka.")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Same seed, same events.")] = 1,
-    truth: Annotated[Path | None, typer.Option("--truth", help="File for the true counts.")] = None,
-    registry_out: Annotated[Path | None, typer.Option("--registry-out", help="File for the registry.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the events.")] = None,
-    kafka_config: KafkaConfig = None,
-    topic: TopicOption = "people",
-) -> None:
-    """Generate a scenario's events, into Kafka in real time or into a file at once.
-
-    Example: hitonami load weekday --seconds 600 -o events.jsonl --registry-out registry.json --truth truth.jsonl
-    """
-    import loadgen
-
-    if scenario not in loadgen.SCENARIOS:
-        raise UsageError(f"load: no scenario {scenario}; there is {', '.join(loadgen.SCENARIOS)}")
-    if (kafka is None) == (output is None):
-        raise UsageError("load: give --kafka or -o, one of them")
-    options: dict[str, Any] = {"seed": seed, "rate": rate}
-    if kafka is not None:
-        import time
-
-        options |= {"seconds": seconds, "start_ms": int(time.time() * 1000), "clock_of_day_s": 8 * 3600}
-    else:
-        options |= {"seconds": loadgen.WEEKDAY_S if seconds is None else seconds}
-    try:
-        made = loadgen.SCENARIOS[scenario](**options)
-    except ValueError as error:
-        raise UsageError(f"load: {error}") from None
-    if registry_out is not None:
-        with _written("--registry-out", registry_out):
-            loadgen.write_registry(made, registry_out)
-    if output is not None:
-        with _written("-o", output):
-            loadgen.write_file(made, output)
-    if truth is not None and kafka is not None:
-        with _written("--truth", truth):  # a live load ends long after: tell it now
-            truth.touch()
-    if output is None:
-        guard.on_signals()
-        try:
-            sent = loadgen.produce(
-                made, str(kafka), topic, stop=guard.stop.is_set, kafka_config=kafka_settings(kafka_config)
-            )
-        except ConnectionError as error:
-            raise ServiceUnreachable(str(error)) from None
-        say(f"{sent.events} events in {sent.seconds:.1f} s")
-    if truth is not None:
-        with _written("--truth", truth):
-            loadgen.write_truth(made, truth)
-
-
-@contextmanager
-def _written(option: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise BadInput(f"load: {option}: {path}: {error.strerror}") from None
 
 
 def _letters(path: Path | None, cluster: Cluster | None) -> DeadLetters | None:

@@ -16,8 +16,9 @@ START_MS = 1_770_450_000_000
 _CHUNK = 250_000
 _PANE_MS = 10_000
 _TS_DIGITS = 13
+_GATES_PER_ZONE = 25
 _DIGITS = np.frombuffer(b"".join(b"%04d" % i for i in range(10_000)), np.uint8).reshape(10_000, 4)
-_DIRECTIONS = np.frombuffer(b"abba", np.uint8).reshape(2, 2)
+_DIRECTIONS = np.frombuffer(b'"ab""ba"null', np.uint8).reshape(3, 4)
 
 
 @dataclass(frozen=True)
@@ -35,26 +36,26 @@ class Bulk:
 
 
 def bulk_registry(sensors: int = 1_000, gates: int = 250) -> dict[str, Any]:
-    """The registry of a bulk file: sensor s serves gate s % gates; gates lead from one of ten zones outside.
+    """The registry of a bulk file: sensor s serves gate s % gates; gates lead from zones outside.
 
     Raises ValueError unless 1 ≤ gates ≤ sensors.
     """
     if not 1 <= gates <= sensors:
         raise ValueError("needs at least one gate, and a sensor for each")
-    zones = [f"z{number}" for number in range(min(gates, 10))]
+    zones = [f"z{number}" for number in range(min(gates, max(10, gates // _GATES_PER_ZONE)))]
+    names = gate_ids(gates)
     return {
         "version": "bulk-1",
         "timezone": "Asia/Tokyo",
         "zones": [{"id": zone, "kind": "walkway", "area_m2": 1000, "width_m": 20} for zone in zones],
         "gates": [
-            {"id": _gate_id(gate, gates), "a": zones[gate % len(zones)], "b": None, "leaf": "10s"}
-            for gate in range(gates)
+            {"id": name, "a": zones[gate % len(zones)], "b": None, "leaf": "10s"} for gate, name in enumerate(names)
         ],
         "sensors": [
             {
-                "id": sensor.decode(),
+                "id": sensor.tobytes().decode(),
                 "kind": "counter",
-                "gate": _gate_id(number % gates, gates),
+                "gate": names[number % gates],
                 "approved": [{"from": "2020-01-01T00:00:00Z", "to": None}],
             }
             for number, sensor in enumerate(sensor_ids(sensors, gates))
@@ -143,35 +144,47 @@ def by_time(rng: np.random.Generator, events: int, sensors: int, rate: int, firs
 
 
 class Lines:
-    """Encodes cross events as lines of one width: the fixed text once, then only the bytes that differ."""
+    """Encodes cross events as lines of one width: the fixed text once, then only the bytes that differ.
 
-    def __init__(self, ids: list[bytes], first_seq: int) -> None:
-        self.ids = np.frombuffer(b"".join(ids), np.uint8).reshape(len(ids), -1)
+    ``ids`` (sensors, bytes): as sensor_ids gives them. ``after``: the byte behind each event.
+    """
+
+    def __init__(self, ids: NDArray[np.uint8], first_seq: int, after: bytes = b"\n") -> None:
+        self.ids = ids
         self.first_seq = first_seq
         self.seq_digits = len(str(first_seq))
-        id_width = self.ids.shape[1]
-        text = b'{"sensor":"%b","ts":%b,"type":"cross","dir":"ab","seq":%b}\n' % (
+        id_width = ids.shape[1]
+        text = b'{"sensor":"%b","ts":%b,"type":"cross","dir":"ab","seq":%b}' % (
             b"s" * id_width,
             b"0" * _TS_DIGITS,
             b"0" * self.seq_digits,
         )
-        self.width = len(text)
+        self.text = text + after
+        self.width = len(self.text)
         self.sensor_at = text.index(b"s" * id_width + b'"')
         self.ts_at = text.index(b'"ts":') + 5
-        self.direction_at = text.index(b'"ab"') + 1
+        self.direction_at = text.index(b'"ab"')
         self.seq_at = text.index(b'"seq":') + 6
-        self.block = np.tile(np.frombuffer(text, np.uint8), (_CHUNK, 1))
+        self.block = np.empty((0, self.width), np.uint8)
+
+    def fill(
+        self, ts: NDArray[np.int64], sensor: NDArray[np.int64], direction: NDArray[np.int64], seq: NDArray[np.int64]
+    ) -> NDArray[np.uint8]:
+        """The lines as rows of bytes, which hold until the next call; ``direction`` 0 = ab, 1 = ba, 2 = unknown."""
+        if len(self.block) < len(ts):
+            self.block = np.tile(np.frombuffer(self.text, np.uint8), (len(ts), 1))
+        block = self.block[: len(ts)]
+        block[:, self.sensor_at : self.sensor_at + self.ids.shape[1]] = self.ids[sensor]
+        block[:, self.direction_at : self.direction_at + 4] = _DIRECTIONS[direction]
+        _put_digits(block, self.ts_at, _TS_DIGITS, ts)
+        _put_digits(block, self.seq_at, self.seq_digits, seq)
+        return block
 
     def encode(
         self, ts: NDArray[np.int64], sensor: NDArray[np.int64], direction: NDArray[np.int64], seq: NDArray[np.int64]
     ) -> bytes:
-        """Lines of up to 250,000 events."""
-        block = self.block[: len(ts)]
-        block[:, self.sensor_at : self.sensor_at + self.ids.shape[1]] = self.ids[sensor]
-        block[:, self.direction_at : self.direction_at + 2] = _DIRECTIONS[direction]
-        _put_digits(block, self.ts_at, _TS_DIGITS, ts)
-        _put_digits(block, self.seq_at, self.seq_digits, seq)
-        return block.tobytes()
+        """The lines as bytes."""
+        return self.fill(ts, sensor, direction, seq).tobytes()
 
 
 def _put_digits(block: NDArray[np.uint8], at: int, digits: int, values: NDArray[np.int64]) -> None:
@@ -184,11 +197,21 @@ def _put_digits(block: NDArray[np.uint8], at: int, digits: int, values: NDArray[
         end -= width
 
 
-def _gate_id(gate: int, gates: int) -> str:
-    return f"{gate:0{max(3, len(str(gates - 1)))}d}"
+def sensor_ids(sensors: int, gates: int, which: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
+    """The ids of all sensors, or of those whose numbers ``which`` holds, as rows of bytes: 003-12 is the thirteenth
+    sensor of the fourth gate. All have one width; sensor s serves gate s % gates."""
+    numbers = np.arange(sensors) if which is None else which
+    gate_digits, lane_digits = _gate_digits(gates), len(str((sensors - 1) // gates))
+    ids = np.full((len(numbers), gate_digits + 1 + lane_digits), ord("-"), np.uint8)
+    _put_digits(ids, 0, gate_digits, numbers % gates)
+    _put_digits(ids, gate_digits + 1, lane_digits, numbers // gates)
+    return ids
 
 
-def sensor_ids(sensors: int, gates: int) -> list[bytes]:
-    """The sensors' ids, all of one width; sensor s serves gate s % gates."""
-    lanes = len(str((sensors - 1) // gates))
-    return [f"{_gate_id(s % gates, gates)}-{s // gates:0{lanes}d}".encode() for s in range(sensors)]
+def gate_ids(gates: int) -> list[str]:
+    """The ids of the gates, in the registry's order."""
+    return [f"{gate:0{_gate_digits(gates)}d}" for gate in range(gates)]
+
+
+def _gate_digits(gates: int) -> int:
+    return max(3, len(str(gates - 1)))

@@ -27,6 +27,16 @@ class Sent(NamedTuple):
     seconds: float
 
 
+def partitions_of(bootstrap: str, topic: str, kafka_config: Mapping[str, Any] | None = None) -> int | None:
+    """How many partitions a topic has; None where it is missing. Raises ConnectionError as create_topic does."""
+    admin = AdminClient({**_quiet(bootstrap), **(kafka_config or {})})
+    try:
+        found = admin.list_topics(timeout=_REACH_S).topics.get(topic)
+    except KafkaException as error:
+        raise ConnectionError(f"Kafka {bootstrap}: {error.args[0].str()}") from None
+    return None if found is None else len(found.partitions)
+
+
 def create_topic(
     bootstrap: str,
     topic: str = TOPIC,

@@ -1,0 +1,109 @@
+"""Loads by plan sent to the real Kafka: all of it once, in order, when it was due, by one process and by two."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import loadgen
+from loadgen.librdkafka import MESSAGE, BulkProducer
+from loadgen.truth import Tally
+from tests.unit.test_loadgen_kafka import messages
+from tests.unit.test_loadgen_plan import drawn, gates, judged
+
+if TYPE_CHECKING:
+    from tests.realservices.kafka import Kafka
+
+pytestmark = pytest.mark.kafka
+ODD = {"late": 0.02, "duplicate": 0.02, "bad": 0.02, "skewed": 0.02}
+
+
+@pytest.mark.parametrize(("processes", "format"), [(1, "json"), (2, "array")])
+def test_all_arrives_once_and_in_order(kafka: Kafka, topic: Callable[..., str], processes: int, format: str) -> None:
+    plan = loadgen.planned("city", rate=10_000, seconds=2, partitions=3, format=format, appended_when_due=False, **ODD)
+    name = topic(partitions=3)
+    sent, tally = loadgen.send(plan, kafka.bootstrap, name, paced=False, processes=processes)
+    want = Tally(plan.gates)
+    read = messages(kafka, name, 3)
+    for partition in range(3):
+        log = drawn(plan, partition, 100_000, want)
+        here = [message for message in read if message.partition() == partition]
+        assert [message.value() for message in here] == [message for message, _ in log]
+        if format == "json":
+            assert {message.key() == message.value().split(b'"')[3] for message in here} == {True}
+    assert sent.events == plan.events() == 20_000 and sent.messages == len(read)
+    assert sent.bytes == sum(len(message.value()) for message in read)
+    assert list(tally.rows()) == list(want.rows()) and tally.totals() == want.totals()
+    told = sent.report(plan, paced=False)
+    assert told["events"] == sum(told["per_second"]) and "behind_ms" not in told
+
+
+def test_paced_nothing_leaves_before_it_is_due_and_the_truth_holds(kafka: Kafka, topic: Callable[..., str]) -> None:
+    plan = loadgen.planned("city", rate=2_000, seconds=2, disorder_ms=0, **ODD)
+    name, before = topic(partitions=4), int(time.time() * 1000)
+    counted: list[int] = []
+    sent, tally = loadgen.send(plan, kafka.bootstrap, name, processes=2, on_progress=counted.append)
+    read = messages(kafka, name, 4)
+    people: Counter[object] = Counter()
+    for partition in range(4):
+        here = [(m.value(), m.timestamp()[1] - plan.start_ms) for m in read if m.partition() == partition]
+        for (value, appended), (reason, place) in zip(here, judged(plan, here, gates(plan)), strict=True):
+            people[place] += reason == "accepted"
+            if reason == "accepted":
+                assert before <= json.loads(value)["ts"] <= plan.start_ms + appended + plan.skew_ms
+    told = sent.report(plan, paced=True)
+    assert told["asked"] == 2_000 and told["events"] == 4_000 == len(read) == sum(told["per_second"])
+    assert 0 <= told["behind_ms"]["p50"] <= told["behind_ms"]["p99"] <= told["behind_ms"]["max"]
+    assert counted == sorted(counted) and counted[-1] <= 4_000
+    assert {(r["start_ms"], r["gate"], r["direction"]): r["n"] for r in tally.rows()} == +people
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_stopped_it_tells_what_was_sent(kafka: Kafka, topic: Callable[..., str], processes: int) -> None:
+    plan, name = loadgen.planned("city", rate=3_000), topic(partitions=4)
+    until = time.monotonic() + 2
+    sent, tally = loadgen.send(plan, kafka.bootstrap, name, processes=processes, stop=lambda: time.monotonic() > until)
+    assert 0 < sent.events == len(messages(kafka, name, 4)) == tally.totals()["events"] < 9_000
+
+
+def test_a_partition_that_is_not_there_is_a_loss(kafka: Kafka, topic: Callable[..., str]) -> None:
+    plan, name = loadgen.planned("city", rate=1_000, seconds=1), topic(partitions=1)
+    with pytest.raises(ConnectionError, match=r"^Kafka 127.*[Uu]nknown partition"):
+        loadgen.send(plan, kafka.bootstrap, name, paced=False)
+    with pytest.raises(ConnectionError, match=r"^Kafka 127.*[Uu]nknown partition"):
+        loadgen.send(plan, kafka.bootstrap, name, paced=False, processes=2)
+
+
+def test_a_setting_that_is_refused_is_told_without_its_value() -> None:
+    with pytest.raises(ValueError, match=r"^librdkafka refuses the setting linger\.ms$"):
+        BulkProducer("127.0.0.1:9", "people", {"linger.ms": "secret"})
+    assert MESSAGE.itemsize == 72
+
+
+def test_the_command_line(kafka: Kafka, tmp_path: Path) -> None:
+    words = ["load", "city", "--kafka", kafka.bootstrap, "--topic", "load-cli", "--partitions", "2"]
+    words += ["--rate", "1000", "--truth", "t.jsonl", "--registry-out", "r.json", "--report", "reached.json"]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "hitonami.cli", *words, "--processes", "2", "--bad", "0.1"],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ},
+    )  # fmt: skip
+    while loadgen.partitions_of(kafka.bootstrap, "load-cli") is None or not messages(kafka, "load-cli", 2):
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    said, _ = child.communicate(timeout=30)
+    *rows, last = map(json.loads, (tmp_path / "t.jsonl").read_text().splitlines())
+    reached = json.loads((tmp_path / "reached.json").read_text())
+    assert child.returncode == 0 and said.startswith(f"{reached['events']} events in ")
+    assert reached["events"] == last["totals"]["events"] == len(messages(kafka, "load-cli", 2))
+    assert sum(row["n"] for row in rows) == last["totals"]["accepted"]
+    assert len(json.loads((tmp_path / "r.json").read_text())["sensors"]) == 1_000
