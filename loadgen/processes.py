@@ -1,6 +1,6 @@
 """A load by several processes: each sends partitions of its own, all begin at one moment.
 
-``python -m loadgen.processes FD`` is such a process; on that socket it gets its job and answers.
+Such a process is ``python -m loadgen`` (__main__.py); it and its parent talk by a socket.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
-from typing import Any, NamedTuple
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from loadgen.librdkafka import BulkProducer
 from loadgen.pace import Outcome, Sender
 from loadgen.plan import Plan
 from loadgen.truth import Tally
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 _LEAD_MS = 500  # between all are ready and the beginning
 _NAP_S = 0.1
@@ -102,7 +105,7 @@ class _Children:
                 number = there.fileno()
                 self.children.append(
                     subprocess.Popen(
-                        [sys.executable, "-m", "loadgen.processes", str(number)],
+                        [sys.executable, "-m", "loadgen", str(number)],
                         stdin=subprocess.DEVNULL,
                         pass_fds=[number],
                         start_new_session=True,  # Ctrl-C is for the parent, which says when to stop
@@ -156,25 +159,3 @@ class _Children:
             child.kill()
             child.wait()
             line.close()
-
-
-def main() -> None:
-    """One process of a load: it ends when told, and with its parent."""
-    with Connection(int(sys.argv[1])) as line:
-        job: Job = line.recv()
-
-        def begin() -> int:
-            line.send("ready")
-            start_ms: int = line.recv()
-            return start_ms
-
-        try:
-            line.send(job.run(begin, line.poll, line.send))
-        except (EOFError, BrokenPipeError):
-            return  # nobody is there to be told
-        except (ConnectionError, ValueError) as error:
-            line.send(error)
-
-
-if __name__ == "__main__":
-    main()

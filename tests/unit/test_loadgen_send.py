@@ -49,7 +49,7 @@ def test_all_arrives_once_and_in_order(kafka: Kafka, topic: Callable[..., str], 
 
 
 def test_paced_nothing_leaves_before_it_is_due_and_the_truth_holds(kafka: Kafka, topic: Callable[..., str]) -> None:
-    plan = loadgen.planned("city", rate=2_000, seconds=2, disorder_ms=0, **ODD)
+    plan = loadgen.planned("city", rate=2_000, seconds=1, disorder_ms=0, **ODD)
     name, before = topic(partitions=4), int(time.time() * 1000)
     counted: list[int] = []
     sent, tally = loadgen.send(plan, kafka.bootstrap, name, processes=2, on_progress=counted.append)
@@ -60,20 +60,19 @@ def test_paced_nothing_leaves_before_it_is_due_and_the_truth_holds(kafka: Kafka,
         for (value, appended), (reason, place) in zip(here, judged(plan, here, gates(plan)), strict=True):
             people[place] += reason == "accepted"
             if reason == "accepted":
-                assert before <= json.loads(value)["ts"] <= plan.start_ms + appended + plan.skew_ms
+                assert before - plan.skew_ms <= json.loads(value)["ts"] <= plan.start_ms + appended + plan.skew_ms
     told = sent.report(plan, paced=True)
-    assert told["asked"] == 2_000 and told["events"] == 4_000 == len(read) == sum(told["per_second"])
+    assert told["asked"] == 2_000 and told["events"] == 2_000 == len(read) == sum(told["per_second"])
     assert 0 <= told["behind_ms"]["p50"] <= told["behind_ms"]["p99"] <= told["behind_ms"]["max"]
-    assert counted == sorted(counted) and counted[-1] <= 4_000
+    assert counted == sorted(counted) and counted[-1] <= 2_000
     assert {(r["start_ms"], r["gate"], r["direction"]): r["n"] for r in tally.rows()} == +people
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_stopped_it_tells_what_was_sent(kafka: Kafka, topic: Callable[..., str], processes: int) -> None:
+def test_stopped_it_tells_what_was_sent(kafka: Kafka, topic: Callable[..., str]) -> None:
     plan, name = loadgen.planned("city", rate=3_000), topic(partitions=4)
-    until = time.monotonic() + 2
-    sent, tally = loadgen.send(plan, kafka.bootstrap, name, processes=processes, stop=lambda: time.monotonic() > until)
-    assert 0 < sent.events == len(messages(kafka, name, 4)) == tally.totals()["events"] < 9_000
+    until = time.monotonic() + 1
+    sent, tally = loadgen.send(plan, kafka.bootstrap, name, stop=lambda: time.monotonic() > until)
+    assert 0 < sent.events == len(messages(kafka, name, 4)) == tally.totals()["events"] < 3_000
 
 
 def test_a_partition_that_is_not_there_is_a_loss(kafka: Kafka, topic: Callable[..., str]) -> None:
