@@ -139,20 +139,25 @@ class Part:
         ahead = odd[skewed & (turn == 2)]
         events.ts[ahead] += _YEARS_MS
         events.reason[ahead] = TOO_FAR_IN_FUTURE
-        self._repeat(events, odd[repeated], pick[repeated], np.concatenate([odd[late], odd[repeated]]))
+        if self.plan.duplicate > 0:
+            self._repeat(events, odd[repeated], pick[repeated], np.concatenate([odd[late], odd[repeated]]))
 
     def _repeat(self, events: Columns, rows: I64, pick: I64, not_these: I64) -> None:
         """Make ``rows`` repetitions of events shortly before; never of late ones or of repetitions."""
         fit = events.reason == ACCEPTED
         fit[not_these] = False
-        fit_rows = np.flatnonzero(fit)
         known = len(self._earlier.ts)
-        chosen = np.maximum(known + np.searchsorted(fit_rows, rows) - 1 - pick % self._ago, 0)
-        joined = [np.concatenate([old, new[fit_rows]]) for old, new in zip(self._earlier, events, strict=True)]
-        for column, values in list(zip(events, joined, strict=True))[1:5]:  # not when it is due, not why
-            column[rows] = values[chosen]
+        places = np.concatenate([np.arange(-known, 0), np.flatnonzero(fit)])  # below 0: in an earlier step
+        before = np.searchsorted(places, rows)
+        source, last = places[np.maximum(before - 1 - pick % self._ago, 0)], places[-self._ago :]
+        earlier = []
+        for column, old in zip(events, self._earlier, strict=True):
+            if column is not events.due_ms:
+                column[rows[source < 0]] = old[source[source < 0]]
+                column[rows[source >= 0]] = column[source[source >= 0]]
+            earlier.append(np.concatenate([old[last[last < 0]], column[last[last >= 0]]]))
         events.reason[rows] = DUPLICATE
-        self._earlier = Columns(*(column[-self._ago :] for column in joined))
+        self._earlier = Columns(*earlier)
 
     def _judge(self, events: Columns) -> None:
         """Say of each sound event whether the watermark, which it moves, has passed its window."""

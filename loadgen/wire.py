@@ -91,7 +91,7 @@ class _Objects:
         lines, many = self.lines, len(events.ts)
         data = lines.of(events).flatten()
         at, size = np.arange(many) * lines.width, np.full(many, lines.width - 1)
-        return Packed(data, at, size, np.arange(1, many + 1), lines.sensor_at, lines.ids.shape[1])
+        return Packed(data, at, size, np.arange(1, many + 1), lines.sensor_at, lines.ids.itemsize)
 
 
 class _Arrays:
