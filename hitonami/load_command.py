@@ -13,6 +13,7 @@ import typer
 
 from engine.errors import BadInput, ServiceUnreachable, UsageError
 from flows import guard
+from flows.kafka import refused
 from hitonami.common import kafka_settings, progress, say
 from hitonami.flow_commands import KafkaConfig, KafkaOption, TopicOption
 
@@ -112,6 +113,8 @@ def load(
             _plan_kafka(scenario, options, there, files, processes or 1, not unpaced)
     except ConnectionError as error:
         raise ServiceUnreachable(str(error)) from None
+    except loadgen.SettingsRefused:
+        raise refused() from None
 
 
 class _Topic(NamedTuple):
@@ -218,21 +221,18 @@ def _plan_kafka(
     else:
         plan = _plan(scenario, {**options, "partitions": there})
     files.write_registry(lambda path: loadgen.write_plan_registry(plan, path))
-    try:
-        with progress() as tell:
-            sent, tally = loadgen.send(
-                plan,
-                topic.bootstrap,
-                topic.name,
-                paced=paced,
-                processes=processes,
-                truth=files.truth is not None,
-                kafka_config=topic.settings,
-                stop=guard.stop.is_set,
-                on_progress=_share(plan, tell),
-            )
-    except ValueError as error:
-        raise UsageError(f"load: {error}") from None
+    with progress() as tell:
+        sent, tally = loadgen.send(
+            plan,
+            topic.bootstrap,
+            topic.name,
+            paced=paced,
+            processes=processes,
+            truth=files.truth is not None,
+            kafka_config=topic.settings,
+            stop=guard.stop.is_set,
+            on_progress=_share(plan, tell),
+        )
     files.write_truth(tally.write)
     reached = sent.report(plan, paced)
     if files.report is not None:

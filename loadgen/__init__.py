@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from loadgen.bulk import Bulk, bulk_registry, write_bulk
 from loadgen.files import write_file, write_registry, write_truth
 from loadgen.kafka import Sent, create_topic, partitions_of, produce
+from loadgen.librdkafka import SettingsRefused
 from loadgen.plan import PLANS, Plan, planned
 from loadgen.processes import send
 from loadgen.truth import Tally
@@ -37,6 +38,7 @@ __all__ = [
     "Plan",
     "Scenario",
     "Sent",
+    "SettingsRefused",
     "Tally",
     "TruthRow",
     "bulk_registry",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
+from loadgen.librdkafka import SettingsRefused
 from loadgen.weekday import Scenario
+
+Client = TypeVar("Client", AdminClient, Producer)
 
 TOPIC = "people"
 PARTITIONS = 4
@@ -28,8 +31,8 @@ class Sent(NamedTuple):
 
 
 def partitions_of(bootstrap: str, topic: str, kafka_config: Mapping[str, Any] | None = None) -> int | None:
-    """How many partitions a topic has; None where it is missing. Raises ConnectionError as create_topic does."""
-    admin = AdminClient({**_quiet(bootstrap), **(kafka_config or {})})
+    """How many partitions a topic has; None where it is missing. Raises as create_topic does."""
+    admin = _client(AdminClient, bootstrap, kafka_config)
     try:
         found = admin.list_topics(timeout=_REACH_S).topics.get(topic)
     except KafkaException as error:
@@ -47,9 +50,10 @@ def create_topic(
 ) -> bool:
     """Create the topic where it is missing: record time = time of the append, nothing is ever removed.
 
-    Returns True where it was created. Raises ConnectionError when the broker does not answer or refuses.
+    Returns True where it was created. Raises ConnectionError when the broker does not answer or refuses,
+    SettingsRefused for what librdkafka does not take.
     """
-    admin = AdminClient({**_quiet(bootstrap), **(kafka_config or {})})
+    admin = _client(AdminClient, bootstrap, kafka_config)
     try:
         if topic in admin.list_topics(timeout=_REACH_S).topics:
             return False
@@ -84,11 +88,12 @@ def produce(
     of librdkafka (TLS, SASL).
 
     Every event is confirmed before it returns (``truth()`` may tell of one more, at which it was stopped). Raises
-    ConnectionError when the broker does not answer, refuses the topic, or loses an event.
+    ConnectionError when the broker does not answer, refuses the topic, or loses an event, SettingsRefused for what
+    librdkafka does not take.
     """
     create_topic(bootstrap, topic, partitions=partitions, kafka_config=kafka_config)
     defaults = {"enable.idempotence": True, "linger.ms": 5, "queue.buffering.max.messages": 200_000}
-    producer = Producer({**_quiet(bootstrap), **defaults, **(kafka_config or {})})
+    producer = _client(Producer, bootstrap, {**defaults, **(kafka_config or {})})
     lost: list[str] = []
 
     def told(error: KafkaError | None, _message: object) -> None:
@@ -139,6 +144,10 @@ def _wait(arrival_ms: int, producer: Producer, stopped: Callable[[], bool]) -> b
     return True
 
 
-def _quiet(bootstrap: str) -> dict[str, Any]:
+def _client(kind: Callable[[dict[str, Any]], Client], bootstrap: str, config: Mapping[str, Any] | None) -> Client:
     # librdkafka writes to stderr by itself; what goes wrong is told by the exceptions above
-    return {"bootstrap.servers": bootstrap, "client.id": "hitonami-load", "log_level": 0}
+    quiet = {"bootstrap.servers": bootstrap, "client.id": "hitonami-load", "log_level": 0}
+    try:
+        return kind({**quiet, **(config or {})})
+    except KafkaException:
+        raise SettingsRefused("librdkafka refuses a setting") from None

@@ -51,6 +51,10 @@ _PURGE_ALL = 3
 _Delivery = ctypes.CFUNCTYPE(None, _POINTER, _POINTER, _POINTER)
 
 
+class SettingsRefused(ValueError):
+    """librdkafka does not take the settings; nothing of their values is told."""
+
+
 class _Message(ctypes.Structure):
     _fields_ = (("err", _INT),)  # its beginning
 
@@ -72,7 +76,7 @@ def _library() -> Mapping[str, Callable[..., Any]]:
 class BulkProducer:
     """Sends arrays of MESSAGE to one topic; each message is confirmed once, in order, or counted as lost.
 
-    Raises ValueError for settings that librdkafka refuses, or where it lacks a function. ``close`` must be called.
+    Raises SettingsRefused, and ValueError for a librdkafka that lacks a function. ``close`` must be called.
     """
 
     def __init__(self, bootstrap: str, topic: str, kafka_config: Mapping[str, Any] | None = None) -> None:
@@ -96,13 +100,13 @@ class BulkProducer:
             word = str(value).lower() if isinstance(value, bool) else str(value)
             if self._call["conf_set"](conf, name.encode(), word.encode(), text, _TEXT):
                 self._call["conf_destroy"](conf)
-                raise ValueError(f"librdkafka refuses the setting {name}")
+                raise SettingsRefused(f"librdkafka refuses the setting {name}")
         self._call["conf_set_log_cb"](conf, None)
         self._call["conf_set_dr_msg_cb"](conf, self._told)
         self._client = self._call["new"](_PRODUCER, conf, text, _TEXT)
         if self._client is None:
             self._call["conf_destroy"](conf)
-            raise ValueError("librdkafka refuses the settings together")
+            raise SettingsRefused("librdkafka refuses the settings together")
         self._topic = self._call["topic_new"](self._client, topic.encode(), None)
 
     def send(self, partition: int, messages: NDArray[np.void], stopped: Callable[[], bool]) -> int:

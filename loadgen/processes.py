@@ -23,7 +23,8 @@ from loadgen.truth import Tally
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
-_LEAD_MS = 500  # between all are ready and the beginning
+_LEAD_MS = 500  # between all are ready and the beginning, and more for many sensors
+_SENSORS_PER_MS = 1_000
 _NAP_S = 0.1
 
 
@@ -68,8 +69,8 @@ def send(
     ``paced``: it begins now, not when the plan says, and an event leaves when it is due. Else all leave as fast as the
     broker takes them, as if the plan's beginning were long ago. ``stop`` is asked often; what was sent by then is told.
 
-    Every event told of is confirmed. Raises ValueError for settings that librdkafka refuses, ConnectionError when
-    events are lost.
+    Every event told of is confirmed. Raises SettingsRefused for what librdkafka does not take, ConnectionError
+    when events are lost.
     """
     plan = replace(plan, appended_when_due=paced)
     processes = min(processes, plan.partitions)
@@ -79,7 +80,8 @@ def send(
     ]
 
     def begin() -> int:
-        return int(time.time() * 1000) + _LEAD_MS if paced else plan.start_ms
+        lead_ms = _LEAD_MS + plan.sensors // _SENSORS_PER_MS
+        return int(time.time() * 1000) + lead_ms if paced else plan.start_ms
 
     try:
         if processes == 1:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,22 +82,3 @@ def test_a_setting_that_is_refused_is_told_without_its_value() -> None:
     with pytest.raises(ValueError, match=r"^librdkafka refuses the setting linger\.ms$"):
         BulkProducer("127.0.0.1:9", "people", {"linger.ms": "secret"})
     assert MESSAGE.itemsize == 72
-
-
-def test_the_command_line(kafka: Kafka, tmp_path: Path) -> None:
-    words = ["load", "city", "--kafka", kafka.bootstrap, "--topic", "load-cli", "--partitions", "2"]
-    words += ["--rate", "1000", "--truth", "t.jsonl", "--registry-out", "r.json", "--report", "reached.json"]
-    child = subprocess.Popen(
-        [sys.executable, "-m", "hitonami.cli", *words, "--processes", "2", "--bad", "0.1"],
-        cwd=tmp_path, stdout=subprocess.PIPE, text=True, env={**os.environ},
-    )  # fmt: skip
-    while loadgen.partitions_of(kafka.bootstrap, "load-cli") is None or not messages(kafka, "load-cli", 2):
-        assert child.poll() is None
-    child.send_signal(signal.SIGINT)
-    said, _ = child.communicate(timeout=30)
-    *rows, last = map(json.loads, (tmp_path / "t.jsonl").read_text().splitlines())
-    reached = json.loads((tmp_path / "reached.json").read_text())
-    assert child.returncode == 0 and said.startswith(f"{reached['events']} events in ")
-    assert reached["events"] == last["totals"]["events"] == len(messages(kafka, "load-cli", 2))
-    assert sum(row["n"] for row in rows) == last["totals"]["accepted"]
-    assert len(json.loads((tmp_path / "r.json").read_text())["sensors"]) == 1_000
