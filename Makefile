@@ -1,6 +1,6 @@
 # Everything is set up in .venv by pip alone (scripts/set-up.sh); `make` lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint fmt types fuzz sanitize bench bench-smoke soak-kills hints ci clean
+.PHONY: help build test demo lint fmt types fuzz sanitize bench bench-peers bench-smoke soak-kills hints ci clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -17,6 +17,7 @@ help:
 	@echo 'make fuzz         the JSON scanner against orjson (ARGS="--documents 10000000 --seed 1": about 10 minutes)'
 	@echo 'make sanitize     unit, parity and property tests under ASan and UBSan (about 15 minutes; ARGS="-k decode")'
 	@echo 'make bench        the benchmarks of the kernels (bench-smoke: each once)'
+	@echo 'make bench-peers  Hitonami beside its peers on one topic (ARGS="--events 4000000 --peers hitonami,ceiling,orjson --repeats 5")'
 	@echo 'make soak-kills   100 random kills of a live run (about 10 minutes; ARGS="--kills 400 --seed 2")'
 	@echo 'make hints        compile the kernels and fail on a performance hint'
 	@echo 'make ci           what the continuous integration runs'
@@ -58,6 +59,10 @@ sanitize:
 bench:
 	$(READY)
 	@$(BIN)/python -m pytest benchmarks/kernels --benchmark-enable --benchmark-only $(ARGS)
+
+bench-peers:
+	$(READY)
+	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
 bench-smoke:
 	$(READY)

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def run(name: str, *words: str) -> dict[str, Any]:
     script = Path(__file__).with_name(f"{name}.py")
-    done = subprocess.run(
-        [sys.executable, str(script), *words, "--json"], capture_output=True, text=True, check=False, timeout=300
-    )
+    start = [str(script)] if script.exists() else ["-m", f"benchmarks.{name}"]
+    command = [sys.executable, *start, *words, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-500:]
     told: dict[str, Any] = json.loads(done.stdout)
     return told
@@ -37,3 +39,12 @@ def test_latency() -> None:
 def test_scale_out() -> None:
     told = run("scale_out", "--events", "300000", "--repeats", "1", "--rate", "10000")
     assert told["events_per_s_1"]["median"] > 0 and told["ratio"]["median"] > 0
+
+
+@pytest.mark.kafka
+@pytest.mark.clickhouse
+def test_peers() -> None:
+    told = run("peers", "--events", "20000", "--peers", "ceiling,orjson", "--same-events", "--repeats", "1")
+    assert told["missing"] == {}
+    for peer in told["peers"].values():  # equal to the truth, else it had ended
+        assert peer["events"] > 20_000 and peer["rows_compared"] == 250 * 2 * 8

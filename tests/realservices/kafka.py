@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from tests.realservices.cache import ServiceError, fetched, free_port, trust_the_system
+from tests.realservices import maven
+from tests.realservices.cache import ServiceError, fetched, free_port
 from tests.realservices.process import Process
 
 VERSION = "4.4.0"
 COORDINATES = f"org.apache.kafka:kafka_2.13:{VERSION}+org.slf4j:slf4j-simple:1.7.36"
-LEAST_JARS = 40  # 45 today; a broken download shows here and not as a ClassNotFoundException
+LEAST_JARS = 40  # 45 today
 CLUSTER_ID = "MkU3OEVBNTcwNTJENDM2Qg"  # any UUID in 22 characters of base64
 JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.awt.headless=true")
 READY = "Kafka Server started"
@@ -23,24 +23,8 @@ START_SECONDS = 60
 
 def jars() -> Path:
     """The directory with Kafka's jars, fetched on the first call. Raises ServiceError."""
-    return fetched(f"kafka/{VERSION}", _fetch, "Kafka's jars could not be fetched from Maven Central")
-
-
-def _fetch(target: Path) -> None:
-    from jgo.env import EnvironmentBuilder, LinkStrategy
-    from jgo.maven import MavenContext
-
-    trust_the_system()
-    work = target / "maven"
-    context = MavenContext(repo_cache=work / "repository", timeout=60)
-    builder = EnvironmentBuilder(context=context, cache_dir=work / "environments", link_strategy=LinkStrategy.COPY)
-    environment = builder.from_endpoint(COORDINATES)
-    found = sorted(Path(environment.path).rglob("*.jar"))  # its classpath lists only two of them
-    if len(found) < LEAST_JARS or any(jar.stat().st_size == 0 for jar in found):
-        raise ServiceError(f"only {len(found)} whole jars of at least {LEAST_JARS}")
-    for jar in found:
-        shutil.copyfile(jar, target / jar.name)
-    shutil.rmtree(work, ignore_errors=True)
+    sentence = "Kafka's jars could not be fetched from Maven Central"
+    return fetched(f"kafka/{VERSION}", lambda target: maven.fetch(target, COORDINATES, LEAST_JARS), sentence)
 
 
 def java() -> Path:
