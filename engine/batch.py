@@ -8,13 +8,14 @@ import numpy as np
 
 from engine import kernels
 from engine.decode import COLUMNS
-from engine.model import DIRECTION_COUNT, Events, Payloads
+from engine.model import AUTO, DIRECTION_COUNT, Events, Payloads
 
 
-def decode_events(payloads: Payloads, ids: Any, first: int = 0) -> Events:
+def decode_events(payloads: Payloads, ids: Any, first: int = 0, wire: int = AUTO) -> Events:
     """All rows of ``payloads`` from message ``first`` on; ``ids``: ``Ids`` of the active kernels over the sensors.
 
-    Raises ValueError where the arrays of ``payloads`` do not fit together.
+    ``wire``: what the messages may be (AUTO, JSON, ARROW). Raises ValueError where the arrays of ``payloads`` do not
+    fit together.
     """
     decode = kernels.active().decode
     room = len(payloads) - first  # enough for one object a message; arrays need more
@@ -22,7 +23,7 @@ def decode_events(payloads: Payloads, ids: Any, first: int = 0) -> Events:
     filled = 0
     while True:
         free = [column[filled:] for column in columns.values()]
-        first, rows = decode(payloads.data, payloads.starts, payloads.ends, payloads.record_ts, ids, *free, first)
+        first, rows = decode(payloads.data, payloads.starts, payloads.ends, payloads.record_ts, ids, *free, first, wire)
         filled += rows
         if first == len(payloads):
             return Events(**{name: column[:filled] for name, column in columns.items()})

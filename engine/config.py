@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BadInput
-from engine.model import PRODUCTS
+from engine.model import FORMATS, PRODUCTS
 
 # section -> key -> default; the type of the default is the type of the key. All keys are valid from the first
 # version on, also those of products that are not built yet.
@@ -37,9 +37,9 @@ _MOST_DAYS = 36_500  # a century: a row's end stays a time the store can hold
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORDS = {
     ("privacy", "phase"): ("city_only", "self_sustaining"),
-    ("topics", "people"): ("auto", "json", "arrow"),
-    ("topics", "signage"): ("auto", "json", "arrow"),
-    ("topics", "profiles"): ("auto", "json", "arrow"),
+    ("topics", "people"): FORMATS,
+    ("topics", "signage"): FORMATS,
+    ("topics", "profiles"): FORMATS,
 }
 
 
@@ -86,6 +86,10 @@ class Config:
     def threshold(self) -> int:
         """K = k + guard of the product flow."""
         return int(self["flow", "k"]) + int(self["flow", "guard"])
+
+    def wire(self, topic: str) -> int:
+        """What the messages of a topic may be: AUTO, JSON or ARROW."""
+        return FORMATS.index(self["topics", topic])
 
     def keep_days(self) -> dict[str, int] | None:
         """Product → days its rows are kept (0: for ever); None where no [store] is given: nothing is to change."""

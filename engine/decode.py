@@ -1,13 +1,17 @@
 """Messages -> event columns: the wire format, rule by rule. Readable twin of engine/fast/_decode.pyx.
 
-A message is one JSON object or an array of them; each object, and each array element whatever it is, makes one
-row. A message of nothing but white space makes none; one that orjson refuses, or that holds another kind of
-document, makes one ``malformed`` row, also where elements before the fault were well formed. Null is as good as
-absent, unknown fields and fields that a type does not use are ignored whatever they hold.
+A message is one JSON object, an array of them, or an Arrow IPC stream (engine.arrow); each object, each array element
+whatever it is, and each Arrow row makes one row. A message of nothing but white space makes none; one that orjson
+refuses, that holds another kind of document, or a stream that cannot be read makes one ``malformed`` row, also where
+elements before the fault were well formed. Null is as good as absent, unknown fields and fields that a type does not
+use are ignored whatever they hold.
+
+A topic takes JSON, Arrow, or either (``wire``; a stream begins with 0xFF, which no JSON does). Control records are
+JSON in every topic: where events come as Arrow, a JSON message of anything else is ``malformed``.
 
 The first check that fails gives the reason:
 
-    malformed       not JSON, or no object
+    malformed       not JSON, or no object; no Arrow stream
     unknown_type    ``type`` is another word than cross, count, heartbeat, tick, set, registry, or no string
     missing_field   ``type``; ``ts``; of an event ``sensor``; of a count ``span_ms`` and all of ab, ba, un
     bad_value       a field that is used holds what it may not
@@ -29,8 +33,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine import rfc3339
+from engine import arrow, rfc3339
+from engine.flat import Unreadable
 from engine.model import (
+    ARROW,
+    AUTO,
     BAD_VALUE,
     COUNT,
     COUNT_MAX,
@@ -40,6 +47,7 @@ from engine.model import (
     I32,
     I64,
     ID_BYTES,
+    JSON,
     KIND_NONE,
     KINDS,
     MALFORMED,
@@ -56,6 +64,7 @@ from engine.model import (
 
 SPAN_MAX_MS = 366 * 86_400_000  # longest span one count may tell
 BLANK = b" \t\n\r"  # white space of JSON
+CONTROL = (TICK, SET, REGISTRY)
 
 # Columns of engine.model.Events in the order of decode's arguments.
 COLUMNS: Mapping[str, type[np.generic]] = {
@@ -129,14 +138,16 @@ def decode(
     out_record_ts: I64,
     message: I32,
     first: int,
+    wire: int = AUTO,
 ) -> tuple[int, int]:
     """Decode messages from index ``first`` on into the columns; return (next message, rows filled).
 
     Message i is ``data[starts[i]:ends[i]]``, ``record_ts[i]`` its record timestamp in ms, or NO_TIME where the
     records tell it (field ``record_ts``, else ts, + span_ms for a count). The columns (shape (cap,), n (cap, 3),
     as in engine.model.Events) are written from row 0; rows behind those filled hold no meaning. A message whose
-    rows do not fit in what is left waits for the next call, and all after it. Raises ValueError where lengths or
-    types of the arrays differ from this, a message lies outside ``data`` or ``first`` outside 0 … messages.
+    rows do not fit in what is left waits for the next call, and all after it. ``wire``: AUTO, JSON or ARROW. Raises
+    ValueError where lengths or types of the arrays differ from this, a message lies outside ``data`` or ``first``
+    outside 0 … messages.
     """
     columns: dict[str, NDArray[Any]] = dict(
         zip(COLUMNS, (kind, reason, sensor, ts, span_ms, n, seq, has_seq, out_record_ts, message), strict=True)
@@ -148,7 +159,7 @@ def decode(
     buffer = np.frombuffer(data, np.uint8)
     filled = 0
     for i in range(first, count):
-        rows = _rows(buffer[starts[i] : ends[i]].tobytes(), int(record_ts[i]), ids)
+        rows = _rows(buffer[starts[i] : ends[i]].tobytes(), int(record_ts[i]), ids, wire)
         if filled + len(rows) > cap:
             return i, filled
         for at, row in enumerate(rows, filled):
@@ -174,20 +185,29 @@ def _check(column: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]
         raise ValueError(f"a column is not a contiguous array of {dtype.__name__} and shape {shape}")
 
 
-def _rows(payload: bytes, message_ts: int, ids: Ids) -> list[Row]:
+def _rows(payload: bytes, message_ts: int, ids: Ids, wire: int) -> list[Row]:
     """The rows of one message."""
     malformed = Row(reason=MALFORMED, record_ts=message_ts)
     if not payload.strip(BLANK):
         return []
+    if payload[:1] == arrow.MARK[:1] and wire != JSON:
+        try:
+            return [_row(record, message_ts, ids) for record in arrow.records(payload)]
+        except Unreadable:
+            return [malformed]
     try:
         document = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return [malformed]
     if isinstance(document, dict):
-        return [_row(document, message_ts, ids)]
-    if isinstance(document, list):
-        return [_row(element, message_ts, ids) if isinstance(element, dict) else malformed for element in document]
-    return [malformed]
+        rows = [_row(document, message_ts, ids)]
+    elif isinstance(document, list):
+        rows = [_row(element, message_ts, ids) if isinstance(element, dict) else malformed for element in document]
+    else:
+        return [malformed]
+    if wire == ARROW and any(row.kind not in CONTROL for row in rows):
+        return [malformed]
+    return rows
 
 
 class BadValue(Exception):

@@ -73,6 +73,10 @@ TOO_FAR_IN_FUTURE, SPAN_TOO_LONG, LATE, DUPLICATE = 9, 10, 11, 12
 # Counted, never dead-lettered one by one (PRIVACY.md R9).
 NOT_DEAD_LETTERED = frozenset({LATE, DUPLICATE, NOT_APPROVED})
 
+# What the messages of a topic may be: JSON, Arrow IPC streams, or each what its first bytes tell.
+AUTO, JSON, ARROW = 0, 1, 2
+FORMATS = ("auto", "json", "arrow")
+
 ON_CHANGE, BY_HEARTBEAT, EVERY_SPAN = 0, 1, 2
 REPORTING = ("on_change", "heartbeat", "every_span")
 

@@ -16,6 +16,7 @@ from engine.decode import COLUMNS
 from engine.errors import BadInput
 from engine.keys import renamed
 from engine.model import (
+    AUTO,
     CELL_MS,
     COUNT,
     END,
@@ -52,6 +53,7 @@ class Partition:
 
     ``number`` names it in partials; ``shards`` is the number of shards of the run; ``state`` what ``snapshot()`` gave.
     ``since``: W before the first record, for a partition that was added to its topic later (flows/joins.py).
+    ``wire``: what its messages may be, AUTO, JSON or ARROW.
     Counters are exact and for the terminal only (PRIVACY.md R6): ``accepted``, ``rejected`` (by reason code).
     """
 
@@ -63,8 +65,10 @@ class Partition:
         shards: int,
         state: bytes | None = None,
         since: int = NO_TIME,
+        wire: int = AUTO,
     ) -> None:
         self.number, self.shards, self._book, self._bound_ms = number, shards, book, bound_ms
+        self._wire = wire
         self._kernels = kernels.active()
         self._sequence = book.start  # versions met so far
         self._versions: list[tuple[int, str]] = []  # (W, hash) not told yet
@@ -115,7 +119,7 @@ class Partition:
         faults: list[tuple[int, str]] = []
         first = 0
         while True:
-            events = decode_events(payloads, self._ids, first)
+            events = decode_events(payloads, self._ids, first, self._wire)
             records = np.flatnonzero(events.kind == REGISTRY)
             if not len(records):
                 parts.append((events, self._take(events)))

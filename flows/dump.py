@@ -254,6 +254,7 @@ class DumpLog:
         self.source_partition = source_partition
         self.topic = topic
         self.since = since
+        self.wire: int | None = None  # as its topic is set
         self._rows = rows
         self._given = 0
         self._last = -1  # offset of the last record read

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from engine.batch import decode_events
 from engine.errors import HitonamiError
-from engine.model import I32, I64, NO_TIME, U8, Payloads
+from engine.model import I32, I64, JSON, NO_TIME, U8, Payloads
 from flows.files import Block, LineReader, messages
 
 RUN_BYTES = 8 * 1024 * 1024  # lines sorted in memory at once, in bytes
@@ -48,7 +48,7 @@ def line_keys(lines: Payloads, ids: Any, before: int) -> I64:
 
     ``ids`` is the table of sensor ids of the active kernels.
     """
-    events = decode_events(lines, ids)
+    events = decode_events(lines, ids, wire=JSON)
     known = np.flatnonzero(events.record_ts != NO_TIME)
     message = events.message[known]
     first = np.ones(len(known), np.bool_)

@@ -217,4 +217,4 @@ def shards_of(setup: Setup) -> int:
 def empty_parts(setup: Setup, cluster: Cluster, book: Book) -> Parts:
     """The partitions of a live run before it has any."""
     bound_ms = setup.config["time", "bound_ms"]
-    return Parts(book, bound_ms, shards_of(setup), setup.letters, cluster.topic)
+    return Parts(book, bound_ms, shards_of(setup), setup.letters, cluster.topic, setup.config.wire("people"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import BadInput, UsageError
-from engine.model import NO_TIME, Payloads
+from engine.model import JSON, NO_TIME, Payloads
 from flows.dump import DumpReader
 from flows.external_sort import SortedLines, is_sorted, sort_lines
 from flows.files import PARQUET, LineReader, open_raw, sniff
@@ -24,7 +24,8 @@ class Log(Protocol):
 
     ``name`` is the file, for messages; ``partition`` counts up from 0 over all logs of a replay;
     ``source_partition`` is Kafka's number in a dump, 0 in other files. ``since`` is W before the first message:
-    NO_TIME but for a partition that was added to its topic later (flows/joins.py).
+    NO_TIME but for a partition that was added to its topic later (flows/joins.py). ``wire``: what its messages may be;
+    None: what those of its topic may be.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Log(Protocol):
     source_partition: int
     topic: str
     since: int
+    wire: int | None
 
     def read(self, max_bytes: int) -> Payloads | None:
         """The next messages of at most ``max_bytes`` together (at least one); None at the end.
@@ -59,6 +61,7 @@ class FileLog:
         self.source_partition = 0
         self.topic = TOPIC
         self.since = NO_TIME
+        self.wire: int | None = JSON
         self._lines = lines
 
     def read(self, max_bytes: int) -> Payloads | None:

@@ -82,7 +82,7 @@ def replay_files(
         ids = kernels.active().Ids(tables.wire_ids())
         logs = open_logs(paths, order, ids, work, progress)
         topic = logs[0].topic if logs else "people"
-        parts = Parts(book, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, topic)
+        parts = _parts(setup, book, topic)
         tell = progress or (lambda _what, _share: None)
         source = FileSource(parts, logs, lambda share: tell("replay", share))
         return _replay(setup, parts, source, len(logs), from_ms, to_ms, begun)
@@ -101,7 +101,7 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
     ends = [high if high > low else 0 for low, high in cluster.ends(partitions)]
     book = book_of(setup)
     tables = book.tables(book.start)
-    parts = Parts(book, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, cluster.topic)
+    parts = _parts(setup, book, cluster.topic)
     last = END if to_ms == END else to_ms + longest_delay_ms(tables)
     since = find_joins(cluster, partitions)
     source = KafkaSource(
@@ -118,6 +118,11 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
         return _replay(setup, parts, source, partitions, from_ms, to_ms, begun)
     finally:
         source.close()
+
+
+def _parts(setup: Setup, book: Book, topic: str) -> Parts:
+    config = setup.config
+    return Parts(book, config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, topic, config.wire("people"))
 
 
 def _replay(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from engine.book import Book
-from engine.model import CELL_MS, END, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
+from engine.model import AUTO, CELL_MS, END, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
 from engine.partial import decode
 from engine.partition import Fed, Partition
 from flows.guard import guarded, stop, tell
@@ -52,17 +52,26 @@ def shard_number(blob: bytes) -> int:
 
 
 class Parts:
-    """The partitions of this process, for the summary and for sources that advance together."""
+    """The partitions of this process, for the summary and for sources that advance together.
 
-    def __init__(self, book: Book, bound_ms: int, shards: int, letters: DeadLetters | None, topic: str) -> None:
-        self.book, self.bound_ms, self.shards = book, bound_ms, shards
+    ``wire``: what messages of the topic may be, AUTO, JSON or ARROW.
+    """
+
+    def __init__(
+        self, book: Book, bound_ms: int, shards: int, letters: DeadLetters | None, topic: str, wire: int = AUTO
+    ) -> None:
+        self.book, self.bound_ms, self.shards, self.wire = book, bound_ms, shards, wire
         self.letters, self.topic = letters, topic
         self.all: dict[int, Partition] = {}
         self._stuck = False
 
-    def build(self, number: int, state: bytes | None, since: int = NO_TIME) -> Partition:
-        """Partition ``number``, from its snapshot where there is one, else from W = ``since``."""
-        part = self.all[number] = Partition(number, self.book, self.bound_ms, self.shards, state, since)
+    def build(self, number: int, state: bytes | None, since: int = NO_TIME, wire: int | None = None) -> Partition:
+        """Partition ``number``, from its snapshot where there is one, else from W = ``since``.
+
+        ``wire``: of a log that is not the topic's own, what its messages may be.
+        """
+        wire = self.wire if wire is None else wire
+        part = self.all[number] = Partition(number, self.book, self.bound_ms, self.shards, state, since, wire)
         return part
 
     def feed(self, part: Partition, payloads: Payloads, source_partition: int) -> None:
@@ -157,7 +166,7 @@ class FileSource(FixedPartitionedSource[Item, bytes]):
     def __init__(self, parts: Parts, logs: list[Log], on_read: Callable[[float], None]) -> None:
         self._parts, self._logs, self._on_read = parts, {f"{log.partition:05d}": log for log in logs}, on_read
         for log in logs:  # all of them, before the first reads: they advance together
-            parts.build(log.partition, None, log.since)
+            parts.build(log.partition, None, log.since, log.wire)
 
     def list_parts(self) -> list[str]:
         """One part per log."""

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from typing import final
 
-from engine.model import I8, I32, I64, U8
+from engine.model import AUTO, I8, I32, I64, U8
 
 CONSTANTS: Mapping[str, int]
 
@@ -28,4 +28,5 @@ def decode(
     out_record_ts: I64,
     message: I32,
     first: int,
+    wire: int = AUTO,
 ) -> tuple[int, int]: ...

@@ -4,28 +4,32 @@
 from libc.stdint cimport INT32_MAX, int8_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free
 
+from engine.fast._arrow_rows cimport MARK, stream_rows
+from engine.fast._arrow_words cimport NO_MEMORY, UNREADABLE, Reader, release
+from engine.fast._columns cimport Columns, put
 from engine.fast._scan cimport blank
 from engine.fast._scan_ids cimport Slot, Table, slot_of
 from engine.fast._scan_key cimport Fields
 from engine.fast._scan_record cimport record_end, value_end
 from engine.fast._scan_rules cimport Row, blank_row, judge
 from engine.fast._types cimport (
-    BAD_VALUE, COUNT, COUNT_MAX, CROSS, HEARTBEAT, ID_BYTES, KIND_NONE, MALFORMED, MISSING_FIELD, NO_TIME, REGISTRY,
-    SET, TICK, TS_MAX, TS_MIN, UNKNOWN_TYPE,
+    ARROW, AUTO, BAD_VALUE, COUNT, COUNT_MAX, CROSS, HEARTBEAT, ID_BYTES, JSON, KIND_NONE, MALFORMED, MISSING_FIELD, NO_TIME,
+    REGISTRY, SET, TICK, TS_MAX, TS_MIN, UNKNOWN_TYPE,
 )
 
 CONSTANTS = {
     "KIND_NONE": KIND_NONE, "CROSS": CROSS, "COUNT": COUNT, "HEARTBEAT": HEARTBEAT, "TICK": TICK, "SET": SET,
     "REGISTRY": REGISTRY, "MALFORMED": MALFORMED, "UNKNOWN_TYPE": UNKNOWN_TYPE, "MISSING_FIELD": MISSING_FIELD,
     "BAD_VALUE": BAD_VALUE, "NO_TIME": NO_TIME, "TS_MIN": TS_MIN, "TS_MAX": TS_MAX, "COUNT_MAX": COUNT_MAX,
-    "ID_BYTES": ID_BYTES, "DIRECTION_COUNT": DIRECTION_COUNT,
+    "ID_BYTES": ID_BYTES, "DIRECTION_COUNT": DIRECTION_COUNT, "AUTO": AUTO, "JSON": JSON, "ARROW": ARROW,
 }  # what the tests hold equal to engine.model
 
 
 cdef class Ids:
-    """Exact-match table of sensor ids (bytes of UTF-8); see engine.decode.Ids."""
+    """Exact-match table of sensor ids (bytes of UTF-8); see engine.decode.Ids. Remembers dictionaries it was asked for."""
 
     cdef Table table
+    cdef Reader reader
     cdef Py_ssize_t size
 
     def __cinit__(self, list ids):
@@ -59,6 +63,7 @@ cdef class Ids:
 
     def __dealloc__(self):
         free(self.table.slots)
+        release(&self.reader)
 
     def __len__(self):
         return self.size
@@ -141,6 +146,28 @@ cdef inline int next_row(Cursor* cursor, const Table* table, int64_t message_ts,
     return ROW
 
 
+cdef inline Py_ssize_t json_rows(
+    const uint8_t* p, const uint8_t* end, const Table* table, int64_t message_ts, const Columns* out,
+    Py_ssize_t filled, int32_t message, bint control,
+) noexcept nogil:
+    """Rows in the columns behind the message's, also where there is no room for them; UNREADABLE where malformed.
+
+    ``control``: only messages of control records are taken.
+    """
+    cdef Cursor cursor
+    cdef Row found
+    cdef int state
+    open_message(&cursor, p, end)
+    while True:
+        state = next_row(&cursor, table, message_ts, &found)
+        if state == FINISHED:
+            return filled
+        if state == BROKEN or (control and found.kind < TICK):
+            return UNREADABLE
+        put(out, filled, &found, message)
+        filled += 1
+
+
 def decode(
     const uint8_t[::1] data,        # IN  (bytes,)
     const int64_t[::1] starts,      # IN  (messages,) message i is data[starts[i]:ends[i]]
@@ -158,13 +185,15 @@ def decode(
     int64_t[::1] out_record_ts,     # OUT (cap,) ms
     int32_t[::1] message,           # OUT (cap,) index of the message
     Py_ssize_t first,               # IN  first message to decode
+    int wire=AUTO,                  # IN  AUTO, JSON, ARROW
 ):
     """Decode messages from ``first`` on; (next message, rows filled). See engine.decode.decode."""
     cdef Py_ssize_t count = starts.shape[0], cap = kind.shape[0], filled = 0, row, i
     cdef const uint8_t* text = &data[0] if data.shape[0] else <const uint8_t*> b""
-    cdef Cursor cursor
-    cdef Row found
-    cdef int state
+    cdef const uint8_t* start
+    cdef const uint8_t* end
+    cdef Columns out
+    cdef Row malformed
     if not (ends.shape[0] == record_ts.shape[0] == count <= INT32_MAX):
         raise ValueError("starts, ends and record_ts must be of one length")
     if not (reason.shape[0] == sensor.shape[0] == ts.shape[0] == span_ms.shape[0] == n.shape[0] == cap
@@ -176,36 +205,28 @@ def decode(
     for i in range(first, count):
         if not 0 <= starts[i] <= ends[i] <= data.shape[0]:
             raise ValueError("a message lies outside data")
+    out.cap = cap
+    if cap:
+        out.kind, out.reason, out.sensor, out.ts, out.span_ms = &kind[0], &reason[0], &sensor[0], &ts[0], &span_ms[0]
+        out.n, out.seq, out.has_seq, out.record_ts, out.message = &n[0, 0], &seq[0], &has_seq[0], &out_record_ts[0], &message[0]
     with nogil:
-        i = first
+        row, i = 0, first
         while i < count:
-            open_message(&cursor, text + starts[i], text + ends[i])
-            row = filled
-            while True:
-                state = next_row(&cursor, &ids.table, record_ts[i], &found)
-                if state == FINISHED:
-                    break
-                if state == BROKEN:
-                    blank_row(&found, MALFORMED, record_ts[i])
-                    row = filled
-                if row < cap:
-                    kind[row] = found.kind
-                    reason[row] = found.reason
-                    sensor[row] = found.sensor
-                    ts[row] = found.ts
-                    span_ms[row] = found.span_ms
-                    n[row, 0] = found.ab
-                    n[row, 1] = found.ba
-                    n[row, 2] = found.un
-                    seq[row] = found.seq
-                    has_seq[row] = found.has_seq
-                    out_record_ts[row] = found.record_ts
-                    message[row] = <int32_t> i
-                row += 1
-                if state == BROKEN:
-                    break
+            start, end = text + starts[i], text + ends[i]
+            if wire != JSON and start < end and start[0] == MARK:
+                row = stream_rows(&ids.reader, &ids.table, start, end, record_ts[i], &out, filled, <int32_t> i)
+            else:
+                row = json_rows(start, end, &ids.table, record_ts[i], &out, filled, <int32_t> i, wire == ARROW)
+            if row == NO_MEMORY:
+                break
+            if row == UNREADABLE:
+                blank_row(&malformed, MALFORMED, record_ts[i])
+                put(&out, filled, &malformed, <int32_t> i)
+                row = filled + 1
             if row > cap:  # this message waits for the next call
                 break
             filled = row
             i += 1
+    if row == NO_MEMORY:
+        raise MemoryError()
     return i, filled

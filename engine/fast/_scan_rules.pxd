@@ -34,15 +34,7 @@ cdef inline bint is_word(const uint8_t* p, int64_t size, const char* word, int64
     return size == word_size and memcmp(p, word, word_size) == 0
 
 
-cdef inline int8_t kind_of(const Fields* fields) noexcept nogil:
-    cdef uint8_t plain[ID_BYTES]
-    cdef const uint8_t* p = fields.text[F_TYPE]
-    cdef int64_t size = fields.number[F_TYPE]
-    if fields.kind[F_TYPE] == ESCAPED:
-        size = unescape(p, p + size, plain, ID_BYTES)
-        p = plain
-    elif fields.kind[F_TYPE] != PLAIN:
-        return KIND_NONE
+cdef inline int8_t kind_of_word(const uint8_t* p, int64_t size) noexcept nogil:
     if is_word(p, size, b"cross", 5):
         return CROSS
     if is_word(p, size, b"count", 5):
@@ -54,6 +46,18 @@ cdef inline int8_t kind_of(const Fields* fields) noexcept nogil:
     if is_word(p, size, b"set", 3):
         return SET
     return REGISTRY if is_word(p, size, b"registry", 8) else KIND_NONE
+
+
+cdef inline int8_t kind_of(const Fields* fields) noexcept nogil:
+    cdef uint8_t plain[ID_BYTES]
+    cdef const uint8_t* p = fields.text[F_TYPE]
+    cdef int64_t size = fields.number[F_TYPE]
+    if fields.kind[F_TYPE] == ESCAPED:
+        size = unescape(p, p + size, plain, ID_BYTES)
+        p = plain
+    elif fields.kind[F_TYPE] != PLAIN:
+        return KIND_NONE
+    return kind_of_word(p, size)
 
 
 cdef inline bint read_sensor(const Fields* fields, const Table* table, const uint8_t* end, int32_t* row) noexcept nogil:

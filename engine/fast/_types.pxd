@@ -27,6 +27,11 @@ cdef enum:
 cdef enum:
     ID_BYTES = 64
 
+cdef enum:
+    AUTO = 0
+    JSON = 1
+    ARROW = 2
+
 # Too wide for a C enum.
 cdef extern from *:
     """

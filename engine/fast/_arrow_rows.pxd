@@ -1,0 +1,188 @@
+# cython: language_level=3, wraparound=False, initializedcheck=False
+"""Arrow IPC streams -> event rows. Twin of engine/arrow.py."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from engine.fast._arrow_batch cimport Batch, Opened, open_batch, open_column, widen
+from engine.fast._arrow_flat cimport Flat, Node, child_of, number_of, target_table
+from engine.fast._arrow_rules cimport BLOCK, Cells, judge_cells
+from engine.fast._arrow_schema cimport NOTHING, TEXT, TIMES, UNNAMED, V4, V5, WORDS, WRONG, Column, read_schema
+from engine.fast._arrow_words cimport FINE, NO_MEMORY, UNREADABLE, Reader, Words, mark, read_text, take_dictionary
+from engine.fast._columns cimport Columns, put
+from engine.fast._scan cimport ABSENT, OTHER
+from engine.fast._scan_ids cimport Table
+from engine.fast._scan_key cimport F_NONE
+from engine.fast._scan_rules cimport Row
+
+cdef enum:
+    MARK = 0xFF    # first byte of every stream, and of no JSON
+    SCHEMA = 1
+    DICTIONARY = 2
+    BATCH = 3
+    SECONDS = 0    # units of time
+    MICROSECONDS = 2
+    NANOSECONDS = 3
+
+cdef inline bint look_up(const Words* words, int64_t rows, uint8_t* kind, int64_t* number) noexcept nogil:
+    """False where an index is not in the dictionary."""
+    cdef int64_t i
+    cdef int64_t at
+    for i in range(rows):
+        if kind[i] != ABSENT:
+            at = number[i]
+            if not 0 <= at < words.count:
+                return False
+            kind[i] = words.kinds[at]
+            number[i] = words.numbers[at]
+    return True
+
+
+cdef inline void to_ms(int unit, int64_t rows, uint8_t* kind, int64_t* number) noexcept nogil:
+    cdef int64_t i
+    if unit == SECONDS:
+        for i in range(rows):
+            if -(1LL << 50) < number[i] < 1LL << 50:
+                number[i] *= 1000
+            elif kind[i] != ABSENT:
+                kind[i] = OTHER
+    elif unit == MICROSECONDS:
+        for i in range(rows):
+            number[i] = number[i] // 1000
+    elif unit == NANOSECONDS:
+        for i in range(rows):
+            number[i] = number[i] // 1000000
+
+
+cdef inline bint load(
+    const Reader* reader, int field, const Batch* batch, const Opened* opened, const Table* table,
+    int64_t first, int64_t rows, Cells* cells,
+) noexcept nogil:
+    """A column's next rows; False where the stream is unreadable."""
+    cdef const Column* column = &reader.columns[field]
+    cdef uint8_t* kind = cells.kind[field]
+    cdef int64_t* number = cells.number[field]
+    cdef int64_t i
+    if column.form == NOTHING:
+        memset(kind, ABSENT, rows)
+        return True
+    mark(opened, first, rows, kind)
+    if column.form == TEXT:
+        read_text(field, batch, opened, column.width, table, first, rows, kind, number)
+        return True
+    if column.form == WRONG:
+        for i in range(rows):
+            if kind[i] != ABSENT:
+                kind[i] = OTHER
+        return True
+    widen(opened.values + first * column.width, column.width, column.is_signed, rows, number)
+    if column.form == WORDS:
+        return look_up(&reader.words[field], rows, kind, number)
+    if column.form == TIMES:
+        to_ms(column.unit, rows, kind, number)
+    elif column.width == 8 and not column.is_signed:
+        for i in range(rows):
+            if number[i] < 0 and kind[i] != ABSENT:
+                kind[i] = OTHER
+    return True
+
+
+cdef inline bint batch_rows(
+    const Reader* reader, const Batch* batch, const Table* table, int64_t message_ts,
+    const Columns* out, int64_t at, int32_t message,
+) noexcept nogil:
+    """The rows of a batch, from row ``at`` of the columns on; False where the stream is unreadable."""
+    cdef Opened opened[F_NONE]
+    cdef Cells cells
+    cdef Row row
+    cdef int64_t first = 0
+    cdef int64_t rows
+    cdef int64_t i
+    cdef int field
+    for field in range(F_NONE):
+        if reader.columns[field].form == UNNAMED:
+            memset(cells.kind[field], ABSENT, BLOCK)
+        elif not open_column(batch, &reader.columns[field], &opened[field]):
+            return False
+    while first < batch.rows:
+        rows = min(batch.rows - first, <int64_t> BLOCK)
+        for field in range(F_NONE):
+            if reader.columns[field].form != UNNAMED:
+                if not load(reader, field, batch, &opened[field], table, first, rows, &cells):
+                    return False
+        if at + first < out.cap:  # else the message waits, if it is readable at all
+            for i in range(rows):
+                judge_cells(&cells, i, message_ts, &row)
+                put(out, at + first + i, &row, message)
+        first += rows
+    return True
+
+
+cdef inline int64_t stream_rows(
+    Reader* reader,
+    const Table* table,     # IN  sensor ids
+    const uint8_t* p,       # IN  the message
+    const uint8_t* end,     # IN
+    int64_t message_ts,     # IN  ms, NO_TIME = the record's own
+    const Columns* out,     # OUT
+    int64_t filled,         # IN  rows of messages before
+    int32_t message,        # IN  index of the message
+) noexcept nogil:
+    """Rows in the columns behind the message's, also where there is no room for them; UNREADABLE or NO_MEMORY."""
+    cdef int64_t most = filled + (end - p)
+    cdef int64_t version
+    cdef int64_t kind
+    cdef int64_t length
+    cdef uint32_t mark_
+    cdef uint32_t size
+    cdef int done
+    cdef int field
+    cdef bint begun = False
+    cdef Flat flat
+    cdef Node root
+    cdef Node header
+    cdef Batch batch
+    while p < end:
+        if end - p < 8:
+            return UNREADABLE
+        memcpy(&mark_, p, 4)
+        memcpy(&size, p + 4, 4)
+        p += 8
+        if mark_ != 0xFFFFFFFFUL:
+            return UNREADABLE
+        if size == 0 and p == end:
+            break
+        if not 0 < size <= end - p:
+            return UNREADABLE
+        flat = Flat(p, size)
+        p += size
+        if not target_table(&flat, 0, &root) or not child_of(&flat, &root, 2, &header):
+            return UNREADABLE
+        if not number_of(&flat, &root, 0, 2, &version) or not V4 <= version <= V5:
+            return UNREADABLE
+        if not number_of(&flat, &root, 1, 1, &kind) or not number_of(&flat, &root, 3, 8, &length):
+            return UNREADABLE
+        if not 0 <= length <= end - p:
+            return UNREADABLE
+        if begun == (kind == SCHEMA):
+            return UNREADABLE
+        if kind == SCHEMA:
+            begun = True
+            for field in range(F_NONE):
+                reader.words[field].count = 0
+            if not read_schema(&flat, &header, version, reader.columns):
+                return UNREADABLE
+        elif kind == DICTIONARY:
+            done = take_dictionary(reader, &flat, &header, length, table)
+            if done != FINE:
+                return done
+        elif kind == BATCH:
+            if not open_batch(&flat, &header, p, length, most - filled, &batch):
+                return UNREADABLE
+            if not batch_rows(reader, &batch, table, message_ts, out, filled, message):
+                return UNREADABLE
+            filled += batch.rows
+        else:
+            return UNREADABLE
+        p += length
+    return filled if begun else UNREADABLE
