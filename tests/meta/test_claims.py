@@ -47,8 +47,8 @@ def test_every_measurement_is_published() -> None:
 def test_documents_have_no_other_figures_of_speed() -> None:
     found = [
         f"{name(path)}: {line}"
-        for path in [*files(".md")]
-        if path.parent in (ROOT, ROOT / "docs") and path.name != "CHANGELOG.md"
+        for path in files(".md")
+        if path.parent in (ROOT, ROOT / "docs") and path.name not in ("CHANGELOG.md", "CLI.md")  # rates one asks for
         for line in claims.TABLE.sub("", path.read_text("utf-8")).splitlines()
         if SPEED.search(line) and not line.lstrip().startswith(("$", "hitonami", "python", "make"))
     ]
