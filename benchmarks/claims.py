@@ -50,7 +50,12 @@ class Claims:
     @property
     def command(self) -> str:
         """How to repeat it."""
-        return " ".join(["python", f"benchmarks/{self.script}", *self.options])
+        return " ".join(["python", "-m", self.module, *self.options])
+
+    @property
+    def module(self) -> str:
+        """The script as a module."""
+        return f"benchmarks.{self.script}"
 
     @property
     def path(self) -> Path:
@@ -106,7 +111,7 @@ def rendered(text: str, claims: Mapping[str, Claims]) -> str:
 def record(claims: Claims) -> None:
     """Measure, and keep the result."""
     load = os.getloadavg()[0]
-    command = [sys.executable, str(ROOT / "benchmarks" / claims.script), *claims.options, "--json"]
+    command = [sys.executable, "-m", claims.module, *claims.options, "--json"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     result = json.loads(done.stdout.splitlines()[-1])
     result |= {"measured_on": datetime.date.today().isoformat(), "load_before": round(load, 2)}

@@ -152,17 +152,18 @@ def dashboard(
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="replay")],
+    name: Annotated[str, typer.Argument(help="faults, formats, latency, memory, peers, replay, scale_out or source")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a benchmark of a checkout's benchmarks/ folder.
 
     Example: hitonami bench replay --json
     """
-    script = Path("benchmarks") / f"{name}.py"
-    if not script.is_file():
+    script = Path("benchmarks") / name
+    if not any(path.is_file() for path in (script.with_suffix(".py"), script / "__main__.py")):
         raise UsageError(f"bench: no {script} here; run it in a checkout")
-    done = subprocess.run([sys.executable, str(script), *(["--json"] if as_json else [])], check=False)
+    command = [sys.executable, "-m", f"benchmarks.{name}", *(["--json"] if as_json else [])]
+    done = subprocess.run(command, check=False)
     if done.returncode:
         raise CheckFailed(f"{script} ended with {done.returncode}")
 

@@ -26,8 +26,8 @@ def test_figures_are_in_a_result_of_the_script(each: claims.Claims) -> None:
 
 @pytest.mark.parametrize("script", sorted({each.script for each in ALL.values()}))
 def test_the_scripts_know_the_options(script: str) -> None:
-    command = [sys.executable, str(ROOT / "benchmarks" / script), "--help"]
-    known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-m", f"benchmarks.{script}", "--help"]
+    known = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     options = {word for each in ALL.values() if each.script == script for word in each.options if word[:2] == "--"}
     assert "--json" in known and {option for option in options if option not in known} == set()
 
