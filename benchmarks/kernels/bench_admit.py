@@ -15,7 +15,7 @@ def test_admit(benchmark, scale, name):
     rows = scale(200_000, 2_000) if name == "compiled" else scale(2_000, 200)
     made = columns(1, rows, 1_770_450_000_000, rows * 50)
     out = benchmark(partial(admitted, name, made, OF))
-    benchmark.extra_info["rows"] = rows
+    benchmark.extra_info["events"] = rows
     few = columns(1, 200, 1_770_450_000_000, 10_000)
     for a, b in zip(admitted(name, few, OF), admitted("reference", few, OF), strict=True):
         np.testing.assert_array_equal(a, b)

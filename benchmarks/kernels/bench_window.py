@@ -20,7 +20,7 @@ def test_window(benchmark, scale, name):
     rows = scale(200_000, 2_000) if name == "compiled" else scale(2_000, 200)
     made = columns(1, rows, 1_770_450_000_000, rows * 50)
     (reason, *_), watermark = benchmark(partial(add, name, made, admitted("compiled", made, OF)))
-    benchmark.extra_info["rows"] = rows
+    benchmark.extra_info["events"] = rows
     few = columns(1, 200, 1_770_450_000_000, 10_000)
     judged = admitted("reference", few, OF)
     for a, b in zip(add(name, few, judged)[0], add("reference", few, judged)[0], strict=True):
