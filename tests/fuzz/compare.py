@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine import decode as reference
-from engine.model import NO_TIME
+from engine.model import JSON, NO_TIME
 from tests.fuzz.documents import IDS
 
 ROOM = 1 << 20  # bytes; a document is at most that long
@@ -50,7 +50,7 @@ class Comparison:
         self._pages[:8] = size.to_bytes(8, sys.byteorder)
         self._bytes[ROOM - size :] = document
         self._starts[0] = ROOM - size
-        rows = reference._rows(document, RECORD_TS[which], self._ids[1])
+        rows = reference._rows(document, RECORD_TS[which], self._ids[1], JSON)
         found = self._found(which, size)
         expected = [tuple(row) for row in rows]
         self.documents += 1
@@ -62,10 +62,10 @@ class Comparison:
 
     def _found(self, which: int, size: int) -> list[tuple[Any, ...]]:
         columns, given = self._columns, (self._data, self._starts, self._ends, self._stamps[which], self._ids[0])
-        done, filled = self._compiled.decode(*given, *columns, 0)
+        done, filled = self._compiled.decode(*given, *columns, 0, JSON)
         if not done:  # more rows than room
             columns = _columns(size + 1)
-            done, filled = self._compiled.decode(*given, *columns, 0)
+            done, filled = self._compiled.decode(*given, *columns, 0, JSON)
         assert done == 1
         kind, reason, sensor, ts, span_ms, n, seq, has_seq, record_ts, message = (c[:filled].tolist() for c in columns)
         assert not any(message)

@@ -70,7 +70,11 @@ def test_a_live_run_with_versions_equals_its_replays(kafka: Kafka, topic: Callab
 
     produce(kafka, name, messages, pause)
     assert published == [2]
-    time.sleep(25)  # the ticks that close the last windows
+    until = time.monotonic() + 200
+    while not all(b'"tick"' in values[-1] for values in contents(kafka, name, PARTITIONS)):  # it has read to the end
+        assert time.monotonic() < until
+        time.sleep(1)
+    time.sleep(3)  # the ticks close the last windows
     told = live.stop()
 
     assert told["read"] == len(messages) and set(told["rejected"]) == {"unknown_sensor"}
