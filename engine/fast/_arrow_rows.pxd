@@ -1,19 +1,18 @@
 # cython: language_level=3, wraparound=False, initializedcheck=False
 """Arrow IPC streams -> event rows. Twin of engine/arrow.py."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from engine.fast._arrow_batch cimport Batch, Opened, open_batch, open_column, widen
 from engine.fast._arrow_flat cimport Flat, Node, child_of, number_of, target_table
-from engine.fast._arrow_rules cimport BLOCK, Cells, judge_cells
+from engine.fast._arrow_rules cimport BLOCK, Cells, put_block
 from engine.fast._arrow_schema cimport NOTHING, TEXT, TIMES, UNNAMED, V4, V5, WORDS, WRONG, Column, read_schema
 from engine.fast._arrow_words cimport FINE, NO_MEMORY, UNREADABLE, Reader, Words, mark, read_text, take_dictionary
-from engine.fast._columns cimport Columns, put
+from engine.fast._columns cimport Columns
 from engine.fast._scan cimport ABSENT, OTHER
 from engine.fast._scan_ids cimport Table
 from engine.fast._scan_key cimport F_NONE
-from engine.fast._scan_rules cimport Row
 
 cdef enum:
     MARK = 0xFF    # first byte of every stream, and of no JSON
@@ -24,17 +23,21 @@ cdef enum:
     MICROSECONDS = 2
     NANOSECONDS = 3
 
-cdef inline bint look_up(const Words* words, int64_t rows, uint8_t* kind, int64_t* number) noexcept nogil:
+cdef inline bint look_up(const Words* words, bint nulls, int64_t rows, uint8_t* kind, int64_t* number) noexcept nogil:
     """False where an index is not in the dictionary."""
+    cdef const uint8_t* kinds = words.kinds  # a store of bytes may change any other memory: without these, words is
+    cdef const int64_t* numbers = words.numbers  # read anew for every row
+    cdef uint64_t count = words.count
     cdef int64_t i
-    cdef int64_t at
+    cdef uint64_t at
     for i in range(rows):
-        if kind[i] != ABSENT:
-            at = number[i]
-            if not 0 <= at < words.count:
-                return False
-            kind[i] = words.kinds[at]
-            number[i] = words.numbers[at]
+        at = number[i]  # negative ones are the largest
+        if nulls and kind[i] == ABSENT:
+            continue
+        if at >= count:
+            return False
+        kind[i] = kinds[at]
+        number[i] = numbers[at]
     return True
 
 
@@ -77,7 +80,9 @@ cdef inline bint load(
         return True
     widen(opened.values + first * column.width, column.width, column.is_signed, rows, number)
     if column.form == WORDS:
-        return look_up(&reader.words[field], rows, kind, number)
+        if opened.validity == NULL:
+            return look_up(&reader.words[field], False, rows, kind, number)
+        return look_up(&reader.words[field], True, rows, kind, number)
     if column.form == TIMES:
         to_ms(column.unit, rows, kind, number)
     elif column.width == 8 and not column.is_signed:
@@ -94,14 +99,13 @@ cdef inline bint batch_rows(
     """The rows of a batch, from row ``at`` of the columns on; False where the stream is unreadable."""
     cdef Opened opened[F_NONE]
     cdef Cells cells
-    cdef Row row
     cdef int64_t first = 0
     cdef int64_t rows
-    cdef int64_t i
     cdef int field
     for field in range(F_NONE):
         if reader.columns[field].form == UNNAMED:
             memset(cells.kind[field], ABSENT, BLOCK)
+            memset(cells.number[field], 0, BLOCK * sizeof(int64_t))
         elif not open_column(batch, &reader.columns[field], &opened[field]):
             return False
     while first < batch.rows:
@@ -110,10 +114,8 @@ cdef inline bint batch_rows(
             if reader.columns[field].form != UNNAMED:
                 if not load(reader, field, batch, &opened[field], table, first, rows, &cells):
                     return False
-        if at + first < out.cap:  # else the message waits, if it is readable at all
-            for i in range(rows):
-                judge_cells(&cells, i, message_ts, &row)
-                put(out, at + first + i, &row, message)
+        if at + batch.rows <= out.cap:  # else the message waits, if it is readable at all
+            put_block(&cells, rows, message_ts, out, at + first, message)
         first += rows
     return True
 
