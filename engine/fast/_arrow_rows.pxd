@@ -41,14 +41,12 @@ cdef inline bint look_up(const Words* words, bint nulls, int64_t rows, uint8_t* 
     return True
 
 
-cdef inline void to_ms(int unit, int64_t rows, uint8_t* kind, int64_t* number) noexcept nogil:
+cdef inline void to_ms(int unit, int64_t rows, int64_t* number) noexcept nogil:
     cdef int64_t i
     if unit == SECONDS:
         for i in range(rows):
-            if -(1LL << 50) < number[i] < 1LL << 50:
+            if -(1LL << 50) < number[i] < 1LL << 50:  # beyond, it is no time in milliseconds either
                 number[i] *= 1000
-            elif kind[i] != ABSENT:
-                kind[i] = OTHER
     elif unit == MICROSECONDS:
         for i in range(rows):
             number[i] = number[i] // 1000
@@ -84,7 +82,7 @@ cdef inline bint load(
             return look_up(&reader.words[field], False, rows, kind, number)
         return look_up(&reader.words[field], True, rows, kind, number)
     if column.form == TIMES:
-        to_ms(column.unit, rows, kind, number)
+        to_ms(column.unit, rows, number)
     elif column.width == 8 and not column.is_signed:
         for i in range(rows):
             if number[i] < 0 and kind[i] != ABSENT:

@@ -16,7 +16,7 @@ from tests.support import streams
 from tests.unit.test_arrow import COUNTED, CROSSED, EVENTS, IDS, decoded
 
 ROOT = Path(__file__).parents[2]
-MUTANTS = int(os.environ.get("ARROW_MUTANTS", "6000"))  # more for a longer look
+MUTANTS = int(os.environ.get("ARROW_MUTANTS", "3000"))  # more for a longer look
 # What a length, an offset, a count or an index may be mistaken for.
 ODD = [0, 1, 2, 3, 4, 7, 8, 9, 16, 63, 64, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1]
 ODD += [2**40, 2**62, 2**63 - 1, 2**63, 2**64 - 8, 2**64 - 2, 2**64 - 1]
@@ -152,7 +152,7 @@ data = np.frombuffer(pages, np.uint8)
 rng, ids = random.Random(5), _decode.Ids(IDS)
 out = [np.zeros((200, 3) if name == "n" else 200, dtype) for name, dtype in decode.COLUMNS.items()]
 messages = [seed[:n] for seed in SEEDS for n in range(1, len(seed) + 1, 3)]
-messages += [mutated(rng, rng.choice(SEEDS)) for _ in range(20_000)]
+messages += [mutated(rng, rng.choice(SEEDS)) for _ in range(8_000)]
 ends = np.array([room], np.int64)
 for message in messages:
     message = message[:room]
