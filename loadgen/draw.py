@@ -160,12 +160,13 @@ class Part:
         self._earlier = Columns(*earlier)
 
     def _judge(self, events: Columns) -> None:
-        """Say of each sound event whether the watermark, which it moves, has passed its window."""
-        sound = (events.reason == ACCEPTED) | (events.reason == DUPLICATE)
+        """Say of each sound event whether the watermark has passed its window; accepted ones move it."""
+        accepted = events.reason == ACCEPTED  # or late: those lie too far back to move it
+        sound = accepted | (events.reason == DUPLICATE)
         moved = events.ts
         if self.plan.appended_when_due:  # a clock that runs fast does not move it beyond the append
             moved = np.minimum(moved, self.plan.start_ms + events.due_ms)
-        marks = np.maximum.accumulate(np.concatenate([[self._watermark], np.where(sound, moved, _NEVER)]))
+        marks = np.maximum.accumulate(np.concatenate([[self._watermark], np.where(accepted, moved, _NEVER)]))
         self._watermark = int(marks[-1])
         ends = events.ts // PANE_MS * PANE_MS + PANE_MS
         events.reason[sound & (ends <= marks[:-1] - BOUND_MS)] = LATE

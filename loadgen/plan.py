@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from loadgen.bulk import START_MS
 
 TICK_MS = 10  # events leave together that are due within so many ms
-FORMATS = ("json", "array")
+FORMATS = ("json", "array", "arrow")
 _MOST_GATES = 20_000
 _SENSORS_PER_GATE = 4
 _MOST_SHARE = 0.9  # of events that are not plain
@@ -44,7 +44,7 @@ class Plan:
     burst_every: float = 60.0
     burst_seconds: float = 2.0
     format: str = "json"
-    per_array: int = 100
+    per_array: int = 100  # events in an array or an Arrow stream
     appended_when_due: bool = True  # False: events are appended all at once, long after they happened
     future: bool = True  # some skewed clocks are years ahead
 

@@ -1,4 +1,4 @@
-"""Events as Kafka messages (one JSON object each, or JSON arrays), and as the lines of a file.
+"""Events as Kafka messages (a JSON object each, JSON arrays, or Arrow: arrow.py), and as the lines of a file.
 
 All messages of a step lie in one block of bytes.
 """
@@ -44,8 +44,11 @@ class Encoder(Protocol):
 
 def encoder(part: Part) -> Encoder:
     """The encoder of a partition's plan."""
-    encoders: dict[str, Callable[[Part], Encoder]] = {"json": _Objects, "array": _Arrays}
-    return encoders[part.plan.format](part)
+    if part.plan.format == "arrow":
+        from loadgen.arrow import Streams  # pyarrow takes its time to load
+
+        return Streams(part)
+    return _Objects(part) if part.plan.format == "json" else _Arrays(part)
 
 
 def steps(plan: Plan) -> int:
