@@ -35,10 +35,10 @@ def test_the_truth_is_what_the_engine_stores(
 ) -> None:
     name, truth, registry, report = topic(partitions=4), *(tmp_path / name for name in "trp")
     files = ("--truth", truth, "--registry-out", registry, "--report", report)
-    load = ("load", "city", "--kafka", kafka.bootstrap, "--topic", name, "--rate", 2_000, "--seconds", 25, *files, *ODD)
+    load = ("load", "city", "--kafka", kafka.bootstrap, "--topic", name, "--rate", 1_000, "--seconds", 25, *files, *ODD)
     said = hitonami(*load, "--unpaced", "--processes", 2)
     people, totals = told(truth)
-    assert said.startswith("50000 events in ") and json.loads(report.read_text())["events"] == 50_000
+    assert said.startswith("25000 events in ") and json.loads(report.read_text())["events"] == 25_000
     (tmp_path / "k1.toml").write_text("[flow]\nk = 1\nguard = 0\n")
     into = ("--store", chdb_url, "--registry", registry, "--config", tmp_path / "k1.toml", "--run-id", "a")
     summary = json.loads(hitonami("replay", "--kafka", kafka.bootstrap, "--topic", name, *into).splitlines()[-1])
@@ -46,7 +46,7 @@ def test_the_truth_is_what_the_engine_stores(
         "accepted": totals["accepted"],
         "rejected": totals["rejected"],
     }
-    assert summary["read"] == totals["events"] == 50_000 and len(totals["rejected"]) == 8
+    assert summary["read"] == totals["events"] == 25_000 and len(totals["rejected"]) == 8
     with Store.open(chdb_url) as store:
         rows = store.rows("flow", "a", window="10s").to_pylist()
     stored = {(round(r["window_start"].timestamp() * 1000), r["gate"], r["direction"]): r["n"] for r in rows if r["n"]}
@@ -54,18 +54,19 @@ def test_the_truth_is_what_the_engine_stores(
 
 
 @pytest.mark.kafka
-def test_ctrl_c_ends_it_and_the_truth_is_what_was_sent(kafka: Kafka, tmp_path: Path) -> None:
-    words = ["load", "city", "--kafka", kafka.bootstrap, "--topic", "load-stopped-cli", "--partitions", "2"]
+def test_ctrl_c_ends_it_and_the_truth_is_what_was_sent(kafka: Kafka, topic: Callable[..., str], tmp_path: Path) -> None:
+    name = topic(partitions=2)
+    words = ["load", "city", "--kafka", kafka.bootstrap, "--topic", name, "--seed", "7"]
     words += ["--rate", "1000", "--truth", "t", "--report", "r", "--processes", "2", *ODD]
     child = subprocess.Popen([*COMMAND, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    while not (sent := end_of(kafka, "load-stopped-cli")):
+    while not (sent := end_of(kafka, name)):
         assert child.poll() is None
     child.send_signal(signal.SIGINT)
     said, _ = child.communicate(timeout=30)
     people, totals = told(tmp_path / "t")
     reached = json.loads((tmp_path / "r").read_text())
     assert child.returncode == 0 and said.startswith(f"{reached['events']} events in ")
-    assert sent <= reached["events"] == totals["events"] == end_of(kafka, "load-stopped-cli")
+    assert sent <= reached["events"] == totals["events"] == end_of(kafka, name)
     assert sum(people.values()) == totals["accepted"]
 
 
