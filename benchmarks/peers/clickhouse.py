@@ -7,7 +7,7 @@ import uuid
 
 from benchmarks.peers.compare import Semantics, compared
 from benchmarks.peers.measure import PATIENCE_S, Cost, Failed
-from benchmarks.peers.peer import Filled, Peer, Place, Turn
+from benchmarks.peers.peer import Filled, Peer, Place, Served, Turn
 from benchmarks.peers.topic import Truth
 from benchmarks.services import cpu_s
 from tests.realservices.clickhouse import VERSION
@@ -43,11 +43,12 @@ class KafkaEngine(Peer):
 
     def turn(self, place: Place, topic: Filled, closing: Filled) -> Turn:
         """See Peer."""
+        before = place.served()
         start, _ = self._read(place, closing)
-        kafka_s, _ = place.services()
+        between = place.served()
         whole, rows = self._read(place, topic)
-        kafka_after, _ = place.services()
-        return Turn(whole, start, kafka_after - kafka_s, 0.0, compared(rows, topic.truth, self.semantics))
+        kafka_s = ((place.served() - between) - (between - before)).kafka_s
+        return Turn(whole, start, Served(kafka_s, 0.0), compared(rows, topic.truth, self.semantics))
 
     def _read(self, place: Place, topic: Filled) -> tuple[Cost, dict[tuple[int, str, str], int]]:
         query, wanted = place.server.query, counted(topic.truth)

@@ -30,18 +30,20 @@ class Hitonami(Peer):
 
     def turn(self, place: Place, topic: Filled, closing: Filled) -> Turn:
         """See Peer."""
+        before = place.served()
         start = self._replay(place, closing, "peers_start")
+        for_start = place.served() - before
         place.server.query("DROP DATABASE peers_start")
-        kafka_s, clickhouse_s = place.services()
+        before = place.served()
         whole = self._replay(place, topic, "peers_whole")
-        kafka_after, clickhouse_after = place.services()
+        served = (place.served() - before) - for_start
         summary = json.loads(whole.printed.splitlines()[-1])
         wanted = {"read": topic.truth.messages, "rejected": topic.truth.rejected()}
         if {name: summary[name] for name in wanted} != wanted:
             raise Failed(f"{self.name} tells {summary}, the truth is {wanted}")
         verdict = released(place.server, "peers_whole", topic.truth)
         place.server.query("DROP DATABASE peers_whole")
-        return Turn(whole.cost, start.cost, kafka_after - kafka_s, clickhouse_after - clickhouse_s, verdict)
+        return Turn(whole.cost, start.cost, served, verdict)
 
     def _replay(self, place: Place, topic: Filled, database: str) -> Ended:
         words = ["replay", "--kafka", place.kafka.bootstrap, "--topic", topic.name, "--run-id", _RUN]

@@ -25,6 +25,17 @@ class Filled:
 
 
 @dataclass(frozen=True)
+class Served:
+    """CPU seconds of Kafka and of ClickHouse."""
+
+    kafka_s: float
+    clickhouse_s: float
+
+    def __sub__(self, other: Served) -> Served:
+        return Served(self.kafka_s - other.kafka_s, self.clickhouse_s - other.clickhouse_s)
+
+
+@dataclass(frozen=True)
 class Place:
     """Where the peers run: the services, a directory, and the registry's file."""
 
@@ -33,9 +44,9 @@ class Place:
     work: Path
     registry: Path
 
-    def services(self) -> tuple[float, float]:
-        """CPU seconds so far of Kafka and of ClickHouse."""
-        return cpu_s(self.kafka.pid()), 0.0 if self.clickhouse is None else cpu_s(self.clickhouse.pid)
+    def served(self) -> Served:
+        """What the services have used so far."""
+        return Served(cpu_s(self.kafka.pid()), 0.0 if self.clickhouse is None else cpu_s(self.clickhouse.pid))
 
     @property
     def server(self) -> ClickHouse:
@@ -47,13 +58,12 @@ class Place:
 @dataclass(frozen=True)
 class Turn:
     """One reading of a topic. ``whole``: from the start of the command to its end; ``start``: the same on a topic that
-    holds the closing events alone. Kafka's and ClickHouse's CPU seconds are per reading.
+    holds the closing events alone. ``served``: what the services used for reading it.
     """
 
     whole: Cost
     start: Cost
-    kafka_s: float
-    clickhouse_s: float
+    served: Served
     verdict: Verdict
 
     @property
@@ -90,13 +100,13 @@ class CommandPeer(Peer):
 
     def turn(self, place: Place, topic: Filled, closing: Filled) -> Turn:
         """See Peer."""
-        start = self._run(place, closing, place.work / self.name / "start.tsv")
         rows = place.work / self.name / "rows.tsv"
-        kafka_s, clickhouse_s = place.services()
+        before = place.served()
+        start = self._run(place, closing, rows)
+        between = place.served()
         whole = self._run(place, topic, rows)
-        kafka_after, clickhouse_after = place.services()
-        verdict = compared(read_rows(rows), topic.truth, self.semantics)
-        return Turn(whole, start, kafka_after - kafka_s, clickhouse_after - clickhouse_s, verdict)
+        served = (place.served() - between) - (between - before)
+        return Turn(whole, start, served, compared(read_rows(rows), topic.truth, self.semantics))
 
     def _run(self, place: Place, topic: Filled, rows: Path) -> Cost:
         rows.unlink(missing_ok=True)
@@ -125,16 +135,15 @@ class WarmPeer(Peer):
         """See Peer."""
         rows = place.work / self.name / "rows.tsv"
         rows.unlink(missing_ok=True)
-        kafka_s, clickhouse_s = place.services()
+        before = place.served()
         ended = run(self.command(place, topic, closing, rows), place.work / self.name, env=self.environment())
-        kafka_after, clickhouse_after = place.services()
+        served = place.served() - before
         told = [json.loads(line) for line in ended.printed.splitlines() if line.startswith('{"whole"')]
         if len(told) != 1:
             raise Failed(f"{self.name} told no figures")
         return Turn(
             Cost(*told[0]["whole"]),
             Cost(*told[0]["start"]),
-            (kafka_after - kafka_s) / self.readings,
-            (clickhouse_after - clickhouse_s) / self.readings,
+            Served(served.kafka_s / self.readings, served.clickhouse_s / self.readings),
             compared(read_rows(rows), topic.truth, self.semantics),
         )

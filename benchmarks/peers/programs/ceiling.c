@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GATES = 250, PANES = 1024, PARTITIONS = 64, BATCH = 10000, PANE_MS = 10000, BOUND_MS = 5000, CONSUMER = 1 };
+enum { GATES = 250, PANES = 1024, PARTITIONS = 64, BATCH = 1000, PANE_MS = 10000, BOUND_MS = 5000, CONSUMER = 1 };
 
 typedef struct {
     int error;
@@ -136,7 +136,7 @@ int main(int argc, char **argv) {
     void *conf = conf_new();
     const char *settings[][2] = {
         {"bootstrap.servers", argv[2]},          {"group.id", "ceiling"},
-        {"enable.auto.commit", "false"},         {"fetch.message.max.bytes", "4194304"},
+        {"enable.auto.commit", "false"},         {"fetch.message.max.bytes", "1048576"},
         {"queued.min.messages", "200000"},       {"queued.max.messages.kbytes", "65536"},
         {"fetch.queue.backoff.ms", "1"},         {"check.crcs", "false"},
     };
@@ -163,7 +163,7 @@ int main(int argc, char **argv) {
     static int64_t watermark[PARTITIONS];
     memset(pane_of, -1, sizeof pane_of);
     while (read < messages) {
-        long taken = consume(queue, 1000, batch, BATCH);
+        long taken = consume(queue, 20, batch, BATCH); /* it waits for a whole batch */
         for (long i = 0; i < taken; i++) {
             message *m = batch[i];
             event e = {0, 0, 0};

@@ -38,7 +38,7 @@ with open(out, "w") as rows:
                 rows.write(f"{start}\t{gate}\t{direction}\t{count}\n")
 
     while read < messages:
-        batch = consumer.consume(10_000, 1.0)
+        batch = consumer.consume(10_000, 0.1)
         read += len(batch)
         for message in batch:
             try:

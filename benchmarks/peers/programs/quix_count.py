@@ -16,8 +16,20 @@ with open(registry) as file:
     gates = {sensor["id"]: sensor["gate"] for sensor in json.load(file)["sensors"]}
 
 
+read = 0
+
+
+def another():
+    """Count a message; the last one ends the run when it has been processed."""
+    global read
+    read += 1
+    if read == int(messages):
+        app.stop()
+
+
 def happened(value, _headers, _timestamp, _kind):
     """Event time; what has none is filtered away before it reaches a window."""
+    another()
     ts = value.get("ts")
     return ts if isinstance(ts, int) else 0
 
@@ -28,6 +40,7 @@ def add(counts, value):
 
 
 def unreadable(_error, _message, _logger):
+    another()
     return True  # go on
 
 
@@ -56,5 +69,5 @@ counts = passages.tumbling_window(timedelta(seconds=10), grace_ms=5_000).reduce(
     reducer=add, initializer=lambda value: {value["dir"]: 1}
 )
 counts.final().update(write, metadata=True)
-app.run(count=int(messages), timeout=20)
+app.run()
 rows.close()
