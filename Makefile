@@ -32,7 +32,7 @@ demo: build
 test:
 	$(READY)
 	@sh scripts/browser.sh
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint:
 	$(READY)

@@ -33,16 +33,6 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 _numbers = itertools.count(1)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for its marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of services share one process and so one Kafka and one ClickHouse, one after the other."""
-    shared = {"kafka", "clickhouse", "browser"}
-    for item in items:
-        marks = {mark.name for mark in item.iter_markers()}
-        if (shared | {"slow"}) & marks or shared & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group("services"))
-
-
 # --------------------------------------------------------------------------------- services
 Service = TypeVar("Service", Kafka, ClickHouse)
 
