@@ -22,17 +22,18 @@ LOG_APPEND_TIME = 2
 
 def messages(kafka: Kafka, topic: str, partitions: int) -> list[Message]:
     """All messages of a topic, partition by partition."""
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "reader", "enable.auto.commit": False})
-    out = []
-    for partition in range(partitions):
-        _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
-        consumer.assign([TopicPartition(topic, partition, 0)])
-        for _ in range(end):
-            message = consumer.poll(10)
-            assert message is not None and message.error() is None
-            out.append(message)
+    settings = {"bootstrap.servers": kafka.bootstrap, "group.id": "reader", "enable.auto.commit": False}
+    consumer = Consumer({**settings, "fetch.wait.max.ms": 10})
+    places = [TopicPartition(topic, partition, 0) for partition in range(partitions)]
+    left = sum(consumer.get_watermark_offsets(place, timeout=10)[1] for place in places)
+    consumer.assign(places)
+    out: list[Message] = []
+    while len(out) < left:
+        got = consumer.consume(left - len(out), timeout=0.2)
+        assert all(message.error() is None for message in got)
+        out += got
     consumer.close()
-    return out
+    return sorted(out, key=lambda message: (message.partition(), message.offset()))
 
 
 def test_every_event_arrives_once_under_its_sensors_key(kafka: Kafka) -> None:

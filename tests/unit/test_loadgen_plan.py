@@ -117,7 +117,7 @@ AHEAD = loadgen.Plan(rate=150, seconds=25, late=0.2, duplicate=0.1, bad=0.1, ske
 
 @given(PLANS)
 @example(AHEAD)
-@settings(max_examples=20)
+@settings(max_examples=12)
 def test_the_truth_is_what_the_rules_say_of_the_text(plan: loadgen.Plan) -> None:
     if plan.format != "json":  # the last event of an array is due later than the others
         plan = replace(plan, appended_when_due=False)
