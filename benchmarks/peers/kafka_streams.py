@@ -23,7 +23,7 @@ class KafkaStreams(WarmPeer):
     """The topic's key is the gate: it groups without sending events on. Its state is logged to Kafka, as by default."""
 
     name = "kafka-streams"
-    share = 32
+    share = 16
     threads = 2
     about = f"Kafka Streams {VERSION}, two threads"
     semantics = Semantics(
