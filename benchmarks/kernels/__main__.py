@@ -2,13 +2,14 @@
 
     python -m benchmarks.kernels [--json]
 
-It is what `make bench` measures, as one result: each test checks what it computes. Named are test and way.
+It is what `make bench` measures, as one result: each test checks what it computes. Named are file, test and way.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ def main() -> None:
     result: dict[str, object] = {**machine()}
     for each in measured:
         ns = 1e9 / each["extra_info"]["events"]
-        name = each["name"].removeprefix("test_").replace("[", "_").rstrip("]").replace("-", "_")
+        bench, test = re.fullmatch(r".*bench_(\w+)\.py::test_(.*)", each["fullname"]).groups()
+        name = re.sub(r"\W+", "_", f"{bench}.{test}").strip("_")
         took = {"median": each["stats"]["median"], "least": each["stats"]["min"], "greatest": each["stats"]["max"]}
         result[name] = {word: round(seconds * ns, 1) for word, seconds in took.items()}
     tell(result, chosen.json)
