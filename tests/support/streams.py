@@ -109,13 +109,13 @@ def json_of(batch: pa.RecordBatch) -> list[bytes]:
     """The objects that the rows of a batch stand for; what no field takes is ``true``."""
     out: list[dict[str, Any]] = [{} for _ in range(len(batch))]
     for name, kind, values in zip(batch.schema.names, batch.schema.types, batch.columns, strict=True):
-        for record, value in zip(out, _plain(values, kind), strict=True):
+        for record, value in zip(out, _plain(name, values, kind), strict=True):
             record[name] = "?" if name == "type" and value in ("set", "registry") else value
     return [json.dumps(record).encode() for record in out]
 
 
-def _plain(values: pa.Array, kind: pa.DataType) -> list[Any]:
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
+def _plain(name: str, values: pa.Array, kind: pa.DataType) -> list[Any]:
+    if pa.types.is_timestamp(kind) and kind.tz is not None and name in ("ts", "record_ts"):
         up, down = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 10**6)}[kind.unit]
         return [None if v is None else v * up // down for v in values.cast(pa.int64()).to_pylist()]
     known = pa.types.is_integer(kind) or pa.types.is_floating(kind)
