@@ -130,10 +130,9 @@ def main() -> None:
     if chosen.verb == "record":
         for name in chosen.names:
             record(claims[name])
+        return
     for path in DOCUMENTS:
-        text = path.read_text(encoding="utf-8")
-        known = {name: each for name, each in claims.items() if each.path.exists()}
-        path.write_text(rendered(text, known), encoding="utf-8")
+        path.write_text(rendered(path.read_text(encoding="utf-8"), claims), encoding="utf-8")
 
 
 if __name__ == "__main__":
