@@ -2,9 +2,6 @@
 
 import os
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -13,9 +10,9 @@ from engine import decode
 from engine.fast import _decode
 from engine.model import MALFORMED, NO_TIME
 from tests.support import streams
+from tests.support.guarded import ROOM, assert_nothing_is_read_behind
 from tests.unit.test_arrow import COUNTED, CROSSED, EVENTS, IDS, decoded
 
-ROOT = Path(__file__).parents[2]
 MUTANTS = int(os.environ.get("ARROW_MUTANTS", "3000"))  # more for a longer look
 # What a length, an offset, a count or an index may be mistaken for.
 ODD = [0, 1, 2, 3, 4, 7, 8, 9, 16, 63, 64, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1]
@@ -135,42 +132,17 @@ def test_every_prefix_is_unreadable_but_those_that_end_between_messages(seed):
     assert ends == (between | {len(whole) - 8}) - {0}
 
 
-GUARDED = """
-import ctypes, mmap, random, sys
-import numpy as np
-from engine import decode
-from engine.fast import _decode
-from tests.parity.test_arrow import IDS, SEEDS, mutated
-
-page = mmap.PAGESIZE
-room = 8 * page
-pages = mmap.mmap(-1, room + page)
-libc = ctypes.CDLL(None, use_errno=True)
-at = ctypes.addressof(ctypes.c_char.from_buffer(pages))
-assert libc.mprotect(ctypes.c_void_p(at + room), ctypes.c_size_t(page), 0) == 0
-data = np.frombuffer(pages, np.uint8)
-rng, ids = random.Random(5), _decode.Ids(IDS)
-out = [np.zeros((200, 3) if name == "n" else 200, dtype) for name, dtype in decode.COLUMNS.items()]
-messages = [seed[:n] for seed in SEEDS for n in range(1, len(seed) + 1, 3)]
-messages += [mutated(rng, rng.choice(SEEDS)) for _ in range(8_000)]
-ends = np.array([room], np.int64)
-for message in messages:
-    message = message[:room]
-    starts = ends - len(message)
-    data[starts[0] : room] = np.frombuffer(message, np.uint8)
-    _decode.decode(data, starts, ends, ends, ids, *out, 0)
-if "beyond" in sys.argv:
-    print(data[room])
-"""
+def guarded():
+    """Sensors and messages of tests.support.guarded."""
+    rng = random.Random(5)
+    messages = [seed[:n] for seed in SEEDS for n in range(1, len(seed) + 1, 3)]
+    messages += [mutated(rng, rng.choice(SEEDS)) for _ in range(8_000)]
+    return IDS, [message[:ROOM] for message in messages]
 
 
 def test_nothing_is_read_behind_a_message():
     """Messages end where a page begins that may not be read: the process would die."""
-    command = [sys.executable, "-c", GUARDED]
-    subprocess.run(command, cwd=ROOT, check=True)
-    died = subprocess.run([*command, "beyond"], cwd=ROOT, capture_output=True, check=False)
-    assert died.returncode != 0, "the guard does not guard"
-    assert died.stdout == b""
+    assert_nothing_is_read_behind("tests.parity.test_arrow")
 
 
 def table(fields, vtable_first=True):

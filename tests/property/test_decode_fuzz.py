@@ -1,9 +1,6 @@
 """What decode promises for any bytes: it accepts what orjson accepts, and a message's rows are its own alone."""
 
 import random
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import orjson
@@ -14,10 +11,9 @@ from hypothesis import strategies as st
 from engine import decode
 from engine.fast import _decode
 from engine.model import MALFORMED
+from tests.support.guarded import ROOM, assert_nothing_is_read_behind
 
 both = pytest.mark.parametrize("module", [decode, _decode], ids=["reference", "compiled"])
-
-ROOT = Path(__file__).parents[2]
 
 # A seed's worth of every kind of token; the fuzz glues, cuts and repeats them.
 TOKENS = [bytes([c]) for c in b'"\\{}[],:0123456789.eE+-truefalsn \n\t\r\x00\x0b\x1f\x7f\x80\xbf\xc2\xed\xf4\xff']
@@ -135,39 +131,16 @@ def test_every_character_is_judged_as_orjson_does():
     assert 1_000 < sum(found) < len(found) - 1_000
 
 
-GUARDED = """
-import ctypes, mmap, random, sys
-import numpy as np
-from engine.fast import _decode
-from tests.property.test_decode_fuzz import SEEDS, decode, mutated
-
-page = mmap.PAGESIZE
-pages = mmap.mmap(-1, 2 * page)
-libc = ctypes.CDLL(None, use_errno=True)
-at = ctypes.addressof(ctypes.c_char.from_buffer(pages))
-assert libc.mprotect(ctypes.c_void_p(at + page), ctypes.c_size_t(page), 0) == 0
-data = np.frombuffer(pages, np.uint8)
-rng, ids = random.Random(11), _decode.Ids([b"j1-03"])
-out = [np.zeros((200, 3) if name == "n" else 200, dtype) for name, dtype in decode.COLUMNS.items()]
-messages = [seed[:n] for seed in SEEDS for n in range(1, len(seed) + 1)] + [mutated(rng) for _ in range(5_000)]
-for message in messages:
-    message = message[-page:]
-    ends = np.array([page], np.int64)
-    starts = ends - len(message)
-    data[starts[0] : page] = np.frombuffer(message, np.uint8)
-    _decode.decode(data, starts, ends, ends, ids, *out, 0)
-if "beyond" in sys.argv:
-    print(data[page])
-"""
+def guarded():
+    """Sensors and messages of tests.support.guarded."""
+    rng = random.Random(11)
+    messages = [seed[:n] for seed in SEEDS for n in range(1, len(seed) + 1)] + [mutated(rng) for _ in range(5_000)]
+    return [b"j1-03"], [message[-ROOM:] for message in messages]
 
 
 def test_nothing_is_read_behind_a_message():
     """Messages end where a page begins that may not be read: the process would die."""
-    command = [sys.executable, "-c", GUARDED]
-    subprocess.run(command, cwd=ROOT, check=True)
-    died = subprocess.run([*command, "beyond"], cwd=ROOT, capture_output=True, check=False)
-    assert died.returncode != 0, "the guard does not guard"
-    assert died.stdout == b""
+    assert_nothing_is_read_behind("tests.property.test_decode_fuzz")
 
 
 @both
