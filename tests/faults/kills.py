@@ -153,6 +153,10 @@ class Live:
     def stop(self) -> tuple[dict[str, Any], float]:
         """SIGTERM; the summary, and how long it took until it was printed and all was gone."""
         assert self.process is not None
+        until = time.monotonic() + 60
+        while not self.workers():  # one that still imports has no handler yet and would die of the signal
+            assert self.process.poll() is None and time.monotonic() < until, self._errors.read_text()[-2000:]
+            time.sleep(0.02)
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         printed, _ = self.process.communicate(timeout=30)

@@ -48,6 +48,13 @@ class World:
             assert producer.flush(60) == 0  # its queue holds 100,000
         return times * len(self.events)
 
+    def tick(self, ts: int) -> None:
+        """A tick into every partition, which closes what was open before it."""
+        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
+        for partition in range(4):
+            producer.produce(self.topic, json.dumps({"type": "tick", "ts": ts}).encode(), partition=partition)
+        assert producer.flush(10) == 0
+
     def live(self) -> Live:
         words = ["run", "--kafka", self.kafka.bootstrap, "--topic", self.topic, "--store", self.store]
         words += ["--registry", str(self.work / "registry.json"), "--recovery", str(self.work / "recovery")]
@@ -93,10 +100,12 @@ def test_it_stops_under_load_with_its_windows_open(world: World, live: Live) -> 
         assert run is not None and run.state == "stopped"
         # what is stored is what had closed; the day's window stays open in the recovery directory
         assert "10s" in store.newest_windows("live") and "1d" not in store.newest_windows("live")
+    newest = max(json.loads(value)["ts"] for _, value in world.events)
+    world.tick(newest + 60_000)  # past all that the first run can have closed
     live.start(3)
     with Store.open(world.store) as store:
-        newest = max(json.loads(value)["ts"] for _, value in world.events)
-        await_closed(store, newest - 30_000)
+        await_closed(store, newest + 30_000)
+    world.produce(times=10)  # late by now, and still the load under which it stops
     more, seconds = live.stop()
     assert seconds <= 5
     assert told["read"] < more["read"] == more["accepted"] + sum(more["rejected"].values())  # it went on
@@ -152,12 +161,7 @@ def test_figures_flow_again_after_a_crash(
         before, stored = {worker.pid for worker in live.workers()}, max(store.newest_windows("live").values())
         os.kill(min(before), signal.SIGKILL)
         killed = time.monotonic()
-        # a minute of ticks, which closes what was open
-        tick = json.dumps({"type": "tick", "ts": newest + 60_000}).encode()
-        producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
-        for partition in range(4):
-            producer.produce(world.topic, tick, partition=partition)
-        producer.flush(10)
+        world.tick(newest + 60_000)
         until = killed + 120
         while max(store.newest_windows("live").values()) <= stored:
             assert time.monotonic() < until
