@@ -62,6 +62,7 @@ from engine.model import (
     UNKNOWN_TYPE,
 )
 
+ENOUGH = 2**31 - 1  # rows: as many as fit
 SPAN_MAX_MS = 366 * 86_400_000  # longest span one count may tell
 BLANK = b" \t\n\r"  # white space of JSON
 CONTROL = (TICK, SET, REGISTRY)
@@ -139,26 +140,34 @@ def decode(
     message: I32,
     first: int,
     wire: int = AUTO,
+    enough: int = ENOUGH,
 ) -> tuple[int, int]:
     """Decode messages from index ``first`` on into the columns; return (next message, rows filled).
 
     Message i is ``data[starts[i]:ends[i]]``, ``record_ts[i]`` its record timestamp in ms, or NO_TIME where the
     records tell it (field ``record_ts``, else ts, + span_ms for a count). The columns (shape (cap,), n (cap, 3),
     as in engine.model.Events) are written from row 0; rows behind those filled hold no meaning. A message whose
-    rows do not fit in what is left waits for the next call, and all after it. ``wire``: AUTO, JSON or ARROW. Raises
-    ValueError where lengths or types of the arrays differ from this, a message lies outside ``data`` or ``first``
-    outside 0 … messages.
+    rows do not fit in what is left waits for the next call, and all after it; so do all once ``enough`` rows are
+    filled. ``wire``: AUTO, JSON or ARROW. Raises ValueError where lengths or types of the arrays differ from this, a
+    message that is reached lies outside ``data`` or ``first`` outside 0 … messages.
     """
     columns: dict[str, NDArray[Any]] = dict(
         zip(COLUMNS, (kind, reason, sensor, ts, span_ms, n, seq, has_seq, out_record_ts, message), strict=True)
     )
     cap, count = len(kind), len(starts)
-    _check_input(data, starts, ends, record_ts, first)
+    for given in (starts, ends, record_ts):
+        _check(given, np.int64, (count,))
+    if not 0 <= first <= count:
+        raise ValueError("first must be 0 … the number of messages")
     for name, column in columns.items():
         _check(column, COLUMNS[name], (cap, DIRECTION_COUNT) if name == "n" else (cap,))
     buffer = np.frombuffer(data, np.uint8)
     filled = 0
     for i in range(first, count):
+        if filled >= enough:
+            return i, filled
+        if not 0 <= starts[i] <= ends[i] <= len(data):
+            raise ValueError("a message lies outside data")
         rows = _rows(buffer[starts[i] : ends[i]].tobytes(), int(record_ts[i]), ids, wire)
         if filled + len(rows) > cap:
             return i, filled
@@ -168,16 +177,6 @@ def decode(
                 columns[name][at] = value
         filled += len(rows)
     return count, filled
-
-
-def _check_input(data: bytes | memoryview | U8, starts: I64, ends: I64, record_ts: I64, first: int) -> None:
-    for column in (starts, ends, record_ts):
-        _check(column, np.int64, (len(starts),))
-    if not 0 <= first <= len(starts):
-        raise ValueError("first must be 0 … the number of messages")
-    inside = (starts >= 0) & (starts <= ends) & (ends <= len(data))
-    if not inside[first:].all():
-        raise ValueError("a message lies outside data")
 
 
 def _check(column: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:

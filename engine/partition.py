@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine import covers, kernels
-from engine.batch import decode_events
+from engine.batch import CHUNK_ROWS, Chunks
 from engine.book import Book, Records
 from engine.decode import COLUMNS
 from engine.errors import BadInput
@@ -29,21 +29,22 @@ from engine.model import (
     Events,
     Payloads,
 )
-from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, VERSION_COLUMNS, Partial
+from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, VERSION_COLUMNS, Partial
+from engine.refused import Refused
 from engine.rejects import named
 from engine.tables import Tables
 
-_STATE = 3  # version of the snapshot
+_STATE = 4  # version of the snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """What became of one batch: its rows and, per row, the reason it was refused for (0 = accepted or control).
+    """What was refused of one batch: the message (index in it) and the reason of each such event, in log order.
 
     ``faults``: (message, why) of registry records that were no valid version; the log goes on with the one before.
     """
 
-    events: Events
+    message: I32
     reason: U8
     faults: list[tuple[int, str]]
 
@@ -79,7 +80,7 @@ class Partition:
         self._told_to = NO_TIME  # W up to which partials were made
         self._plain = 0  # accepted counts and heartbeats not told yet
         self._cells: I64 = np.empty(0, np.int64)  # active cells not told yet, sorted
-        self._rejects: dict[tuple[int, int, int], int] = {}  # (cell, sensor, reason) -> n not told yet
+        self._refused = Refused()
         self._covers: I64 = np.empty((0, 3), np.int64)  # covered spans not told yet
         self._covered: I64 = np.empty((0, COVER_COLUMNS), np.int64)  # of panes that closed before a version came
         # Per sensor: close of the earliest pane for which a count was accepted, END before any, NO_TIME once told.
@@ -91,6 +92,8 @@ class Partition:
         if state is not None:
             panes = self._restore(state)
         self._panes = self._kernels.PaneTable(bound_ms, panes)
+        self._chunks = Chunks()
+        self._times: I64 = np.empty((4, 2 * CHUNK_ROWS), np.int64)  # columns between the stages, written anew each time
         self._use(book.tables(self._sequence))
 
     @property
@@ -115,23 +118,27 @@ class Partition:
 
     def feed(self, payloads: Payloads) -> Fed:
         """Take in messages in log order; a registry record holds for the messages behind its own."""
-        parts: list[tuple[Events, U8]] = []
+        refused: list[tuple[I32, U8]] = []
         faults: list[tuple[int, str]] = []
         first = 0
-        while True:
-            events = decode_events(payloads, self._ids, first, self._wire)
+        while first < len(payloads):
+            first, events = self._chunks.decode(payloads, self._ids, first, self._wire)
             records = np.flatnonzero(events.kind == REGISTRY)
             if not len(records):
-                parts.append((events, self._take(events)))
-                break
+                refused.append(self._take(events))
+                continue
             at = int(events.message[records[0]])
-            events = _head(events, int(np.searchsorted(events.message, at, "right")))
-            parts.append((events, self._take(events)))
+            refused.append(self._take(_head(events, int(np.searchsorted(events.message, at, "right")))))
+            self._settle()
             fault = self._registry(bytes(payloads.data[payloads.starts[at] : payloads.ends[at]]))
             if fault is not None:
                 faults.append((at, fault))
             first = at + 1
-        return Fed(*_joined(parts), faults)
+        self._settle()
+        message = np.concatenate([np.empty(0, np.int32), *(rows for rows, _ in refused)])
+        reason = np.concatenate([np.empty(0, np.uint8), *(reasons for _, reasons in refused)])
+        self.rejected += np.bincount(reason, minlength=len(REASONS))
+        return Fed(message, reason, faults)
 
     def _registry(self, message: bytes) -> str | None:
         """Let a registry record hold from here on; returns why it cannot."""
@@ -152,10 +159,12 @@ class Partition:
             self._panes = self._kernels.PaneTable(self._bound_ms, (marks, panes, renamed(keys, moved)))
         return None
 
-    def _take(self, events: Events) -> U8:
-        rows = len(events)
+    def _take(self, events: Events) -> tuple[I32, U8]:
+        """Judge and count a chunk; message and reason of what is refused."""
         tables, reason = self.tables, events.reason
-        pane_ms, pane_end_ms, mark_ms, told_ms = (np.empty(rows, np.int64) for _ in range(4))
+        if self._times.shape[1] < len(events):
+            self._times = np.empty((4, len(events)), np.int64)
+        pane_ms, pane_end_ms, mark_ms, told_ms = self._times[:, : len(events)]
         self._kernels.admit(
             events.kind,
             reason,
@@ -191,33 +200,25 @@ class Partition:
             tables.sensor_beat_ms,
             told_ms,
         )
-        self._count(tally, events, reason, told_ms, pane_end_ms)
-        return reason
-
-    def _count(
-        self, tally: tuple[int, int, int, int, int], events: Events, reason: U8, told_ms: I64, pane_end_ms: I64
-    ) -> None:
         accepted, crosses, counted, first_ms, last_ms = tally
         self.accepted += accepted
         self._plain += accepted - crosses
         self.first_ms, self.last_ms = min(self.first_ms, first_ms), max(self.last_ms, last_ms)
-        if accepted:
-            cells = np.append(self._cells, np.frombuffer(self._panes.cells(), np.int64))
-            cells.sort()
-            self._cells = cells[np.append(True, cells[1:] != cells[:-1])]
         if counted:
             good = (reason == 0) & (events.kind == COUNT)
             self._note_counts(np.flatnonzero(self._fresh.take(events.sensor) & good), events.sensor, pane_end_ms)
         bad = np.flatnonzero(reason)
         if len(bad):
-            self.rejected += np.bincount(reason[bad], minlength=len(REASONS))
-            at = told_ms[bad]
-            cells = np.where(at == NO_TIME, at, at - at % CELL_MS)
-            keys, counts = np.unique(
-                np.column_stack([cells, events.sensor[bad], reason[bad]]), axis=0, return_counts=True
-            )
-            for (cell, sensor, code), n in zip(keys.tolist(), counts.tolist(), strict=True):
-                self._rejects[cell, sensor, code] = self._rejects.get((cell, sensor, code), 0) + n
+            self._refused.add(told_ms[bad], events.sensor[bad], reason[bad])
+        return events.message[bad], reason[bad]
+
+    def _settle(self) -> None:
+        """Take in what the panes have noted of accepted events."""
+        told = np.frombuffer(self._panes.cells(), np.int64)
+        if len(told):
+            cells = np.append(self._cells, told)
+            cells.sort()
+            self._cells = cells[np.append(True, cells[1:] != cells[:-1])]
         fresh = np.frombuffer(self._panes.covers(), np.int64).reshape(-1, 3)
         if len(fresh):
             self._covers = np.concatenate([self._covers, fresh])
@@ -240,7 +241,7 @@ class Partition:
         self._covers, covered = covers.split(self._covers, self.tables, w)
         covered, self._covered = np.concatenate([self._covered, covered]), self._covered[:0]
         active = self._take_active(w)
-        rejects = self._take_rejects(w)
+        rejects = self._refused.take(int(self._panes.first_watermark), w)
         versions = self._take_versions(w)
         counted = self._take_counted(w)
         pane_shard, cover_shard = self._shard_of[panes[:, 2]], self._shard_of[covered[:, 2]]
@@ -283,18 +284,6 @@ class Partition:
         at[sensors], self._fresh[sensors] = NO_TIME, False
         return rows
 
-    def _take_rejects(self, w: int) -> I64:
-        # rejects before the first watermark belong to the cell in which it came to be
-        first_cell = _line(int(self._panes.first_watermark))
-        rows: dict[tuple[int, int, int], int] = {}
-        for (cell, sensor, reason), n in list(self._rejects.items()):
-            at = first_cell if cell == NO_TIME else cell
-            # where there never was a watermark, nobody knows when they came: only the counters tell of them
-            if at != NO_TIME and at + CELL_MS <= w:
-                rows[at, sensor, reason] = rows.get((at, sensor, reason), 0) + n
-                del self._rejects[cell, sensor, reason]
-        return np.array([[*key, n] for key, n in sorted(rows.items())], np.int64).reshape(-1, REJECT_COLUMNS)
-
     def snapshot(self) -> bytes:
         """Everything a later ``Partition(..., state=)`` needs to go on as if nothing had happened."""
         return pickle.dumps(
@@ -304,7 +293,7 @@ class Partition:
                 self.rejected.tolist(),
                 (self.first_ms, self.last_ms, self._told_to, self._plain, self.ended),
                 self._cells.tobytes(),
-                self._rejects,
+                self._refused.state(),
                 self._covers.tobytes(),
                 self._counted.tobytes(),
                 self._panes.state(),
@@ -317,11 +306,11 @@ class Partition:
         version, *rest = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
-        self.accepted, rejected, marks, cells, self._rejects, spans, counted, panes, registries = rest
+        self.accepted, rejected, marks, cells, refused, spans, counted, panes, registries = rest
         self._sequence, self._versions, pieces, covered = registries
         self._covered = np.frombuffer(covered, np.int64).reshape(-1, COVER_COLUMNS)
         self._records = Records(pieces)
-        self.rejected = np.array(rejected, np.int64)
+        self.rejected, self._refused = np.array(rejected, np.int64), Refused(refused)
         self.first_ms, self.last_ms, self._told_to, self._plain, self.ended = marks
         self._cells = np.frombuffer(cells, np.int64)
         self._covers = np.frombuffer(spans, np.int64).reshape(-1, COVER_COLUMNS - 1)
@@ -340,13 +329,6 @@ def _line(w: int) -> int:
 
 def _head(events: Events, rows: int) -> Events:
     return Events(**{name: getattr(events, name)[:rows] for name in COLUMNS})
-
-
-def _joined(parts: list[tuple[Events, U8]]) -> tuple[Events, U8]:
-    if len(parts) == 1:
-        return parts[0]
-    columns = {name: np.concatenate([getattr(events, name) for events, _ in parts]) for name in COLUMNS}
-    return Events(**columns), np.concatenate([reason for _, reason in parts])
 
 
 def sensor_shards(tables: Tables, shards: int) -> I32:

@@ -171,7 +171,7 @@ class PaneTable:
         Marks and panes as int64, and the keys against duplicates as engine.keys packs them.
         """
         panes = [[pane, row[0], s, *row[1:]] for (pane, s), row in self._panes.items()]
-        keys = pack(Key(*of, *key) for key, of in sorted(self._keys.items(), key=lambda known: (known[1], known[0])))
+        keys = pack(sorted((Key(*of, *key) for key, of in self._keys.items()), key=lambda k: (*k[:4], k.x, k.ts)))
         return _packed([[self.watermark], [self.first_watermark]]), _packed(panes), keys
 
 

@@ -84,11 +84,9 @@ class Parts:
 
     def _bury(self, letters: DeadLetters, payloads: Payloads, fed: Fed, partition: int) -> None:
         data = memoryview(payloads.data)  # type: ignore[arg-type]
-        for row in fed.reason.nonzero()[0].tolist():
-            reason = int(fed.reason[row])
+        for i, reason in zip(fed.message.tolist(), fed.reason.tolist(), strict=True):
             if reason in NOT_DEAD_LETTERED:
                 continue
-            i = int(fed.events.message[row])
             start, end = int(payloads.starts[i]), int(payloads.ends[i])
             letters.put(REASONS[reason], self.topic, partition, int(payloads.offsets[i]), data[start:end])
 

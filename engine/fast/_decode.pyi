@@ -1,6 +1,7 @@
 from collections.abc import Mapping
 from typing import final
 
+from engine.decode import ENOUGH
 from engine.model import AUTO, I8, I32, I64, U8
 
 CONSTANTS: Mapping[str, int]
@@ -29,4 +30,5 @@ def decode(
     message: I32,
     first: int,
     wire: int = AUTO,
+    enough: int = ENOUGH,
 ) -> tuple[int, int]: ...

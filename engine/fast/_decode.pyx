@@ -186,6 +186,7 @@ def decode(
     int32_t[::1] message,           # OUT (cap,) index of the message
     Py_ssize_t first,               # IN  first message to decode
     int wire=AUTO,                  # IN  AUTO, JSON, ARROW
+    Py_ssize_t enough=INT32_MAX,    # IN  rows after which no other message is begun
 ):
     """Decode messages from ``first`` on; (next message, rows filled). See engine.decode.decode."""
     cdef Py_ssize_t count = starts.shape[0], cap = kind.shape[0], filled = 0, row, i
@@ -194,6 +195,7 @@ def decode(
     cdef const uint8_t* end
     cdef Columns out
     cdef Row malformed
+    cdef bint outside = False
     if not (ends.shape[0] == record_ts.shape[0] == count <= INT32_MAX):
         raise ValueError("starts, ends and record_ts must be of one length")
     if not (reason.shape[0] == sensor.shape[0] == ts.shape[0] == span_ms.shape[0] == n.shape[0] == cap
@@ -202,16 +204,16 @@ def decode(
         raise ValueError("the columns must be of one length, n of shape (length, 3)")
     if not 0 <= first <= count:
         raise ValueError("first must be 0 … the number of messages")
-    for i in range(first, count):
-        if not 0 <= starts[i] <= ends[i] <= data.shape[0]:
-            raise ValueError("a message lies outside data")
     out.cap = cap
     if cap:
         out.kind, out.reason, out.sensor, out.ts, out.span_ms = &kind[0], &reason[0], &sensor[0], &ts[0], &span_ms[0]
         out.n, out.seq, out.has_seq, out.record_ts, out.message = &n[0, 0], &seq[0], &has_seq[0], &out_record_ts[0], &message[0]
     with nogil:
         row, i = 0, first
-        while i < count:
+        while i < count and filled < enough:
+            if not 0 <= starts[i] <= ends[i] <= data.shape[0]:
+                outside = True
+                break
             start, end = text + starts[i], text + ends[i]
             if wire != JSON and start < end and start[0] == MARK:
                 row = stream_rows(&ids.reader, &ids.table, start, end, record_ts[i], &out, filled, <int32_t> i)
@@ -229,4 +231,6 @@ def decode(
             i += 1
     if row == NO_MEMORY:
         raise MemoryError()
+    if outside:
+        raise ValueError("a message lies outside data")
     return i, filled

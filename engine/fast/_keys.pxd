@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport realloc
 
 
-cdef struct KeyList:  # (ts, seq) of the passages of a pane, ascending
+cdef struct KeyList:  # (ts, seq) of the passages of a pane, ascending by seq, then ts
     int64_t* data
     int32_t size  # pairs
     int32_t room
@@ -12,7 +12,7 @@ cdef struct KeyList:  # (ts, seq) of the passages of a pane, ascending
 
 cdef inline bint is_after(const KeyList* keys, int64_t ts, int64_t x) noexcept nogil:
     """Whether a key comes behind all of the list."""
-    return keys.size == 0 or ts > keys.last_ts or (ts == keys.last_ts and x > keys.last_x)
+    return keys.size == 0 or x > keys.last_x or (x == keys.last_x and ts > keys.last_ts)
 
 
 cdef inline bint holds(const KeyList* keys, int64_t ts, int64_t x) noexcept nogil:
@@ -21,7 +21,7 @@ cdef inline bint holds(const KeyList* keys, int64_t ts, int64_t x) noexcept nogi
     while low < high:
         middle = (low + high) >> 1
         key = keys.data + 2 * middle
-        if key[0] < ts or (key[0] == ts and key[1] < x):
+        if key[1] < x or (key[1] == x and key[0] < ts):
             low = middle + 1
         else:
             high = middle

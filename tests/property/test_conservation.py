@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.model import DIRECTION_COUNT, DIRECTIONS, REASONS
-from engine.partial import PANE_COLUMNS
+from engine.partial import PANE_COLUMNS, REJECT_COLUMNS
 from engine.tables import Tables
 from tests.property.test_engine import REGISTRY, Log
 from tests.property.test_registry_versions import busy_logs, judged_people, logs_with_versions
@@ -61,7 +61,7 @@ def refused(result: Result) -> Counter[str]:
     for row in result.rows.get("rejects", []):
         out[row["reason"]] += row["n"]
     for part in result.parts:
-        for (_, _, reason), n in part._rejects.items():
+        for _, _, reason, n in np.frombuffer(part._refused.state(), np.int64).reshape(-1, REJECT_COLUMNS).tolist():
             out[REASONS[reason]] += n
     for shard in result.owners:
         for rows in (rows for waiting in shard._waiting._rejects.values() for rows in waiting):

@@ -14,7 +14,7 @@ from engine import registry
 from engine.book import Book
 from engine.config import Config
 from engine.model import END, NO_TIME, NULL_INT, Payloads, Released
-from engine.partition import Partition
+from engine.partition import Fed, Partition
 from engine.shard import Shard
 from engine.shard_class import Switch
 from engine.tables import Tables
@@ -28,6 +28,15 @@ def payloads(messages: Sequence[bytes], record_ts: Sequence[int] | None = None, 
     stamps = np.full(len(messages), NO_TIME, np.int64) if record_ts is None else np.array(record_ts, np.int64)
     offsets = np.arange(first_offset, first_offset + len(messages), dtype=np.int64)
     return Payloads(b"".join(messages) + b" ", ends - lengths, ends, stamps, offsets)
+
+
+def outcomes(fed: Fed, messages: int) -> list[int]:
+    """What became of each of so many messages of one record: 0 or the reason it was refused for."""
+    out = [0] * messages
+    for message, reason in zip(fed.message.tolist(), fed.reason.tolist(), strict=True):
+        assert not out[message], "one outcome each"
+        out[message] = reason
+    return out
 
 
 @dataclass
