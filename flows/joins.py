@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -26,6 +27,7 @@ from flows.kafka import Cluster
 BEGINS_LATER_MS = 10_000  # partitions made with the topic begin within this of the first one
 _MARK = b'"since"'
 _PATIENCE_S = 10.0
+_FEW = {"queued.min.messages": 1, "fetch.message.max.bytes": 16 << 10}  # of a reader that wants one record each
 
 
 def join_in(values: Iterable[bytes | None]) -> int | None:
@@ -71,23 +73,26 @@ def find_joins(cluster: Cluster, partitions: int) -> dict[int, int]:
 
 def first_times(cluster: Cluster, partitions: Iterable[int]) -> dict[int, int]:
     """Record time (ms) of each partition's first record; empty partitions have none."""
-    return _first(cluster, partitions, lambda _value, time_ms: time_ms)
+    return _first(cluster, partitions, lambda _value, time_ms: time_ms, _FEW)
 
 
 def search(cluster: Cluster, partitions: Iterable[int]) -> dict[int, int]:
     """``since`` of the first join of each partition that holds one up to what is its end now."""
-    return _first(cluster, partitions, lambda value, _time_ms: join_in([value]))
+    return _first(cluster, partitions, lambda value, _time_ms: join_in([value]), {})
 
 
 def _first(
-    cluster: Cluster, partitions: Iterable[int], found_in: Callable[[bytes | None, int], int | None]
+    cluster: Cluster,
+    partitions: Iterable[int],
+    found_in: Callable[[bytes | None, int], int | None],
+    settings: Mapping[str, Any],
 ) -> dict[int, int]:
     """What ``found_in`` gives for the first record (value, time in ms) of each partition for which it is not None."""
     out: dict[int, int] = {}
     waiting = set(partitions)
     if not waiting:
         return out
-    consumer = cluster.consumer()
+    consumer = cluster.consumer(settings)
     try:
         consumer.assign([TopicPartition(cluster.topic, p, OFFSET_BEGINNING) for p in waiting])
         for partition, value, time_ms in _records(consumer, cluster, waiting):

@@ -66,9 +66,9 @@ class Cluster:
             **(settings or {}),
         }
 
-    def consumer(self) -> Consumer:
+    def consumer(self, settings: Mapping[str, Any] | None = None) -> Consumer:
         """A consumer for ``assign``; its group is never used. Raises BadInput for settings librdkafka refuses."""
-        made: Consumer = _made(Consumer, self.reading())
+        made: Consumer = _made(Consumer, {**self.reading(), **(settings or {})})
         return made
 
     def reading(self) -> dict[str, Any]:

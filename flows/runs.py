@@ -150,6 +150,7 @@ def _replay(
     if partitions:
         with guard.on_failure(failed):
             execute(dataflow(source, sink, parts, partitions, setup.config), None)
+            sink.settle()  # of a replay that was stopped
     summary = summary_of(setup, parts, begun, finished=not guard.stop.is_set())
     state = "finished" if summary.finished else "stopped"
     _judge(setup, row, summary)

@@ -172,6 +172,7 @@ class _Part(StatefulSinkPartition[object, None]):
                     self._advance = value
             elif value == END_OF_RUN:
                 self._flush()
+                self._settle()
 
     def _rows(self, rows: Released) -> None:
         clipped = self._sink.span.clip(rows) if self._sink.span is not None else rows
@@ -193,26 +194,29 @@ class _Part(StatefulSinkPartition[object, None]):
         if ends or now_s - self._told_s >= _TELL_S:
             self._told_s = now_s
             self._put(advance)
+        if ends:
+            self._settle()
 
     def _put(self, advance: Advance) -> None:
         self._do(self._sink.row.put, advance)
 
     def _do(self, work: Callable[..., None], *what: object) -> None:
-        if self._sink.bulk:
-            work(*what)
-        else:
-            self._under_way.append(self._sink.submit(work, *what))
+        self._under_way.append(self._sink.submit(work, *what))
 
     def _flush(self) -> None:
+        self._settle()  # in bulk: what is stored and what is gathered meanwhile bound the memory
         held, self._held, self._size = self._held, {}, 0
         for blocks in held.values():
-            self._sink.insert(joined(blocks))
+            self._do(self._sink.insert, joined(blocks))
+
+    def _settle(self) -> None:
+        under_way, self._under_way = self._under_way, []
+        for insert in under_way:
+            insert.result()
 
     @guarded
     def snapshot(self) -> None:
-        under_way, self._under_way = self._under_way, []
-        for insert in under_way:  # an epoch is committed when its rows are stored, not before
-            insert.result()
+        self._settle()  # an epoch is committed when its rows are stored, not before
         if self._advance is not None:
             self._advance, self._stored = None, self._advance
 
@@ -251,6 +255,11 @@ class StoreSink(FixedPartitionedSink[object, None]):
         while self._waiting and self._waiting[0].done():
             self._waiting.popleft()
         return len(self._waiting) > _CROWD
+
+    def settle(self) -> None:
+        """Wait for all work that was submitted; raises what of it failed."""
+        while self._waiting:
+            self._waiting.popleft().result()
 
     def insert(self, rows: Released) -> None:
         """Store rows, again and again while the store does not answer; a repeat is dropped by its token."""
