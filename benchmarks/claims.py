@@ -1,9 +1,11 @@
 """Published figures: claims.toml says which, results/ what was measured, the documents show them.
 
-    python benchmarks/claims.py record NAME     run its script, keep the result in results/NAME.json
-    python benchmarks/claims.py tables          write the tables of the documents anew
+    python -m benchmarks.claims record NAME     run its script, keep the result in results/NAME.json
+    python -m benchmarks.claims tables          write the tables of the documents anew
+    python -m benchmarks.claims pictures        draw docs/pictures anew (benchmarks/pictures.py)
 
-A document has a table of NAME's figures between the lines `<!-- claims: NAME -->` and `<!-- end of claims -->`.
+A document has a table of NAME's figures, and their picture, between the lines `<!-- claims: NAME -->` and
+`<!-- end of claims -->`.
 tests/meta/test_claims.py holds claims, results and documents together.
 """
 
@@ -22,9 +24,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pictures import picture
+from benchmarks.svg import Picture
+
 ROOT = Path(__file__).resolve().parent.parent
 CLAIMS, RESULTS = ROOT / "benchmarks" / "claims.toml", ROOT / "benchmarks" / "results"
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "BENCHMARKING.md")
+PICTURES = ROOT / "docs" / "pictures"
 TABLE = re.compile(r"(<!-- claims: (\S+) -->\n).*?(<!-- end of claims -->)", re.DOTALL)
 QUIET = 0.5  # load of the last minute before a measurement; more is told beside it
 
@@ -93,19 +99,35 @@ def _number(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:g}"
 
 
-def table(claims: Claims) -> str:
-    """The Markdown table of its figures, and how and where they were measured."""
+def table(claims: Claims, document: Path) -> str:
+    """The picture and the Markdown table of its figures, and how and where they were measured."""
     result = measured(claims)
-    lines = ["", "| | | |", "|---|--:|---|"]
+    lines = [""]
+    if (drawn := drawing(claims)) is not None:
+        path = PICTURES.relative_to(document.parent) / f"{claims.name}.svg"
+        lines += [f"![{drawn.title}]({path.as_posix()})", ""]
+    lines += ["| | | |", "|---|--:|---|"]
     lines += [f"| {figure.says} | {value(result, figure.at)} | {figure.unit} |" for figure in claims.figures]
     load = f", at a load of {result['load_before']:g} before it" if result["load_before"] > QUIET else ""
     lines += ["", f"`{claims.command}`, {result['cores']} cores of {result['cpu']}, {result['measured_on']}{load}.", ""]
     return "\n".join(lines) + "\n"
 
 
-def rendered(text: str, claims: Mapping[str, Claims]) -> str:
+def drawing(claims: Claims) -> Picture | None:
+    """The picture of a measurement; None where there is none."""
+    return picture(claims.name, measured(claims), {figure.at: figure.says for figure in claims.figures})
+
+
+def pictures(claims: Mapping[str, Claims]) -> dict[str, str]:
+    """The files of docs/pictures as they must be: name → SVG."""
+    drawn = {name: drawing(each) for name, each in claims.items()}
+    return {f"{name}.svg": each.svg() for name, each in drawn.items() if each is not None}
+
+
+def rendered(document: Path, claims: Mapping[str, Claims]) -> str:
     """A document with its tables as they must be. Raises KeyError for a table of no claims."""
-    return TABLE.sub(lambda found: found[1] + table(claims[found[2]]) + found[3], text)
+    text = document.read_text(encoding="utf-8")
+    return TABLE.sub(lambda found: found[1] + table(claims[found[2]], document) + found[3], text)
 
 
 def record(claims: Claims) -> None:
@@ -122,17 +144,26 @@ def record(claims: Claims) -> None:
 
 
 def main() -> None:
-    """Record measurements, or write the tables."""
+    """Record measurements, write the tables, or draw the pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=("record", "tables"))
+    parser.add_argument("verb", choices=("record", "tables", "pictures"))
     parser.add_argument("names", nargs="*", metavar="NAME")
     chosen, claims = parser.parse_args(), read()
     if chosen.verb == "record":
         for name in chosen.names:
             record(claims[name])
         return
+    if chosen.verb == "pictures":
+        PICTURES.mkdir(exist_ok=True)
+        drawn = pictures(claims)
+        for path in PICTURES.glob("*.svg"):
+            if path.name not in drawn:
+                path.unlink()
+        for name, text in drawn.items():
+            (PICTURES / name).write_text(text, encoding="utf-8")
+        return
     for path in DOCUMENTS:
-        path.write_text(rendered(path.read_text(encoding="utf-8"), claims), encoding="utf-8")
+        path.write_text(rendered(path, claims), encoding="utf-8")
 
 
 if __name__ == "__main__":
