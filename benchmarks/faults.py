@@ -1,6 +1,6 @@
 """How long until figures flow again after a fault: what the tests of tests/faults measure, over several runs of them.
 
-    python benchmarks/faults.py [--repeats 3] [-k WORD] [--json]
+    python -m benchmarks.faults [--repeats 3] [-k WORD] [--json]
 
 Run are the tests of a real Kafka and a real ClickHouse that ask pytest for its record_property.
 
@@ -18,8 +18,6 @@ import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.services import ROOT, machine, spread
 

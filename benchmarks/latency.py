@@ -1,6 +1,6 @@
 """How long after the watermark has passed a row is seen in the ClickHouse server, under a steady stream of events.
 
-    python benchmarks/latency.py [--rate 200000] [--seconds 120] [--per-message 1] [--json]
+    python -m benchmarks.latency [--rate 200000] [--seconds 120] [--per-message 1] [--json]
 
 Everything is on this machine: Kafka, ClickHouse, the stream, the run and the reader that looks every 20 ms. Events are
 stamped with when they were due, so the watermark of a log without delay passes a window's end `bound` after it. A row's
@@ -12,13 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.services import Run, cpu_of, machine, new_store, percentiles, registry_file, stream, tell
 from tests.realservices.clickhouse import ClickHouse

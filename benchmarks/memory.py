@@ -1,6 +1,6 @@
 """Resident memory of a live run over time: with 1,000 and with 100,000 sensors, all events with a sequence number.
 
-    python benchmarks/memory.py [--rate 20000] [--seconds 180] [--json]
+    python -m benchmarks.memory [--rate 20000] [--seconds 180] [--json]
 
 The process is looked at once a second; told are the medians of its second and its last quarter. What it keeps is the
 open windows, so the two differ by the noise of allocators, and the sensors cost what their registry and keys cost.
@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.services import Run, machine, new_store, registry_file, stream, tell
 from tests.realservices.clickhouse import ClickHouse

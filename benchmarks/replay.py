@@ -1,6 +1,6 @@
 """Replay of a file into the embedded ClickHouse, beside a plain Python + orjson loop over the same file.
 
-    python benchmarks/replay.py [--events 10000000] [--json]
+    python -m benchmarks.replay [--events 10000000] [--json]
 
 Events per second on one core, the first pass (is the file sorted?) included; peak memory for a tenth of the events and
 for all; a shuffled file beside. Medians, and spreads from the least to the greatest. Every run's result is checked
@@ -20,8 +20,6 @@ import time
 from pathlib import Path
 
 import orjson
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.services import ROOT, registry_file, tell
 from loadgen import Bulk, write_bulk

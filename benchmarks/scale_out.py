@@ -1,6 +1,6 @@
 """One process and two on the same topic of four partitions: events per second while a live run catches up.
 
-    python benchmarks/scale_out.py [--events 6000000] [--repeats 2] [--json]
+    python -m benchmarks.scale_out [--events 6000000] [--repeats 2] [--json]
 
 The topic is filled before; each run has its own database and recovery directory, in the order 1, 2, 2, 1 …. Counted is
 from the first row that a run stores to its last one, by the server's own times: the start of processes is left out. The
@@ -11,12 +11,9 @@ than what the broker and the store leave.
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.services import Run, cpu_of, machine, new_store, registry_file, spread, tell
 from loadgen.stream import send

@@ -1,6 +1,6 @@
 """Reading a topic into columns: the hot source beside the safe one, which takes an object per message.
 
-    python benchmarks/source.py [--messages 4000000] [--repeats 3] [--json]
+    python -m benchmarks.source [--messages 4000000] [--repeats 3] [--json]
 
 Only the readers, no decoding: each in a process of its own, in the order hot, safe, safe, hot …; the first tenth warms
 the process and the broker up. CPU is that of all threads of the process, librdkafka's too.
@@ -15,8 +15,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.services import ROOT, machine, spread, tell
 from flows.hot import open_reader
@@ -72,7 +70,9 @@ def main() -> None:
         order = [*SOURCES, *reversed(SOURCES)] * chosen.repeats
         for source in order[: 2 * chosen.repeats]:
             words = ["--drain", source, kafka.bootstrap, topic, "--messages", str(chosen.messages // rate * rate)]
-            done = subprocess.run([sys.executable, __file__, *words], cwd=ROOT, capture_output=True, text=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.source", *words], cwd=ROOT, capture_output=True, text=True
+            )
             if done.returncode:
                 raise SystemExit(done.stderr[-500:])
             told[source].append(json.loads(done.stdout))

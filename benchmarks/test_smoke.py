@@ -14,9 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def run(name: str, *words: str) -> dict[str, Any]:
-    script = Path(__file__).with_name(f"{name}.py")
-    start = [str(script)] if script.exists() else ["-m", f"benchmarks.{name}"]
-    command = [sys.executable, *start, *words, "--json"]
+    command = [sys.executable, "-m", f"benchmarks.{name}", *words, "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr[-500:]
     told: dict[str, Any] = json.loads(done.stdout)
