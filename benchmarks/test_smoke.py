@@ -46,3 +46,13 @@ def test_peers() -> None:
     assert told["missing"] == {}
     for peer in told["peers"].values():  # equal to the truth, else it had ended
         assert peer["events"] > 20_000 and peer["rows_compared"] == 250 * 2 * 8
+
+
+@pytest.mark.kafka
+@pytest.mark.clickhouse
+def test_stages() -> None:
+    told = run("stages", "--events", "100000", "--repeats", "1", "--any-sum")
+    stages = {name: each["median"] for name, each in told["stages_ns"].items()}
+    assert sum(stages.values()) == pytest.approx(told["sum_ns"]["median"], abs=1)
+    assert all(ns > 0 for ns in stages.values()), stages  # a clock around what is no longer called tells nothing
+    assert told["take_alone_ns"]["median"] > 0

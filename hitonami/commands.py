@@ -152,7 +152,10 @@ def dashboard(
 
 
 def bench(
-    name: Annotated[str, typer.Argument(help="faults, formats, latency, memory, peers, replay, scale_out or source")],
+    name: Annotated[
+        str,
+        typer.Argument(help="faults, formats, kernels, latency, memory, peers, replay, scale_out, source or stages"),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run a benchmark of a checkout's benchmarks/ folder.

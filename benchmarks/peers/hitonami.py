@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Hitonami(Peer):
         self.pinned = pinned
         self.name = "hitonami-pinned" if pinned else "hitonami"
         self.about = f"Hitonami {__version__}" + (", on one core" if pinned else "")
+        self.command: Sequence[str] = HITONAMI
 
     def turn(self, place: Place, topic: Filled, closing: Filled) -> Turn:
         """See Peer."""
@@ -49,7 +51,7 @@ class Hitonami(Peer):
         words = ["replay", "--kafka", place.kafka.bootstrap, "--topic", topic.name, "--run-id", _RUN]
         words += ["--store", new_store(place.server, database), "--registry", str(place.registry)]
         environment = {"PYTHONPATH": str(ROOT)}
-        return run([*HITONAMI, *words], place.work / self.name, pinned=self.pinned, env=environment)
+        return run([*self.command, *words], place.work / self.name, pinned=self.pinned, env=environment)
 
 
 def released(server: ClickHouse, database: str, truth: Truth) -> Verdict:
