@@ -100,7 +100,7 @@ def main() -> None:
         "rows": len(seen),
         "latency_s": percentiles(waits),
         "rows_until": steps,
-        "stream_latest_ms": sent["latest_ms"],
+        "stream_latest_ms": sent["behind_ms"]["max"],
         "cores_busy": {name: round((load[name] - before[name]) / wall, 2) for name in load},
         "run_memory_mb": round(memory),
     }

@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 from benchmarks.services import Run, cpu_of, machine, new_store, registry_file, spread, tell
-from loadgen.stream import send
+from benchmarks.stream import steady
+from loadgen import send
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
 
@@ -61,7 +62,8 @@ def main() -> None:
         with Kafka(work / "kafka") as kafka, ClickHouse(work / "clickhouse") as server:
             topic = kafka.create_topic("people", 4)
             start_ms = (int(time.time()) - 86_400) // 10 * CELL_MS
-            send(kafka.bootstrap, topic, 4, chosen.rate, seconds, start_ms, per_message=chosen.per_message, paced=False)
+            plan = steady(chosen.rate, seconds, start_ms, per_message=chosen.per_message)
+            send(plan, kafka.bootstrap, topic, paced=False, truth=False)
             # 5 s of bound, and the window that has not ended
             last_ms = start_ms + (seconds * 1000 - 5_000 - 1) // CELL_MS * CELL_MS - CELL_MS
             for number, processes in enumerate(([1, 2, 2, 1] * chosen.repeats)[: 2 * chosen.repeats]):

@@ -90,9 +90,9 @@ def registry_file(path: Path, sensors: int = 1_000) -> str:
 
 
 def stream(kafka: Kafka, topic: str, start_ms: int, **options: int) -> subprocess.Popen[str]:
-    """``python -m loadgen.stream`` in a process of its own; ``options`` with _ for the - of their names."""
+    """``python -m benchmarks.stream`` in a process of its own; ``options`` with _ for the - of their names."""
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
-    command = [sys.executable, "-m", "loadgen.stream", kafka.bootstrap, topic, "--start-ms", str(start_ms), *words]
+    command = [sys.executable, "-m", "benchmarks.stream", kafka.bootstrap, topic, "--start-ms", str(start_ms), *words]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 

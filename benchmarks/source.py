@@ -17,9 +17,11 @@ import time
 from pathlib import Path
 
 from benchmarks.services import ROOT, machine, spread, tell
+from benchmarks.stream import steady
 from flows.hot import open_reader
 from flows.kafka import BEGINNING, SOURCES, Cluster
-from loadgen.stream import send
+from loadgen import send
+from loadgen.bulk import START_MS
 from tests.realservices.kafka import Kafka
 
 PARTITIONS, TAKE_BYTES, ENOUGH = 4, 1 << 20, 10_000
@@ -66,7 +68,8 @@ def main() -> None:
     told: dict[str, list[dict[str, float]]] = {source: [] for source in SOURCES}
     with tempfile.TemporaryDirectory() as folder, Kafka(Path(folder) / "kafka") as kafka:
         topic, rate = kafka.create_topic("people", PARTITIONS), 20_000
-        send(kafka.bootstrap, topic, PARTITIONS, rate, chosen.messages // rate, 0, per_message=1, paced=False)
+        plan = steady(rate, chosen.messages // rate, START_MS, partitions=PARTITIONS)
+        send(plan, kafka.bootstrap, topic, paced=False, truth=False)
         order = [*SOURCES, *reversed(SOURCES)] * chosen.repeats
         for source in order[: 2 * chosen.repeats]:
             words = ["--drain", source, kafka.bootstrap, topic, "--messages", str(chosen.messages // rate * rate)]

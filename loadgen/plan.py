@@ -16,7 +16,6 @@ from loadgen.bulk import START_MS
 TICK_MS = 10  # events leave together that are due within so many ms
 FORMATS = ("json", "array", "arrow")
 _MOST_GATES = 20_000
-_SENSORS_PER_GATE = 4
 _MOST_SHARE = 0.9  # of events that are not plain
 _MOST_SKEW_MS = 30_000  # the rules refuse what is more than 60 s ahead
 _SPARE = 4  # times as many events of one sensor as are to be expected still have a seq of one width
@@ -31,6 +30,7 @@ class Plan:
     seed: int = 1
     start_ms: int = START_MS  # event time of the beginning
     sensors: int = 1_000
+    per_gate: int = 4  # sensors of a gate; more where there would be too many gates
     partitions: int = 4  # sensor s goes to partition s % partitions
     hot: float = 0.0  # sensor s sends in proportion to (s + 1) ** -hot; 0 = all alike
     late: float = 0.0  # shares of all events
@@ -58,6 +58,7 @@ class Plan:
             "--rate must be above 0": self.rate <= 0,
             "--seconds must be above 0": self.seconds is not None and self.seconds <= 0,
             "--sensors must be at least 1": self.sensors < 1,
+            "--per-gate must be at least 1": self.per_gate < 1,
             "--partitions must be 1 to the number of sensors": not 1 <= self.partitions <= self.sensors,
             f"--{', --'.join(shares)} must be {_MOST_SHARE} together at most": sum(self.shares()) > _MOST_SHARE,
             f"--skew-ms must be {_MOST_SKEW_MS} at most": self.skew_ms > _MOST_SKEW_MS,
@@ -73,7 +74,7 @@ class Plan:
     @property
     def gates(self) -> int:
         """Number of gates of the registry: sensor s serves gate s % gates."""
-        return max(1, min(self.sensors // _SENSORS_PER_GATE, _MOST_GATES))
+        return max(1, min(self.sensors // self.per_gate, _MOST_GATES))
 
     def shares(self) -> tuple[float, float, float, float]:
         """Shares of late, duplicate, bad and skewed events."""

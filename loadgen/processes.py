@@ -58,6 +58,7 @@ def send(
     topic: str,
     *,
     paced: bool = True,
+    at_ms: int | None = None,
     processes: int = 1,
     truth: bool = True,
     kafka_config: Mapping[str, Any] | None = None,
@@ -66,7 +67,8 @@ def send(
 ) -> tuple[Outcome, Tally]:
     """Send a plan's events to a topic that has its partitions; what was sent, and the truth about it where wanted.
 
-    ``paced``: it begins now, not when the plan says, and an event leaves when it is due. Else all leave as fast as the
+    ``paced``: it begins now or, where told, at ``at_ms`` (ms since 1970), not when the plan says, and an event leaves
+    when it is due. Else all leave as fast as the
     broker takes them, as if the plan's beginning were long ago. ``stop`` is asked often; what was sent by then is told.
 
     Every event told of is confirmed. Raises SettingsRefused for what librdkafka does not take, ConnectionError
@@ -80,6 +82,8 @@ def send(
     ]
 
     def begin() -> int:
+        if paced and at_ms is not None:
+            return at_ms
         lead_ms = _LEAD_MS + plan.sensors // _SENSORS_PER_MS
         return int(time.time() * 1000) + lead_ms if paced else plan.start_ms
 

@@ -9,14 +9,15 @@ key and of its partition: what lies before can be closed by every rule of waterm
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
-from confluent_kafka import KafkaError, Producer
 from numpy.typing import NDArray
 
 from loadgen.bulk import START_MS, Lines, bulk_registry, by_time, sensor_ids
 from loadgen.kafka import create_topic
+from loadgen.librdkafka import MESSAGE, BulkProducer
 
 SENSORS, GATES, PARTITIONS = 1_000, 250, 4
 PANE_MS, LATE_MS = 10_000, 3_600_000
@@ -30,6 +31,8 @@ _LAST_PANES = 6  # between the last events and those that close
 _LATE, _TWICE, _BAD = 0.01, 0.02, 0.03  # a number below: which kind an event is
 _SEQ_DIGITS = 10
 _FLUSH_S = 300.0
+_KEY_SIZE = 3
+_KEYS = np.frombuffer(b"".join(b"%03d" % gate for gate in range(GATES)), np.uint8)
 
 
 @dataclass
@@ -155,39 +158,27 @@ def fill(bootstrap: str, topic: str, events: int, seed: int = 1) -> Truth:
     Raises ConnectionError where a message is lost.
     """
     create_topic(bootstrap, topic, partitions=PARTITIONS)
-    producer = Producer(
-        {
-            "bootstrap.servers": bootstrap,
-            "log_level": 0,
-            "enable.idempotence": True,
-            "linger.ms": 50,
-            "batch.num.messages": 10_000,
-            "batch.size": 1 << 20,
-            "queue.buffering.max.messages": 500_000,
-            "queue.buffering.max.kbytes": 1 << 18,
-        }
-    )
-    lost: list[str] = []
-
-    def told(error: KafkaError | None, _message: object) -> None:
-        if error is not None and not lost:
-            lost.append(error.str())
-
-    keys = [b"%03d" % gate for gate in range(GATES)]
     stream = Stream(events, seed)
-    for lines, gates in stream:
-        for line, gate in zip(lines, gates, strict=True):
-            while True:
-                try:
-                    producer.produce(topic, line, keys[gate], gate % PARTITIONS, on_delivery=told)
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-        producer.poll(0)
-    left = producer.flush(_FLUSH_S)
-    if lost or left:
-        raise ConnectionError(f"Kafka {bootstrap}: {lost[0] if lost else f'{left} messages were not confirmed'}")
+    with closing(BulkProducer(bootstrap, topic, {"linger.ms": 50, "batch.size": 1 << 20})) as producer:
+        for lines, gates in stream:
+            _send(producer, lines, np.array(gates))
+        left = 0 if producer.lost else producer.flush(_FLUSH_S)
+        if producer.lost or left:
+            raise ConnectionError(f"Kafka {bootstrap}: {producer.why or f'{left} messages were not confirmed'}")
     return stream.truth
+
+
+def _send(producer: BulkProducer, lines: list[bytes], gates: NDArray[np.int64]) -> None:
+    """Hand over a chunk, each partition's messages in their order; a message's key is its gate."""
+    data = np.frombuffer(b"".join(lines), np.uint8)
+    messages = np.zeros(len(lines), MESSAGE)
+    messages["size"] = [len(line) for line in lines]
+    ends = np.cumsum(messages["size"])
+    messages["payload"] = ends - messages["size"] + np.uint64(data.ctypes.data)
+    messages["key"] = gates.astype(np.uint64) * np.uint64(_KEY_SIZE) + np.uint64(_KEYS.ctypes.data)
+    messages["key_size"] = _KEY_SIZE
+    for partition in range(PARTITIONS):
+        producer.send(partition, messages[gates % PARTITIONS == partition], bool)
 
 
 def registry() -> dict[str, object]:

@@ -11,7 +11,6 @@ import pytest
 
 import loadgen
 from engine import registry
-from loadgen.stream import slices
 
 
 def lines(path: Path) -> list[bytes]:
@@ -89,15 +88,3 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     for wrong in ({"events": 0}, {"rate": 0}, {"start_ms": 1_770_450_000_001}, {"start_ms": 0}, {"gates": 2_000}):
         with pytest.raises(ValueError, match="needs at least"):
             loadgen.write_bulk(tmp_path / "bulk.jsonl", **{"events": 10, **wrong})
-
-
-def test_slices_of_a_stream_are_due_when_their_last_event_is() -> None:
-    start = 1_770_450_000_000
-    made = list(slices(2_000, 0.5, start, sensors=8, gates=4))
-    assert [due for due, _, _ in made] == [start + 10 * number for number in range(1, 51)]
-    assert all(len(events) == len(sensor) == 20 for _, events, sensor in made)
-    for due, events, sensor in made:
-        for event, number in zip(map(json.loads, events), sensor.tolist(), strict=True):
-            assert due - 10 <= event["ts"] < due and int(event["sensor"][:3]) == number % 4
-    with pytest.raises(ValueError, match="whole number"):
-        next(slices(150, 1, start, sensors=8, gates=4))

@@ -239,6 +239,7 @@ def test_a_file_holds_a_plan_and_its_truth(tmp_path: Path) -> None:
         ({"seconds": -1}, "--seconds"),
         ({"sensors": 3}, "--partitions"),
         ({"partitions": 0}, "--partitions"),
+        ({"per_gate": 0}, "--per-gate"),
         ({"late": 0.5, "bad": 0.5}, "--late, --duplicate, --bad, --skewed"),
         ({"skew_ms": 40_000}, "--skew-ms"),
         ({"burst": 10}, "--burst"),
@@ -257,4 +258,5 @@ def test_the_scenarios() -> None:
     city, nation = loadgen.planned("city"), loadgen.planned("nation")
     assert (city.sensors, city.rate, city.burst) == (1_000, 5_000, 50_000)
     assert (nation.sensors, nation.rate, nation.gates) == (1_000_000, 300_000, 20_000)
+    assert loadgen.Plan(sensors=100_000, per_gate=400).gates == 250
     assert loadgen.planned("city", rate=100).burst == 0 and loadgen.planned("city", rate=None) == city

@@ -63,6 +63,18 @@ def test_paced_nothing_leaves_before_it_is_due_and_the_truth_holds(kafka: Kafka,
     assert {(r["start_ms"], r["gate"], r["direction"]): r["n"] for r in tally.rows()} == +people
 
 
+@pytest.mark.parametrize("processes", [1, 2])
+def test_paced_it_begins_when_told(kafka: Kafka, topic: Callable[..., str], processes: int) -> None:
+    plan, name = loadgen.Plan(rate=1_000, seconds=1, disorder_ms=0), topic(partitions=4)
+    at_ms = int(time.time() * 1000) // 1_000 * 1_000 + 2_000
+    sent, _ = loadgen.send(plan, kafka.bootstrap, name, at_ms=at_ms, processes=processes, truth=False)
+    read = messages(kafka, name, 4)
+    times = sorted(json.loads(message.value())["ts"] for message in read)
+    assert len(read) == sent.events == 1_000 and sent.began == at_ms / 1000
+    assert times[0] == at_ms and at_ms + 990 <= times[-1] < at_ms + 1_000
+    assert all(message.timestamp()[1] >= json.loads(message.value())["ts"] for message in read)
+
+
 def test_stopped_it_tells_what_was_sent(kafka: Kafka, topic: Callable[..., str]) -> None:
     plan, name = loadgen.planned("city", rate=3_000), topic(partitions=4)
     until = time.monotonic() + 1
