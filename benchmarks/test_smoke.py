@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks import memory
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -30,6 +32,21 @@ def test_replay() -> None:
 def test_latency() -> None:
     told = run("latency", "--rate", "10000", "--seconds", "20", "--per-message", "10")
     assert told["windows"] == 1 and told["rows"] == 750  # two directions and those of none, of 250 gates
+
+
+@pytest.mark.kafka
+@pytest.mark.clickhouse
+def test_memory() -> None:
+    told = run("memory", "--rate", "2000", "--seconds", "12", "--every", "1", "--sensors", "1000")["sensors_1000"]
+    assert len(told["over_time_mb"]) == 12 and told["greatest_mb"] == round(max(told["over_time_mb"])) > 0
+
+
+def test_a_slope_is_that_of_the_last_two_thirds() -> None:
+    told = memory.told([1_000.0] * 10 + [100 + hour for hour in range(20)], every_s=3_600)
+    assert told["slope_mb_per_hour"] == {"slope": 1, "error": 0}
+    assert (told["second_quarter_mb"], told["last_quarter_mb"], told["greatest_mb"]) == (103, 116, 1_000)
+    slope, error = memory.line([0, 3, 2, 5], 0.5)  # by hand: 14 / 5 a unit of 0.5; residuals -0.4 1.2 -1.2 0.4
+    assert slope == pytest.approx(2.8) and error == pytest.approx((3.2 / 2 / 1.25) ** 0.5)
 
 
 @pytest.mark.kafka
