@@ -64,7 +64,7 @@ def test_threads_have_stages_of_their_own() -> None:
     thread = threading.Thread(target=clocks.around("store", wait))
     thread.start()
     assert inside.wait(10)
-    clocks.around("decode", lambda: sum(range(200_000)))()  # while the other thread is inside its stage
+    clocks.around("decode", lambda: sum(range(5_000_000)))()  # while the other thread is inside its stage
     go_on.set()
     thread.join()
     told = clocks.told()
