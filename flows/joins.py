@@ -27,7 +27,7 @@ from flows.kafka import Cluster
 BEGINS_LATER_MS = 10_000  # partitions made with the topic begin within this of the first one
 _MARK = b'"since"'
 _PATIENCE_S = 10.0
-_FEW = {"queued.min.messages": 1, "fetch.message.max.bytes": 16 << 10}  # of a reader that wants one record each
+_FEW = {"queued.max.messages.kbytes": 1024, "fetch.queue.backoff.ms": 1}  # of a reader that wants one record each
 
 
 def join_in(values: Iterable[bytes | None]) -> int | None:
