@@ -10,7 +10,7 @@ from engine import kernels
 from engine.decode import COLUMNS
 from engine.model import AUTO, DIRECTION_COUNT, Events, Payloads
 
-CHUNK_ROWS = 4_096  # with the columns of the next stages some 500 kB
+CHUNK_ROWS = 8_192  # with the columns of the next stages some 800 kB
 
 
 def decode_events(payloads: Payloads, ids: Any, first: int = 0, wire: int = AUTO) -> Events:

@@ -102,6 +102,11 @@ class Partition:
         return END if self.ended else int(self._panes.watermark)
 
     @property
+    def untold_ms(self) -> int:
+        """How far W has moved since partials were made."""
+        return self.watermark - self._told_to
+
+    @property
     def read(self) -> int:
         """Events read so far: accepted + rejected, always."""
         return self.accepted + int(self.rejected.sum())

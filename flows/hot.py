@@ -44,6 +44,7 @@ class HotReader(Reader):
         limits = {  # each partition has a queue of its own: they count for each
             "queued.max.messages.kbytes": max(_QUEUED_KB // partitions, _LEAST_KB),
             "queued.min.messages": max(_QUEUED // partitions, _LEAST),
+            "fetch.message.max.bytes": 2 << 20,  # of a partition: half as often asked for, where much lies behind
             "fetch.queue.backoff.ms": 1,  # a full queue is emptied in less than the second that it would be left alone
         }
         settings = {**cluster.reading(), **limits, **cluster.settings}

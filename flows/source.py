@@ -27,7 +27,9 @@ _LIVE_BYTES = 1 << 20  # of a live partition per call
 _REPLAY_BYTES = 4 << 20  # of another partition of a topic per call: windows that close together cost less
 _FIRST_BYTES, _LEAST_BYTES = 8 << 10, 2 << 10  # of a live partition per call, see paced
 _EPOCH_BYTES = 8 << 20  # that a partition gives in an epoch, about: bounds what is queued inside Bytewax
+_REPLAY_STEP_MS = 60_000  # of W between two partials of a partition of another topic's replay: the same reason
 _AWAKE = timedelta(milliseconds=15)
+_REPLAY_AWAKE = timedelta(milliseconds=2)  # all is there: what is waited for is on its way
 _LETTERS_S = 1.0  # longest wait of an epoch for dead letters to be taken
 
 
@@ -110,13 +112,16 @@ class _Handle(StatefulSourcePartition[Item, bytes]):
 
     def __init__(self, parts: Parts, part: Partition) -> None:
         self._parts, self._part = parts, part
-        self._fresh_epoch, self._left, self._busy = True, _EPOCH_BYTES, True
+        self._fresh_epoch, self._left, self._busy, self._awake = True, _EPOCH_BYTES, True, _AWAKE
 
     def next_awake(self) -> datetime | None:
         """At once while there is something to read, else soon."""
-        return None if self._busy else datetime.now(UTC) + _AWAKE
+        return None if self._busy else datetime.now(UTC) + self._awake
 
-    def _give(self) -> list[Item]:
+    def _give(self, least_ms: int = 0) -> list[Item]:
+        """What there is to tell; inside an epoch not before W has moved on by ``least_ms``."""
+        if not self._fresh_epoch and self._part.untold_ms < least_ms:
+            return []
         tick, self._fresh_epoch = self._fresh_epoch, False
         items = self._parts.items(self._part, tick)
         self._left -= sum(len(blob) for _, blob in items)
@@ -207,6 +212,8 @@ class _KafkaHandle(_Handle):
         self._reader, self._ticker, self._watch = reader, ticker, watch
         self._end, self._to_ms, self._crowded = end, to_ms, crowded
         self._most = _REPLAY_BYTES if end is not None else _FIRST_BYTES  # to take at the next call
+        if end is not None:
+            self._awake = _REPLAY_AWAKE
         self._offset = offset
         reader.register(part.number, offset)
         if end is not None and (end == 0 or (offset >= 0 and offset >= end)):
@@ -232,7 +239,7 @@ class _KafkaHandle(_Handle):
             end = self._reader.end(self._part.number)
             if end is not None:
                 self._ticker.silent(self._part.number, end, time.monotonic())
-        return self._give()
+        return self._give(_REPLAY_STEP_MS if self._end is not None else 0)
 
     def _read(self) -> Payloads | None:
         try:

@@ -138,7 +138,7 @@ int main(int argc, char **argv) {
     void *conf = conf_new();
     const char *settings[][2] = {
         {"bootstrap.servers", argv[2]},          {"group.id", "ceiling"},
-        {"enable.auto.commit", "false"},         {"fetch.message.max.bytes", "1048576"},
+        {"enable.auto.commit", "false"},         {"fetch.message.max.bytes", "4194304"},
         {"queued.min.messages", "200000"},       {"queued.max.messages.kbytes", "65536"},
         {"fetch.queue.backoff.ms", "1"},         {"check.crcs", "false"},
     };
