@@ -6,7 +6,7 @@ The process is looked at every so many seconds, from the first event to the last
 and its last quarter, the greatest, all that was seen, and the slope over the last two thirds by least squares, with its
 standard error (neighbours are alike, so the true error is larger). What a run keeps is the open windows, so the slope
 is the noise of allocators, and the sensors cost what their registry and keys cost. Each number of sensors has its own
-Kafka and ClickHouse; all that was sent must have been read, and nothing refused.
+run, Kafka and ClickHouse, all at the same time; all that was sent must have been read, and nothing refused.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -92,12 +93,17 @@ def main() -> None:
     if chosen.seconds < 12 * chosen.every:
         parser.error("--seconds must be 12 times --every at least")
     result: dict[str, object] = {**machine(), "rate": chosen.rate, "seconds": chosen.seconds}
-    for sensors in map(int, chosen.sensors.split(",")):
+    numbers = [int(word) for word in chosen.sensors.split(",")]
+
+    def measure(sensors: int) -> dict[str, object]:
         with tempfile.TemporaryDirectory() as folder:
             work = Path(folder)
             with Kafka(work / "kafka") as kafka, ClickHouse(work / "clickhouse") as server:
-                of = measured(kafka, server, work, sensors, chosen.rate, chosen.seconds, chosen.every)
-                result[f"sensors_{sensors}"] = of
+                return measured(kafka, server, work, sensors, chosen.rate, chosen.seconds, chosen.every)
+
+    with ThreadPoolExecutor(len(numbers)) as pool:
+        for sensors, of in zip(numbers, pool.map(measure, numbers), strict=True):
+            result[f"sensors_{sensors}"] = of
     tell(result, chosen.json)
 
 

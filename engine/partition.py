@@ -116,8 +116,9 @@ class Partition:
         more = len(tables.sensor_ids) - len(self._counted)
         self._counted = np.append(self._counted, np.full(more, END, np.int64))
         self._fresh = self._counted != NO_TIME  # sensors not told yet
-        self._ids = self._kernels.Ids(tables.wire_ids())
-        self._shard_of = sensor_shards(tables, self.shards)
+        ids = self._kernels.Ids
+        self._ids = tables.once(ids, lambda: ids(tables.wire_ids()))
+        self._shard_of = tables.once(self.shards, lambda: sensor_shards(tables, self.shards))
         by_name = [shard_of(name, self.shards) for name in tables.names]  # rejects: one chain also of a moved sensor
         self._reject_shard_of = np.array([*by_name, 0], np.int32)[np.append(tables.sensor_name, np.int32(-1))]
 

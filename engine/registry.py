@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from engine.errors import BadInput
 from engine.model import LEAVES, REPORTING
 from engine.registry_fields import Fields
 from engine.timezone import TimeZone
+
+_Approvals = tuple[tuple[int, int], ...]  # [from, to) in ms
 
 ZONE_KINDS = ("walkway", "plaza", "queue", "shelter", "exit")
 SENSOR_KINDS = ("counter", "beam_pair", "tracker", "occupancy")
@@ -54,7 +57,7 @@ class Sensor:
     kind: str
     gate: str | None
     zone: str | None
-    approved: tuple[tuple[int, int], ...]
+    approved: _Approvals
     reporting: int
     beat_ms: int
     group: str | None
@@ -118,7 +121,8 @@ def check(raw: bytes) -> tuple[Registry | None, list[str]]:
             faults.append("timezone: not in the tz database")
     zones = [_zone(z, f"zones[{i}]", faults) for i, z in enumerate(_rows(document, "zones", faults))]
     gates = [_gate(g, f"gates[{i}]", faults) for i, g in enumerate(_rows(document, "gates", faults))]
-    sensors = [_sensor(s, f"sensors[{i}]", faults) for i, s in enumerate(_rows(document, "sensors", faults))]
+    same: dict[_Approvals, _Approvals] = {}
+    sensors = [_sensor(s, f"sensors[{i}]", faults, same) for i, s in enumerate(_rows(document, "sensors", faults))]
     devices = [_device(d, f"devices[{i}]", faults) for i, d in enumerate(_rows(document, "devices", faults))]
     for part, rows in (("zones", zones), ("gates", gates), ("sensors", sensors), ("devices", devices)):
         seen: set[str] = set()
@@ -197,16 +201,18 @@ def _gate(row: Any, place: str, faults: list[str]) -> Gate | None:
     return Gate(gate_id or "", a, b, leaf, round(delay * 1000)) if f.good else None
 
 
-def _sensor(row: Any, place: str, faults: list[str]) -> Sensor | None:
+def _sensor(row: Any, place: str, faults: list[str], same: dict[_Approvals, _Approvals]) -> Sensor | None:
+    """``same``: approvals met so far; most sensors of a registry were approved at one time."""
     f = Fields(row, place, faults)
     if not f.good:
         return None
     sensor_id, kind = f.text("id", required=True), f.word("kind", SENSOR_KINDS)
-    gate, zone, group = f.text("gate"), f.text("zone"), f.text("group")
+    gate, zone, group = (word and sys.intern(word) for word in (f.text("gate"), f.text("zone"), f.text("group")))
     reporting = f.word("reporting", REPORTING, "on_change")
     beat = f.number("beat_s", 30, least=0.001) or 30
     f.number("relative_error", None, least=0, most=1)
     approved = f.approved()
+    approved = same.setdefault(approved, approved)
     made = Sensor(sensor_id or "", SENSOR_KINDS[kind], gate, zone, approved, reporting, round(beat * 1000), group)
     return made if f.good else None
 

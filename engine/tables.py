@@ -9,7 +9,7 @@ A later version appends rows and never renumbers: what was counted under a row s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -113,6 +113,13 @@ class Tables:
     def wire_ids(self) -> list[bytes | None]:
         """Ids by which events name the sensor rows; None = the row's sensor is not in this version (any more)."""
         return [i.encode() if here else None for i, here in zip(self.sensor_ids, self.sensor_here, strict=True)]
+
+    def once(self, key: Hashable, make: Callable[[], _R]) -> _R:
+        """What ``make`` makes of these tables, made at the first call for ``key``: partitions share what is large."""
+        made = self.__dict__.setdefault("_made", {})
+        if key not in made:
+            made[key] = make()
+        return made[key]  # type: ignore[no-any-return]
 
     def moved(self, before: Tables) -> dict[int, int]:
         """Rows of sensors that stood at another gate in ``before``: old row -> new row."""
