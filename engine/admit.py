@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from engine.model import (
+    BEAM,
     COUNT,
     CROSS,
     FUTURE_MS,
@@ -20,12 +21,18 @@ from engine.model import (
     LENGTH_MS,
     NO_TIME,
     NOT_APPROVED,
+    OCCUPANCY,
+    POINT,
     SPAN_TOO_LONG,
     TICK,
     TOO_FAR_IN_FUTURE,
     U8,
     UNKNOWN_SENSOR,
 )
+
+EVENTS = (CROSS, COUNT, HEARTBEAT, POINT, BEAM, OCCUPANCY)
+AT_GATES = (CROSS, COUNT, BEAM)  # tell of passages, which somebody must count
+BY_TS = (HEARTBEAT, POINT)  # approved or not at their ts, the others at the start of their pane
 
 
 def admit(
@@ -51,10 +58,11 @@ def admit(
     IN  kind, sensor, ts, span_ms, record_ts (rows,): model.Events; sensor_gate, sensor_leaf (S,), approved_at (S + 1,),
         approved_from, approved_to: registry.Tables; changes, offsets: TimeZone.
     INOUT reason (rows,): rows other than 0 stay as they are; a row refused here gets its reason.
-    OUT pane_ms, pane_end_ms (rows,): the leaf window that holds the event (ts, or the middle of a count's span);
-        mark_ms (rows,): min(ts + span_ms, record_ts), what the row moves the watermark to; NO_TIME where refused.
+    OUT pane_ms, pane_end_ms (rows,): the leaf window that holds the event (ts, or the middle of a count's span; of a
+        point, which may tell of any gate or zone, the 10 s cell); mark_ms (rows,): min(ts + span_ms, record_ts), what
+        the row moves the watermark to; NO_TIME where refused.
 
-    A sensor without a gate may send heartbeats only: nobody could count its passages, so they are unknown_sensor.
+    A sensor without a gate may not tell of passages: nobody could count them, so they are unknown_sensor.
     Raises ValueError where columns differ in length or a sensor row does not exist.
     """
     rows = len(kind)
@@ -70,14 +78,14 @@ def admit(
             continue
         if kind[i] == TICK:
             mark_ms[i] = min(int(ts[i]), int(record_ts[i]))
-        elif kind[i] in (CROSS, COUNT, HEARTBEAT):
+        elif kind[i] in EVENTS:
             s, at, span = int(sensor[i]), int(ts[i]), int(span_ms[i])
-            if s < 0 or (sensor_gate[s] < 0 and kind[i] != HEARTBEAT):
+            if s < 0 or (sensor_gate[s] < 0 and kind[i] in AT_GATES):
                 reason[i] = UNKNOWN_SENSOR
                 continue
-            leaf = int(sensor_leaf[s])
+            leaf = 0 if kind[i] == POINT else int(sensor_leaf[s])
             start, end = _pane(at + span // 2, leaf, starts, shift)
-            judged = at if kind[i] == HEARTBEAT else start
+            judged = at if kind[i] in BY_TS else start
             spans = range(approved_at[s], approved_at[s + 1])
             if not any(approved_from[j] <= judged < approved_to[j] for j in spans):
                 reason[i] = NOT_APPROVED

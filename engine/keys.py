@@ -1,9 +1,9 @@
 """Keys against duplicates as bytes: what a snapshot of a partition holds of them.
 
 Groups of one pane, sensor and kind: pane_ms, close_ms, sensor, kind, number of keys, then of each key its differences
-to the key before it, ts and x (x is the seq of a passage, the span_ms of a count); before the first one ts is pane_ms
-and x is 0. Every number is a zigzag varint (LEB128, 7 bits a byte, lowest first), differences modulo 2^64. Passages
-in the order of their ts and seq take two to four bytes each.
+to the key before it, ts and x (x is the span_ms of a count, the track of a point, else the seq); before the first one
+ts is pane_ms and x is 0. Every number is a zigzag varint (LEB128, 7 bits a byte, lowest first), differences modulo
+2^64. Passages in the order of their ts and seq take two to four bytes each, and so do points as their frames come.
 """
 
 from __future__ import annotations

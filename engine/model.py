@@ -45,12 +45,15 @@ DAY = 5
 KIND_NONE = 0  # row without a known type (a reject)
 CROSS, COUNT, HEARTBEAT = 1, 2, 3  # events
 TICK, SET, REGISTRY = 4, 5, 6  # in-band control records: not events
+POINT, BEAM, OCCUPANCY = 7, 8, 9  # events
 KINDS = ("", "cross", "count", "heartbeat", "tick", "set", "registry")
 
 DIRECTIONS = ("ab", "ba", "unknown")  # index = column of n
 DIRECTION_COUNT = 3
 COUNT_MAX = 2**31 - 1  # most people one count record may tell, per direction
 ID_BYTES = 64  # longest id, bytes of UTF-8
+FAR_M = 1_000_000  # furthest coordinate of a point, either way
+FAST_M_S = 100  # greatest speed of a reading of occupancy
 
 # Reject reasons in the order of the checks; code 0 = not rejected.
 REASONS = (

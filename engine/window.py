@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.admit import EVENTS
 from engine.keys import Key, pack, unpack
 from engine.model import (
+    BEAM,
     BY_HEARTBEAT,
     CELL_MS,
     COUNT,
@@ -25,6 +27,7 @@ from engine.model import (
     I64,
     LATE,
     NO_TIME,
+    POINT,
     TICK,
     U8,
 )
@@ -82,8 +85,8 @@ class PaneTable:
             pane, or W where the 10 s cell of that instant is already behind W; for a reject W as it was;
             NO_TIME for control records (and for rejects before the first watermark).
 
-        Returns how many were accepted, how many of these were passages and counts, and their least and greatest
-        instant (END and NO_TIME where there was none).
+        Returns how many were accepted, how many of these tell of one person (cross, beam, point) and how many were
+        counts, and their least and greatest instant (END and NO_TIME where there was none).
 
         Raises ValueError where columns differ in length or a sensor row does not exist.
         """
@@ -93,7 +96,7 @@ class PaneTable:
             raise ValueError("columns differ in length")
         if rows and int(sensor.max()) >= len(sensor_delay_ms):
             raise ValueError("no such sensor row")
-        accepted = crosses = counts = 0
+        accepted = persons = counts = 0
         first, last = END, NO_TIME
         for i in range(rows):
             k, w = int(kind[i]), self.watermark
@@ -104,14 +107,14 @@ class PaneTable:
             if k == TICK:
                 self._move(int(mark_ms[i]))
                 continue
-            if k not in (CROSS, COUNT, HEARTBEAT):
+            if k not in EVENTS:
                 continue
             s, at, span, pane = int(sensor[i]), int(ts[i]), int(span_ms[i]), int(pane_ms[i])
             close = int(pane_end_ms[i]) + int(sensor_delay_ms[s])
             if close <= w:
                 reason[i], told_ms[i] = LATE, w
                 continue
-            if k == COUNT or (k == CROSS and has_seq[i]):
+            if k == COUNT or (k != HEARTBEAT and has_seq[i]):
                 key = (s, k, at, span if k == COUNT else int(seq[i]))
                 if key in self._keys:
                     reason[i], told_ms[i] = DUPLICATE, w
@@ -120,7 +123,7 @@ class PaneTable:
             if k == HEARTBEAT:
                 if sensor_reporting[s] == BY_HEARTBEAT:
                     self._covers.append((s, at, at + 2 * int(sensor_beat_ms[s])))
-            else:
+            elif k in (CROSS, COUNT):
                 row = self._panes.setdefault((pane, s), [close, 0, 0, 0, 0, 0, 0])
                 for d in range(3):
                     row[1 + d] += int(n[i, d])
@@ -134,10 +137,10 @@ class PaneTable:
             cell = int(told_ms[i]) // CELL_MS * CELL_MS
             if not self._cells or self._cells[-1] != cell:
                 self._cells.append(cell)
-            accepted, crosses, counts = accepted + 1, crosses + (k == CROSS), counts + (k == COUNT)
+            accepted, persons, counts = accepted + 1, persons + (k in (CROSS, BEAM, POINT)), counts + (k == COUNT)
             first, last = min(first, instant), max(last, instant)
             self._move(int(mark_ms[i]))
-        return accepted, crosses, counts, first, last
+        return accepted, persons, counts, first, last
 
     def _move(self, mark_ms: int) -> None:
         if mark_ms - self.bound_ms > self.watermark:

@@ -4,8 +4,8 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 
 from engine.fast._types cimport (
-    NOT_APPROVED, CROSS, COUNT, HEARTBEAT, HOUR, HOUR_MS, FUTURE_MS, NO_TIME, SPAN_TOO_LONG, TICK,
-    TOO_FAR_IN_FUTURE, UNKNOWN_SENSOR, floor_to, leaf_ms,
+    FUTURE_MS, HEARTBEAT, HOUR, HOUR_MS, KIND_NONE, NOT_APPROVED, NO_TIME, OCCUPANCY, POINT, SPAN_TOO_LONG, TICK,
+    TOO_FAR_IN_FUTURE, UNKNOWN_SENSOR, floor_to, is_control, leaf_ms,
 )
 
 
@@ -77,6 +77,7 @@ cdef void judge(
 ) noexcept nogil:
     cdef Py_ssize_t i
     cdef int32_t s, j
+    cdef int8_t k, leaf
     cdef int64_t at, end, judged, length
     cdef bint approved
     cdef Pane pane, cached
@@ -87,19 +88,21 @@ cdef void judge(
         mark_ms[i] = NO_TIME
         if reason[i] != 0:
             continue
-        if kind[i] == TICK:
+        k = kind[i]
+        if k == TICK:
             mark_ms[i] = ts[i] if ts[i] < record_ts[i] else record_ts[i]
             continue
-        if kind[i] != CROSS and kind[i] != COUNT and kind[i] != HEARTBEAT:
+        if k == KIND_NONE or is_control(k):
             continue
         s = sensor[i]
-        if s < 0 or (sensor_gate[s] < 0 and kind[i] != HEARTBEAT):
+        if s < 0 or (sensor_gate[s] < 0 and k != HEARTBEAT and k != POINT and k != OCCUPANCY):
             reason[i] = UNKNOWN_SENSOR
             continue
         end = ts[i] + span_ms[i]
         at = ts[i] + (span_ms[i] >> 1)
-        if sensor_leaf[s] < HOUR:
-            length = leaf_ms(sensor_leaf[s])
+        leaf = 0 if k == POINT else sensor_leaf[s]
+        if leaf < HOUR:
+            length = leaf_ms(leaf)
             pane.start = floor_to(at, length)
             pane.end = pane.start + length
         else:
@@ -107,7 +110,7 @@ cdef void judge(
             if not (cached.start <= at < cached.end):
                 cached = hour_pane(at, changes, offsets)
             pane = cached
-        judged = ts[i] if kind[i] == HEARTBEAT else pane.start
+        judged = ts[i] if k == HEARTBEAT or k == POINT else pane.start
         approved = False
         for j in range(approved_at[s], approved_at[s + 1]):
             if approved_from[j] <= judged < approved_to[j]:

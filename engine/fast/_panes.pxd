@@ -7,7 +7,7 @@ from engine.fast._keys cimport (
     KeyList, Reader, Writer, append, get, holds, is_after, minus, plus, put, put_group,
 )
 from engine.fast._rows cimport Index, KEY_WIDTH, PANE_WIDTH, Rows, mixed, push, rebuild
-from engine.fast._types cimport CROSS
+from engine.fast._types cimport COUNT, CROSS, HEARTBEAT
 
 
 cdef extern from *:
@@ -15,7 +15,8 @@ cdef extern from *:
 
 
 # The keys of a pane's passages stand in its own list while they come in order: one comparison tells that such a key is
-# new. All others are strays, in one table: of counts, and of passages behind a newer one of their pane.
+# new. All others are strays, in one table: of events that are no passages, and of passages behind a newer one of their
+# pane.
 cdef struct Panes:
     Rows panes
     Rows strays
@@ -93,7 +94,7 @@ cdef inline void fetch_keys(const Panes* of, int32_t s) noexcept nogil:
 cdef inline bint known(Panes* of, int32_t s, int8_t k, int64_t ts, int64_t x, Py_ssize_t* at) noexcept nogil:
     """Whether a key is a stray, else the place in the index where it would go."""
     cdef const int64_t* row
-    at[0] = mixed(<uint64_t> ts, <uint64_t> x, <uint64_t> (<int64_t> s * 8 + k)) & of.by_key.mask
+    at[0] = mixed(<uint64_t> ts, <uint64_t> x, <uint64_t> (<int64_t> s * 16 + k)) & of.by_key.mask
     while of.by_key.slot[at[0]] != 0:
         row = of.strays.data + (of.by_key.slot[at[0]] - 1) * KEY_WIDTH
         if row[3] == ts and row[4] == x and row[1] == s and row[2] == k:
@@ -134,8 +135,23 @@ cdef inline int passage(Panes* of, int64_t pane_ms, int64_t close, int32_t s, in
     return 0 if holds(keys, ts, seq) else stray(of, pane_ms, close, s, CROSS, ts, seq)
 
 
+cdef inline bint same_group(const int64_t* a, const int64_t* b) noexcept nogil:
+    return a[0] == b[0] and a[1] == b[1] and a[2] == b[2] and a[5] == b[5]
+
+
+cdef inline int new_key(
+    Panes* of, int64_t pane_ms, int64_t close, int32_t s, int8_t k, int64_t ts, int64_t span_ms, bint has_seq, int64_t seq
+) noexcept nogil:
+    """1 = an event that was not there yet, its key noted where it has one; 0 = a duplicate, -1 = no memory."""
+    if k == CROSS:
+        return passage(of, pane_ms, close, s, ts, seq) if has_seq else 1
+    if k == COUNT:
+        return stray(of, pane_ms, close, s, k, ts, span_ms)
+    return stray(of, pane_ms, close, s, k, ts, seq) if has_seq and k != HEARTBEAT else 1
+
+
 cdef inline void write_keys(Panes* of, Writer* out) noexcept nogil:
-    cdef Py_ssize_t i, j, size
+    cdef Py_ssize_t i, j, size, end
     cdef int64_t ts, x
     cdef const int64_t* row
     cdef const int64_t* key
@@ -149,11 +165,18 @@ cdef inline void write_keys(Panes* of, Writer* out) noexcept nogil:
             put(out, minus(key[0], ts))
             put(out, minus(key[1], x))
             ts, x = key[0], key[1]
-    for i in range(of.strays.size):  # a group each: they are few
-        row = of.strays.data + i * KEY_WIDTH
-        put_group(out, row[5], row[0], row[1], row[2], 1)
-        put(out, minus(row[3], row[5]))
-        put(out, row[4])
+    i = 0
+    while i < of.strays.size:  # neighbours of one pane, sensor and kind are a group: a frame of points
+        row, end = of.strays.data + i * KEY_WIDTH, i + 1
+        while end < of.strays.size and same_group(row, row + (end - i) * KEY_WIDTH):
+            end += 1
+        put_group(out, row[5], row[0], row[1], row[2], end - i)
+        ts, x = row[5], 0
+        while i < end:
+            put(out, minus(row[3], ts))
+            put(out, minus(row[4], x))
+            ts, x = row[3], row[4]
+            row, i = row + KEY_WIDTH, i + 1
 
 
 cdef inline int read_keys(Panes* of, Reader* source) noexcept nogil:

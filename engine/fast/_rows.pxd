@@ -70,7 +70,7 @@ cdef inline uint64_t pane_hash(const int64_t* row) noexcept nogil:
 
 
 cdef inline uint64_t key_hash(const int64_t* row) noexcept nogil:
-    return mixed(<uint64_t> row[3], <uint64_t> row[4], <uint64_t> (row[1] * 8 + row[2]))
+    return mixed(<uint64_t> row[3], <uint64_t> row[4], <uint64_t> (row[1] * 16 + row[2]))
 
 
 cdef inline int rebuild(Index* index, Rows* rows, bint keys) noexcept nogil:

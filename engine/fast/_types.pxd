@@ -11,6 +11,9 @@ cdef enum:
     TICK = 4
     SET = 5
     REGISTRY = 6
+    POINT = 7
+    BEAM = 8
+    OCCUPANCY = 9
 
 cdef enum:
     MALFORMED = 1
@@ -26,6 +29,8 @@ cdef enum:
 
 cdef enum:
     ID_BYTES = 64
+    FAR_M = 1000000
+    FAST_M_S = 100
 
 cdef enum:
     AUTO = 0
@@ -59,6 +64,16 @@ cdef enum:
     FUTURE_MS = 60000
     HOUR_MS = 3600000
     CELL_MS = 10000
+
+
+cdef inline bint is_control(int8_t kind) noexcept nogil:
+    """Whether it is an in-band control record, which is no event."""
+    return TICK <= kind <= REGISTRY
+
+
+cdef inline bint is_placed(int8_t kind) noexcept nogil:
+    """Whether it has values in the columns x and y."""
+    return kind == POINT or kind == OCCUPANCY
 
 
 cdef inline int64_t floor_to(int64_t at, int64_t length) noexcept nogil:

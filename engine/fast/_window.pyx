@@ -8,18 +8,19 @@ from libc.string cimport memcpy, memset
 
 from engine.fast._keys cimport Reader, Writer
 from engine.fast._panes cimport (
-    Panes, close_panes, fetch_keys, fetch_pane, pane_of, passage, read_keys, release, room_for_lists, stray, write_keys,
+    Panes, close_panes, fetch_keys, fetch_pane, new_key, pane_of, read_keys, release, room_for_lists, write_keys,
 )
 from engine.fast._rows cimport COVER_WIDTH, KEY_WIDTH, PANE_WIDTH, Rows, drop, load, packed, push, rebuild
 from engine.fast._types cimport (
-    BY_HEARTBEAT, CELL_MS, COUNT, CROSS, DUPLICATE, END, EVERY_SPAN, HEARTBEAT, LATE, NO_TIME, TICK, floor_to,
+    BEAM, BY_HEARTBEAT, CELL_MS, COUNT, CROSS, DUPLICATE, END, EVERY_SPAN, HEARTBEAT, KIND_NONE, LATE, NO_TIME, POINT, TICK,
+    floor_to, is_control,
 )
 
 cdef enum:
     AHEAD = 8  # events whose panes are asked for before they are needed
 
 cdef struct Tally:  # of the accepted rows of one add()
-    int64_t accepted, crosses, counts
+    int64_t accepted, persons, counts
     int64_t first, last  # instants
 
 
@@ -106,7 +107,7 @@ cdef class PaneTable:
                               sensor_delay_ms, sensor_reporting, sensor_beat_ms, told_ms, &tally)
         if failed:
             raise MemoryError()
-        return tally.accepted, tally.crosses, tally.counts, tally.first, tally.last
+        return tally.accepted, tally.persons, tally.counts, tally.first, tally.last
 
     cdef int run(
         self, const int8_t[::1] kind, uint8_t[::1] reason, const int32_t[::1] sensor, const int64_t[::1] ts,
@@ -135,7 +136,7 @@ cdef class PaneTable:
             if k == TICK:
                 self.move(mark_ms[i])
                 continue
-            if k != CROSS and k != COUNT and k != HEARTBEAT:
+            if k == KIND_NONE or is_control(k):
                 continue
             s = sensor[i]
             close = pane_end_ms[i] + sensor_delay_ms[s]
@@ -143,11 +144,7 @@ cdef class PaneTable:
                 reason[i] = LATE
                 told_ms[i] = self.watermark
                 continue
-            added = 1
-            if k == COUNT:
-                added = stray(&self.of, pane_ms[i], close, s, k, ts[i], span_ms[i])
-            elif k == CROSS and has_seq[i]:
-                added = passage(&self.of, pane_ms[i], close, s, ts[i], seq[i])
+            added = new_key(&self.of, pane_ms[i], close, s, k, ts[i], span_ms[i], has_seq[i], seq[i])
             if added < 0:
                 return -1
             if added == 0:
@@ -157,7 +154,7 @@ cdef class PaneTable:
             if k == HEARTBEAT:
                 if sensor_reporting[s] == BY_HEARTBEAT and self.cover(s, ts[i], ts[i] + 2 * sensor_beat_ms[s]):
                     return -1
-            else:
+            elif k == CROSS or k == COUNT:
                 row = pane_of(&self.of, pane_ms[i], close, s)
                 if row == NULL:
                     return -1
@@ -177,7 +174,7 @@ cdef class PaneTable:
             if self.tell(told_ms[i]):
                 return -1
             tally.accepted += 1
-            tally.crosses += k == CROSS
+            tally.persons += k == CROSS or k == POINT or k == BEAM
             tally.counts += k == COUNT
             tally.first = min(tally.first, instant)
             tally.last = max(tally.last, instant)

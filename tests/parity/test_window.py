@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.keys import renamed, unpack
-from engine.model import COUNT, CROSS, DUPLICATE, LATE, NO_TIME
+from engine.model import BEAM, COUNT, CROSS, DUPLICATE, LATE, NO_TIME, POINT
 from tests.support.columns import TABLES, added, admitted, columns, ordered, tables
 
 OF = tables()
@@ -38,7 +38,7 @@ ROWS = st.lists(
         st.integers(0, 3),  # sensor
         st.integers(-12, 12),  # how far time moves on, in half seconds: mostly in order, with repeats and disorder
         st.sampled_from([0, 1, 2, -(2**63), 2**63 - 1]),  # seq
-        st.sampled_from([CROSS, CROSS, CROSS, COUNT]),
+        st.sampled_from([CROSS, CROSS, CROSS, COUNT, POINT, BEAM]),
     ),
     max_size=40,
 )
@@ -95,7 +95,7 @@ def test_both_take_any_record_time(times: list[int], seed: int) -> None:
 
 
 def test_every_reason_occurs() -> None:
-    made = columns(3, 3000, 0, 600_000)
+    made = columns(1, 3000, 0, 600_000)
     reason, *_ = added(TABLES["compiled"](5000), made, admitted("compiled", made, OF), OF)
     assert {LATE, DUPLICATE, 0} <= set(reason.tolist())
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine import admit, registry, window
 from engine.fast import _admit, _window
-from engine.model import COUNT, CROSS, HEARTBEAT, NO_TIME, TICK
+from engine.model import BEAM, COUNT, CROSS, HEARTBEAT, NO_TIME, OCCUPANCY, POINT, SET, TICK
 from engine.tables import Tables
 
 ADMITS = {"reference": admit.admit, "compiled": _admit.admit}
@@ -60,7 +60,8 @@ def tables(zone: str = "Australia/Lord_Howe") -> Tables:
 def columns(seed: int, rows: int, start_ms: int, spread_ms: int) -> Columns:
     """Random rows around times that rise from ``start_ms``: disorder, repeats, fast clocks, long spans, rejects."""
     rng = np.random.default_rng(seed)
-    kind = rng.choice([0, CROSS, COUNT, HEARTBEAT, TICK, 5], rows, p=[0.05, 0.5, 0.2, 0.15, 0.05, 0.05]).astype(np.int8)
+    kinds = [0, CROSS, COUNT, HEARTBEAT, TICK, SET, POINT, BEAM, OCCUPANCY]
+    kind = rng.choice(kinds, rows, p=[0.05, 0.4, 0.2, 0.1, 0.05, 0.02, 0.1, 0.05, 0.03]).astype(np.int8)
     at = start_ms + np.sort(rng.integers(0, spread_ms, rows)) - rng.integers(0, 20_000, rows)
     at -= at % rng.choice([1, 1000])
     span = np.where(kind == COUNT, rng.choice([1000, 9999, 10_000, 60_000, 3_600_000, 3_600_001], rows), 0)

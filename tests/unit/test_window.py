@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from engine.model import COUNT, CROSS, DUPLICATE, HEARTBEAT, LATE, NO_TIME, TICK
+from engine.keys import unpack
+from engine.model import BEAM, COUNT, CROSS, DUPLICATE, HEARTBEAT, LATE, NO_TIME, OCCUPANCY, POINT, SET, TICK
 from tests.support.columns import TABLES
 
 SENSORS = 40
@@ -42,7 +43,7 @@ class Log:
         record = ms([r.ts + r.span if r.record is None else r.record for r in rows])
         pane = (ts + span // 2) // 10_000 * 10_000
         reason, self.told = np.zeros(len(rows), np.uint8), np.empty(len(rows), np.int64)
-        self.table.add(
+        self.tally = self.table.add(
             np.array([r.kind for r in rows], np.int8), reason, np.array([r.sensor for r in rows], np.int32), ts, span,
             np.array([r.n for r in rows], np.int64).reshape(-1, 3), np.array([r.seq or 0 for r in rows], np.int64),
             np.array([r.seq is not None for r in rows], np.uint8), pane, pane + 10_000, np.minimum(ts + span, record),
@@ -196,6 +197,55 @@ def test_a_restart_remembers_panes_keys_and_w(kind: str) -> None:
     log.table = TABLES[kind](5_000, log.table.state())
     assert log.add(cross(31, seq=4), Row(COUNT, 30, span=10), cross(24), cross(36)) == [DUPLICATE, DUPLICATE, LATE, 0]
     assert log.panes() == [[30, 40, 0, 3, 0, 0, 2, 0, 0]]
+
+
+def point(ts: float, track: int = 1, **rest: Any) -> Row:
+    return Row(POINT, ts, seq=track, n=(0, 0, 0), **rest)
+
+
+def test_events_in_space_are_accepted_and_add_to_no_pane(kind: str) -> None:
+    log = Log(kind, reporting=BY_HEARTBEAT)
+    rows = point(12), Row(BEAM, 31), Row(OCCUPANCY, 32, n=(0, 0, 37)), Row(SET, 99), cross(33)
+    assert log.add(*rows) == [0] * 5
+    assert log.tally == (4, 3, 0, 12_000, 33_000), "the reading of occupancy tells of nobody in particular"
+    assert log.told.tolist() == [12_000, 31_000, 32_000, NO_TIME, 33_000]
+    assert log.w == 28
+    assert log.covers() == []
+    assert log.panes() == [[30, 40, 0, 1, 0, 0, 1, 0, 0]]
+
+
+def test_the_same_point_counts_once_by_its_track(kind: str) -> None:
+    log = Log(kind)
+    assert log.add(*(point(10, t) for t in (7, 8, 7, 0, 0))) == [0, 0, DUPLICATE, 0, DUPLICATE]
+    assert log.add(point(10, 7, sensor=1), point(10.04, 7), cross(10, seq=7)) == [0, 0, 0]
+    assert log.tally[:2] == (3, 3)
+
+
+@pytest.mark.parametrize("of", [BEAM, OCCUPANCY])
+def test_beams_and_readings_count_once_by_their_seq(kind: str, of: int) -> None:
+    log = Log(kind)
+    assert log.add(*(Row(of, 10, seq=s) for s in (7, 7, 8))) == [0, DUPLICATE, 0]
+    assert log.add(*[Row(of, 10)] * 3, Row(of, 10.001, seq=7), Row(of, 10, sensor=2, seq=7)) == [0] * 5
+
+
+def test_events_in_space_are_late_like_all_others(kind: str) -> None:
+    log = Log(kind)
+    rows = [point(10), point(25), point(9, 2), Row(BEAM, 9), Row(OCCUPANCY, 9, seq=3), point(10), point(20, 3)]
+    assert log.add(*rows) == [0, 0, LATE, LATE, LATE, LATE, 0]
+
+
+def test_a_restart_remembers_the_keys_of_points(kind: str) -> None:
+    log = Log(kind)
+    frame = [point(31 + at / 25, track, sensor=s) for at in range(3) for s in (0, 1) for track in range(50)]
+    rows = [*frame, Row(BEAM, 31, seq=2**63 - 1), Row(BEAM, 31, seq=-(2**63)), Row(OCCUPANCY, 31, seq=0)]
+    assert log.add(*rows) == [0] * 303
+    state = log.table.state()
+    assert len(unpack(state[2])) == 303
+    assert len(state[2]) < 303 * 4, "neighbours share what they have in common"
+    log.table = TABLES[kind](5_000, state)
+    assert log.add(*rows) == [DUPLICATE] * 303
+    assert log.panes() == []
+    assert log.add(cross(60), *rows) == [0, *[LATE] * 303]
 
 
 @pytest.mark.parametrize("fast", [15, 20, 55])
