@@ -5,9 +5,12 @@ message; nothing behind it. The columns are those of the JSON fields, by name; o
 A row is the object of its values that are not null, so engine.decode judges it like any other. Which column types a
 field takes::
 
-    sensor, type, dir               text
-    ts, record_ts                   integers; timestamps with a time zone, cut to a millisecond; text (RFC 3339)
-    seq, span_ms, ab, ba, un        integers
+    sensor, type, dir, beam                         text
+    ts, record_ts                                   integers; timestamps with a time zone, cut to a millisecond; text
+                                                    (RFC 3339)
+    seq, span_ms, ab, ba, un, track, people         integers
+    x, y, speed                                     floats of 32 and 64 bits, integers
+    on                                              booleans
 
 Text is utf8 or large_utf8, plain or in a dictionary, whose indices are integers of any width. A value of any other
 type is OTHER, which no field takes; so is text that is not UTF-8. ``set`` and ``registry`` are no types of a row: these
@@ -40,17 +43,21 @@ VERSIONS = (3, 4)  # of the metadata: V4, V5
 SCHEMA, DICTIONARY, BATCH = 1, 2, 3  # kinds of messages
 
 # What a column gives.
-NUMBERS, TIMES, TEXT, WORDS, NOTHING, WRONG = range(6)  # WORDS: text in a dictionary
+NUMBERS, TIMES, TEXT, WORDS, REALS, BITS, NOTHING, WRONG = range(8)  # WORDS: text in a dictionary
 TAKEN = {
-    **dict.fromkeys((b"sensor", b"type", b"dir"), (TEXT, WORDS)),
+    **dict.fromkeys((b"sensor", b"type", b"dir", b"beam"), (TEXT, WORDS)),
     **dict.fromkeys((b"ts", b"record_ts"), (NUMBERS, TIMES, TEXT, WORDS)),
-    **dict.fromkeys((b"seq", b"span_ms", b"ab", b"ba", b"un"), (NUMBERS,)),
+    **dict.fromkeys((b"seq", b"span_ms", b"ab", b"ba", b"un", b"track", b"people"), (NUMBERS,)),
+    **dict.fromkeys((b"x", b"y", b"speed"), (NUMBERS, REALS)),
+    b"on": (BITS,),
 }
 
 # Arrow's types and the buffers of each: validity first, but for NULL, UNION and RUN_ENDS.
-NULL, INT, UTF8, TIMESTAMP, UNION, LARGE_UTF8, RUN_ENDS, BINARY_VIEW, UTF8_VIEW = 1, 2, 5, 10, 14, 20, 22, 23, 24
+NULL, INT, FLOAT, UTF8, BOOL, TIMESTAMP, UNION, LARGE_UTF8 = 1, 2, 3, 5, 6, 10, 14, 20
+RUN_ENDS, BINARY_VIEW, UTF8_VIEW = 22, 23, 24
 BUFFERS = (0, 0, 2, 2, 3, 3, 2, 2, 2, 2, 2, 2, 2, 1, 1, 2, 1, 2, 2, 3, 3, 2, 0, 2, 2, 3, 3)
 NO_VALIDITY = (NULL, UNION, RUN_ENDS)
+HALF, DOUBLE = 0, 2  # precision of a float; between them 32 bits
 UNITS = ((1000, 1), (1, 1), (1, 1000), (1, 1_000_000))  # s, ms, µs, ns to ms: times, then by
 
 
@@ -165,6 +172,13 @@ def _column(name: bytes, field: Table, start: Layout) -> Column:
         column = Column(NUMBERS, *_integer(_type_of(field)))
     elif type_ in (UTF8, LARGE_UTF8):
         column = Column(TEXT, _text_width(type_))
+    elif type_ == BOOL:
+        column = Column(BITS)
+    elif type_ == FLOAT:
+        precision = _type_of(field).number(0, 2)
+        if precision > DOUBLE:
+            raise Unreadable
+        column = Column(WRONG if precision == HALF else REALS, 2 << precision)
     elif type_ == TIMESTAMP:
         unit = _type_of(field).number(0, 2)
         if unit >= len(UNITS):
@@ -265,9 +279,12 @@ def _values(batch: Batch, column: Column, words: list[object]) -> list[object]:
     if column.form == TEXT:
         return _texts(batch, column.width, first, valid)
     data = _buffer(batch, first + 1)
+    if column.form == BITS:
+        return [bit if v else None for v, bit in zip(valid, _bits(data, rows), strict=True)]
     if len(data) < rows * column.width:
         raise Unreadable
-    numbers = np.frombuffer(data, f"<{'i' if column.signed else 'u'}{column.width}", rows).tolist()
+    letter = "f" if column.form == REALS else "i" if column.signed else "u"
+    numbers = np.frombuffer(data, f"<{letter}{column.width}", rows).tolist()
     if column.form == WORDS:
         if any(v and not 0 <= i < len(words) for v, i in zip(valid, numbers, strict=True)):
             raise Unreadable
@@ -293,10 +310,14 @@ def _opened(batch: Batch, column: Column) -> tuple[list[bool], int]:
         first += more
     if not nulls or not column.validity:
         return [True] * length, first
-    bits = np.frombuffer(_buffer(batch, first), np.uint8)
-    if len(bits) < (length + 7) // 8:
+    return _bits(_buffer(batch, first), length), first
+
+
+def _bits(data: bytes, count: int) -> list[bool]:
+    if len(data) < (count + 7) // 8:
         raise Unreadable
-    return np.unpackbits(bits, count=length, bitorder="little").astype(bool).tolist(), first
+    bits = np.unpackbits(np.frombuffer(data, np.uint8), count=count, bitorder="little")
+    return [bool(bit) for bit in bits.tolist()]
 
 
 def _buffer(batch: Batch, number: int) -> bytes:

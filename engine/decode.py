@@ -12,11 +12,13 @@ JSON in every topic: where events come as Arrow, a JSON message of anything else
 The first check that fails gives the reason:
 
     malformed       not JSON, or no object; no Arrow stream
-    unknown_type    ``type`` is another word than cross, count, heartbeat, tick, set, registry, or no string
-    missing_field   ``type``; ``ts``; of an event ``sensor``; of a count ``span_ms`` and all of ab, ba, un
+    unknown_type    ``type`` is none of the words in KINDS, or no string
+    missing_field   ``type``; ``ts``; of an event ``sensor``; of a count ``span_ms`` and all of ab, ba, un; of a point
+                    ``track``, ``x``, ``y``; of a beam ``beam``, ``on``; of an occupancy ``people``
     bad_value       a field that is used holds what it may not
 
-``seq`` is used by every event (cross, count, heartbeat), ``record_ts`` only where the message has none of its own.
+``seq`` is used by every event (of a point it is checked, and its track is kept in its place), ``record_ts`` only where
+the message has none of its own. x, y and speed are any numbers within their limits, as the nearest double.
 ``set`` and ``registry`` records are not checked here: whoever acts on them does that.
 
 What a row keeps. A row that is not rejected has the columns of its type. A rejected row keeps its kind (none where
@@ -39,10 +41,14 @@ from engine.model import (
     ARROW,
     AUTO,
     BAD_VALUE,
+    BEAM,
     COUNT,
     COUNT_MAX,
     CROSS,
     DIRECTION_COUNT,
+    F64,
+    FAR_M,
+    FAST_M_S,
     I8,
     I32,
     I64,
@@ -53,6 +59,8 @@ from engine.model import (
     MALFORMED,
     MISSING_FIELD,
     NO_TIME,
+    OCCUPANCY,
+    POINT,
     REGISTRY,
     SET,
     TICK,
@@ -66,6 +74,8 @@ ENOUGH = 2**31 - 1  # rows: as many as fit
 SPAN_MAX_MS = 366 * 86_400_000  # longest span one count may tell
 BLANK = b" \t\n\r"  # white space of JSON
 CONTROL = (TICK, SET, REGISTRY)
+PLACED = (POINT, OCCUPANCY)  # kinds with values in x and y
+NAN = float("nan")
 
 # Columns of engine.model.Events in the order of decode's arguments.
 COLUMNS: Mapping[str, type[np.generic]] = {
@@ -77,6 +87,8 @@ COLUMNS: Mapping[str, type[np.generic]] = {
     "n": np.int64,  # (rows, 3)
     "seq": np.int64,
     "has_seq": np.uint8,
+    "x": np.float64,
+    "y": np.float64,
     "record_ts": np.int64,
     "message": np.int32,
 }
@@ -119,6 +131,8 @@ class Row(NamedTuple):
     n: tuple[int, int, int] = (0, 0, 0)
     seq: int = 0
     has_seq: int = 0
+    x: float = 0.0  # this and y are not written where they hold no meaning (engine.model.Events)
+    y: float = 0.0
     record_ts: int = NO_TIME
 
 
@@ -136,6 +150,8 @@ def decode(
     n: I64,
     seq: I64,
     has_seq: U8,
+    x: F64,
+    y: F64,
     out_record_ts: I64,
     message: I32,
     first: int,
@@ -152,7 +168,7 @@ def decode(
     message that is reached lies outside ``data`` or ``first`` outside 0 … messages.
     """
     columns: dict[str, NDArray[Any]] = dict(
-        zip(COLUMNS, (kind, reason, sensor, ts, span_ms, n, seq, has_seq, out_record_ts, message), strict=True)
+        zip(COLUMNS, (kind, reason, sensor, ts, span_ms, n, seq, has_seq, x, y, out_record_ts, message), strict=True)
     )
     cap, count = len(kind), len(starts)
     for given in (starts, ends, record_ts):
@@ -174,7 +190,8 @@ def decode(
         for at, row in enumerate(rows, filled):
             message[at] = i
             for name, value in row._asdict().items():
-                columns[name][at] = value
+                if name not in ("x", "y") or (row.kind in PLACED and not row.reason):
+                    columns[name][at] = value
         filled += len(rows)
     return count, filled
 
@@ -244,13 +261,14 @@ def required(kind: int) -> tuple[str, ...]:
     """Fields a record of this kind must have (a count also one of ab, ba, un)."""
     if kind == TICK:
         return ("ts",)
-    return ("sensor", "ts", "span_ms") if kind == COUNT else ("sensor", "ts")
+    own = {COUNT: ("span_ms",), POINT: ("track", "x", "y"), BEAM: ("beam", "on"), OCCUPANCY: ("people",)}
+    return ("sensor", "ts", *own.get(kind, ()))
 
 
 def _accepted(record: Mapping[str, Any], kind: int, message_ts: int, ids: Ids) -> Row:
     """The row of a record that has all it needs. Raises BadValue."""
     ts = time(record["ts"])
-    sensor, seq, span_ms, n = -1, None, 0, (0, 0, 0)
+    sensor, seq, span_ms, n, x, y = -1, None, 0, (0, 0, 0), 0.0, 0.0
     if kind != TICK:
         sensor = sensor_row(record["sensor"], ids)
         if record.get("seq") is not None:
@@ -261,10 +279,18 @@ def _accepted(record: Mapping[str, Any], kind: int, message_ts: int, ids: Ids) -
         span_ms = integer(record["span_ms"], 1, SPAN_MAX_MS)
         ab, ba, un = (people(record.get(name)) for name in ("ab", "ba", "un"))
         n = (ab, ba, un)
+    elif kind == POINT:
+        seq = integer(record["track"], 0)
+        x, y = (real(record[name], -FAR_M, FAR_M) for name in ("x", "y"))
+    elif kind == BEAM:
+        n = beam_on(record["beam"], record["on"])
+    elif kind == OCCUPANCY:
+        n = 0, 0, integer(record["people"], 0, COUNT_MAX)
+        x, y = NAN if record.get("speed") is None else real(record["speed"], 0, FAST_M_S), NAN
     record_ts = message_ts
     if message_ts == NO_TIME:
         record_ts = ts + span_ms if record.get("record_ts") is None else time(record["record_ts"])
-    return Row(kind, 0, sensor, ts, span_ms, n, seq or 0, int(seq is not None), record_ts)
+    return Row(kind, 0, sensor, ts, span_ms, n, seq or 0, int(seq is not None), x, y, record_ts)
 
 
 def _read_or(default: int, read: Any, value: object, *more: object) -> int:
@@ -278,6 +304,13 @@ def integer(value: object, least: int = -(2**63), most: int = 2**63 - 1) -> int:
     """A JSON number without point and exponent, least … most. Raises BadValue."""
     if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
         return value
+    raise BadValue
+
+
+def real(value: object, least: float, most: float) -> float:
+    """A number, least … most, as the nearest double. Raises BadValue, also for what is not a number."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and least <= float(value) <= most:
+        return float(value)
     raise BadValue
 
 
@@ -305,3 +338,10 @@ def one_hot(direction: object) -> tuple[int, int, int]:
     if direction not in ("ab", "ba"):
         raise BadValue
     return int(direction == "ab"), int(direction == "ba"), 0
+
+
+def beam_on(beam: object, on: object) -> tuple[int, int, int]:
+    """Which of two beams went on: a as (1, 0, 0), b as (0, 1, 0), none where one went off. Raises BadValue."""
+    if beam not in ("a", "b") or not isinstance(on, bool):
+        raise BadValue
+    return int(on and beam == "a"), int(on and beam == "b"), 0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 I64 = NDArray[np.int64]
 I32 = NDArray[np.int32]
 I8 = NDArray[np.int8]
+F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 
 # ---------------------------------------------------------------------------------------- time
@@ -46,7 +47,7 @@ KIND_NONE = 0  # row without a known type (a reject)
 CROSS, COUNT, HEARTBEAT = 1, 2, 3  # events
 TICK, SET, REGISTRY = 4, 5, 6  # in-band control records: not events
 POINT, BEAM, OCCUPANCY = 7, 8, 9  # events
-KINDS = ("", "cross", "count", "heartbeat", "tick", "set", "registry")
+KINDS = ("", "cross", "count", "heartbeat", "tick", "set", "registry", "point", "beam", "occupancy")
 
 DIRECTIONS = ("ab", "ba", "unknown")  # index = column of n
 DIRECTION_COUNT = 3
@@ -107,7 +108,9 @@ class Payloads:
 class Events:
     """Decoded records in log order, one row per event or control record (shape (rows,), n (rows, 3)).
 
-    ``reason`` 0 = decoded; a rejected row keeps what is known of it, unknown columns hold the defaults below.
+    ``reason`` 0 = decoded; a rejected row keeps what is known of it, unknown columns hold the defaults below. ``x`` and
+    ``y`` are written for points and readings of occupancy that decode let through, and hold no meaning in all other
+    rows: reading them there would make the outcome depend on what the memory held before.
     """
 
     kind: I8  # KINDS; KIND_NONE where the type is not known
@@ -115,9 +118,13 @@ class Events:
     sensor: I32  # row in the registry's sensor table; -1 = not in it, or no valid id
     ts: I64  # ms; NO_TIME where not known
     span_ms: I64  # count: length of the span; else 0
-    n: I64  # (rows, 3) people ab, ba, unknown: cross one-hot, count its values, else 0
-    seq: I64  # valid where has_seq
+    # (rows, 3) people ab, ba, unknown: cross one-hot, count its values; occupancy: (0, 0, people); beam that went on:
+    # (1, 0, 0) a, (0, 1, 0) b; else 0
+    n: I64
+    seq: I64  # valid where has_seq; point: its track, always there
     has_seq: U8
+    x: F64  # point: m; occupancy: speed in m/s, NaN = not told
+    y: F64  # point: m; occupancy: NaN
     record_ts: I64  # ms; of the message, or of the record in a file
     message: I32  # index of the message in Payloads
 

@@ -64,7 +64,7 @@ def run(module: Any, messages: Messages, out: list[np.ndarray[Any, Any]]) -> int
 def numpy_columns(messages: Messages, out: list[np.ndarray[Any, Any]]) -> int:
     """What one writes without a kernel: right for these crosses alone, no checks."""
     data, starts, ends, record_ts = messages
-    kind, reason, sensor, ts, span_ms, n, seq, has_seq, out_record_ts, message = out
+    kind, reason, sensor, ts, span_ms, n, seq, has_seq, _, _, out_record_ts, message = out
     rows, at = {name: row for row, name in enumerate(SENSORS)}, 0
     for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
         for batch in pa.ipc.open_stream(pa.py_buffer(data)[start:end]):

@@ -57,7 +57,7 @@ def mixture(count: int) -> list[bytes]:
 
 
 def columns(rows: int) -> list[np.ndarray[Any, Any]]:
-    return [np.empty((rows, 3) if name == "n" else rows, dtype) for name, dtype in reference.COLUMNS.items()]
+    return [np.zeros((rows, 3) if name == "n" else rows, dtype) for name, dtype in reference.COLUMNS.items()]
 
 
 def run(module: Any, messages: Messages, out: list[np.ndarray[Any, Any]]) -> int:
@@ -70,7 +70,7 @@ def run(module: Any, messages: Messages, out: list[np.ndarray[Any, Any]]) -> int
 def orjson_loop(messages: Messages, out: list[np.ndarray[Any, Any]]) -> int:
     """What one writes without a kernel: right for these crosses alone, no checks."""
     data, starts, ends, _ = messages
-    kind, _, sensor, ts, _, n, seq, has_seq, record_ts, message = (column.tolist() for column in out)
+    kind, _, sensor, ts, _, n, seq, has_seq, _, _, record_ts, message = (column.tolist() for column in out)
     rows = {name: row for row, name in enumerate(SENSORS)}
     view, direction = memoryview(data), {"ab": [1, 0, 0], "ba": [0, 1, 0]}
     for i, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
@@ -83,7 +83,8 @@ def orjson_loop(messages: Messages, out: list[np.ndarray[Any, Any]]) -> int:
         has_seq[i] = 1
         message[i] = i
     zero = [0] * len(kind)
-    for column, values in zip(out, (kind, zero, sensor, ts, zero, n, seq, has_seq, record_ts, message), strict=True):
+    filled = (kind, zero, sensor, ts, zero, n, seq, has_seq, out[8], out[9], record_ts, message)
+    for column, values in zip(out, filled, strict=True):
         column[:] = values
     return len(kind)
 

@@ -8,7 +8,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint16_t, u
 from libc.string cimport memcpy
 
 from engine.fast._arrow_flat cimport Flat, Node, Vector, number, number_of, place, vector_of
-from engine.fast._arrow_schema cimport NOTHING, TEXT, WRONG, Column
+from engine.fast._arrow_schema cimport BITS, NOTHING, TEXT, WRONG, Column
 
 cdef struct Batch:
     const Flat* flat
@@ -25,7 +25,7 @@ cdef struct Bytes:
 
 cdef struct Opened:   # a column of a batch; the rows' bytes are there
     const uint8_t* validity  # NULL: no row is null
-    const uint8_t* values    # numbers, indices, or (TEXT) offsets
+    const uint8_t* values    # numbers, indices, bits, or (TEXT) offsets
     const uint8_t* text
 
 
@@ -120,7 +120,9 @@ cdef inline bint open_column(const Batch* batch, const Column* column, Opened* o
         return True
     if column.form == TEXT:
         return open_text(batch, column.width, first, opened)
-    if not buffer(batch, first + 1, &found) or found.size < length * column.width:
+    if not buffer(batch, first + 1, &found):
+        return False
+    if found.size < ((length + 7) >> 3 if column.form == BITS else length * column.width):
         return False
     opened.values = found.at
     return True
@@ -164,3 +166,21 @@ cdef inline void widen(
     else:
         for i in range(rows):
             out[i] = values[i]
+
+
+cdef inline void widen_reals(
+    const uint8_t* values,  # IN  bytes of the column from the first row on
+    int width,              # IN  bytes of a number: 4, 8
+    int64_t rows,           # IN
+    int64_t* out,           # OUT (rows,) the bytes of doubles
+) noexcept nogil:
+    cdef int64_t i
+    cdef float narrow
+    cdef double wide
+    if width == 8:
+        memcpy(out, values, 8 * rows)
+        return
+    for i in range(rows):
+        memcpy(&narrow, values + 4 * i, 4)
+        wide = narrow
+        memcpy(out + i, &wide, 8)

@@ -4,15 +4,18 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from engine.fast._arrow_batch cimport Batch, Opened, open_batch, open_column, widen
+from engine.fast._arrow_batch cimport Batch, Opened, open_batch, open_column, widen, widen_reals
+from engine.fast._arrow_cells cimport BLOCK, Cells
 from engine.fast._arrow_flat cimport Flat, Node, child_of, number_of, target_table
-from engine.fast._arrow_rules cimport BLOCK, Cells, put_block
-from engine.fast._arrow_schema cimport NOTHING, TEXT, TIMES, UNNAMED, V4, V5, WORDS, WRONG, Column, read_schema
+from engine.fast._arrow_rules cimport put_block
+from engine.fast._arrow_schema cimport (
+    BITS, NOTHING, REALS, TEXT, TIMES, UNNAMED, V4, V5, WORDS, WRONG, Column, read_schema,
+)
 from engine.fast._arrow_words cimport FINE, NO_MEMORY, UNREADABLE, Reader, Words, mark, read_text, take_dictionary
 from engine.fast._columns cimport Columns
-from engine.fast._scan cimport ABSENT, OTHER
+from engine.fast._scan cimport ABSENT, INTEGER, OTHER, REAL
 from engine.fast._scan_ids cimport Table
-from engine.fast._scan_key cimport F_NONE
+from engine.fast._scan_key cimport F_NONE, F_SEQ
 
 cdef enum:
     MARK = 0xFF    # first byte of every stream, and of no JSON
@@ -76,6 +79,16 @@ cdef inline bint load(
             if kind[i] != ABSENT:
                 kind[i] = OTHER
         return True
+    if column.form == BITS:
+        for i in range(first, first + rows):
+            number[i - first] = opened.values[i >> 3] >> (i & 7) & 1
+        return True
+    if column.form == REALS:
+        widen_reals(opened.values + first * column.width, column.width, rows, number)
+        for i in range(rows):
+            if kind[i] == INTEGER:
+                kind[i] = REAL
+        return True
     widen(opened.values + first * column.width, column.width, column.is_signed, rows, number)
     if column.form == WORDS:
         if opened.validity == NULL:
@@ -103,7 +116,8 @@ cdef inline bint batch_rows(
     for field in range(F_NONE):
         if reader.columns[field].form == UNNAMED:
             memset(cells.kind[field], ABSENT, BLOCK)
-            memset(cells.number[field], 0, BLOCK * sizeof(int64_t))
+            if field <= F_SEQ:  # put_plain reads these whatever their kind
+                memset(cells.number[field], 0, BLOCK * sizeof(int64_t))
         elif not open_column(batch, &reader.columns[field], &opened[field]):
             return False
     while first < batch.rows:

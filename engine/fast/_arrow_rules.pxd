@@ -4,38 +4,19 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
+from engine.fast._arrow_cells cimport (
+    BLOCK, Cells, cell_count, cell_time, cells_in_space, cells_lack_in_space,
+)
 from engine.fast._columns cimport Columns, put
+from engine.fast._row cimport Row, blank_row, no_values
 from engine.fast._scan cimport ABSENT, INTEGER, OTHER
 from engine.fast._scan_key cimport (
-    F_AB, F_BA, F_DIR, F_NONE, F_RECORD_TS, F_SENSOR, F_SEQ, F_SPAN_MS, F_TS, F_TYPE, F_UN,
+    F_AB, F_BA, F_DIR, F_RECORD_TS, F_SENSOR, F_SEQ, F_SPAN_MS, F_TS, F_TYPE, F_UN,
 )
-from engine.fast._scan_rules cimport Row, blank_row
 from engine.fast._types cimport (
-    BAD_VALUE, COUNT, COUNT_MAX, CROSS, HEARTBEAT, KIND_NONE, MISSING_FIELD, NO_TIME, SPAN_MAX_MS, TICK, TS_MAX, TS_MIN,
+    BAD_VALUE, COUNT, CROSS, HEARTBEAT, KIND_NONE, MISSING_FIELD, NO_TIME, POINT, SPAN_MAX_MS, TICK, TS_MAX, TS_MIN,
     UNKNOWN_TYPE,
 )
-
-cdef enum:
-    BLOCK = 256  # rows at a time: small enough for the first cache
-
-cdef struct Cells:  # a block of rows, column by column
-    uint8_t kind[F_NONE][BLOCK]    # ABSENT, INTEGER, OTHER
-    int64_t number[F_NONE][BLOCK]  # INTEGER: see text_value
-
-
-cdef inline bint cell_time(const Cells* cells, int field, int64_t i, int64_t* at) noexcept nogil:
-    """False, and ``at`` as it was, where the cell holds no time from TS_MIN to before TS_MAX."""
-    if cells.kind[field][i] != INTEGER or not TS_MIN <= cells.number[field][i] < TS_MAX:
-        return False
-    at[0] = cells.number[field][i]
-    return True
-
-
-cdef inline bint cell_count(const Cells* cells, int field, int64_t i, int64_t* people) noexcept nogil:
-    if cells.kind[field][i] == INTEGER and 0 <= cells.number[field][i] <= COUNT_MAX:
-        people[0] = cells.number[field][i]
-        return True
-    return cells.kind[field][i] == ABSENT
 
 
 cdef inline bint cell_values(const Cells* cells, int64_t i, Row* row) noexcept nogil:
@@ -52,8 +33,10 @@ cdef inline bint cell_values(const Cells* cells, int64_t i, Row* row) noexcept n
         else:
             row.un = cells.kind[F_DIR][i] == ABSENT
         return cells.kind[F_DIR][i] != OTHER
-    if row.kind != COUNT:
+    if row.kind == HEARTBEAT:
         return True
+    if row.kind != COUNT:
+        return cells_in_space(cells, i, row)
     if cells.kind[F_SPAN_MS][i] != INTEGER or not 1 <= cells.number[F_SPAN_MS][i] <= SPAN_MAX_MS:
         return False
     row.span_ms = cells.number[F_SPAN_MS][i]
@@ -68,10 +51,11 @@ cdef inline bint cell_missing(const Cells* cells, int64_t i, int8_t kind) noexce
     """Whether a cell that the kind requires is null or not there."""
     if cells.kind[F_TS][i] == ABSENT or (kind != TICK and cells.kind[F_SENSOR][i] == ABSENT):
         return True
-    return kind == COUNT and (
-        cells.kind[F_SPAN_MS][i] == ABSENT
-        or (cells.kind[F_AB][i] == ABSENT and cells.kind[F_BA][i] == ABSENT and cells.kind[F_UN][i] == ABSENT)
-    )
+    if kind == COUNT:
+        return cells.kind[F_SPAN_MS][i] == ABSENT or (
+            cells.kind[F_AB][i] == ABSENT and cells.kind[F_BA][i] == ABSENT and cells.kind[F_UN][i] == ABSENT
+        )
+    return kind >= POINT and cells_lack_in_space(cells, i, kind)
 
 
 cdef inline void judge_cells(const Cells* cells, int64_t i, int64_t message_ts, Row* row) noexcept nogil:
@@ -98,8 +82,7 @@ cdef inline void judge_cells(const Cells* cells, int64_t i, int64_t message_ts, 
         good = False
     if not good:
         row.reason = BAD_VALUE
-        row.has_seq = 0
-        row.span_ms = row.ab = row.ba = row.un = row.seq = 0
+        no_values(row)
     elif row.record_ts == NO_TIME:
         row.record_ts = row.ts + row.span_ms
 

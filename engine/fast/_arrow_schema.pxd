@@ -5,7 +5,9 @@ from libc.stdint cimport int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
 from engine.fast._arrow_flat cimport Flat, Node, Vector, child_of, number_of, place, target_table, vector_of
-from engine.fast._scan_key cimport F_DIR, F_NONE, F_RECORD_TS, F_SENSOR, F_TS, F_TYPE, KEY_BYTES, key_field
+from engine.fast._scan_key cimport (
+    F_BEAM, F_DIR, F_NONE, F_ON, F_RECORD_TS, F_SENSOR, F_SPEED, F_TS, F_TYPE, F_X, F_Y, KEY_BYTES, key_field,
+)
 
 # What a column gives.
 cdef enum:
@@ -14,14 +16,18 @@ cdef enum:
     TIMES = 2
     TEXT = 3
     WORDS = 4    # text in a dictionary
-    NOTHING = 5
-    WRONG = 6
+    REALS = 5    # doubles, or floats
+    BITS = 6     # true and false
+    NOTHING = 7
+    WRONG = 8
 
 # Arrow's types, as far as they are told apart.
 cdef enum:
     T_NULL = 1
     T_INT = 2
+    T_FLOAT = 3
     T_UTF8 = 5
+    T_BOOL = 6
     T_TIMESTAMP = 10
     T_UNION = 14
     T_LARGE_UTF8 = 20
@@ -82,11 +88,13 @@ cdef inline int field_of(const Flat* flat, const Vector* name) noexcept nogil:
 
 cdef inline bint takes(int field, int form) noexcept nogil:
     """Whether a field takes what a column gives."""
-    if field == F_SENSOR or field == F_TYPE or field == F_DIR:
+    if field == F_SENSOR or field == F_TYPE or field == F_DIR or field == F_BEAM:
         return form == TEXT or form == WORDS
     if field == F_TS or field == F_RECORD_TS:
-        return form != WRONG
-    return form == NUMBERS
+        return form == NUMBERS or form == TIMES or form == TEXT or form == WORDS
+    if field == F_X or field == F_Y or field == F_SPEED:
+        return form == NUMBERS or form == REALS
+    return form == (BITS if field == F_ON else NUMBERS)
 
 
 cdef inline bint integer_type(const Flat* flat, const Node* type_, Column* column) noexcept nogil:
@@ -97,6 +105,15 @@ cdef inline bint integer_type(const Flat* flat, const Node* type_, Column* colum
     column.width = <int> (bits >> 3)
     column.is_signed = is_signed != 0
     return bits == 8 or bits == 16 or bits == 32 or bits == 64
+
+
+cdef inline bint real_type(const Flat* flat, const Node* type_, Column* column) noexcept nogil:
+    cdef int64_t precision
+    if not number_of(flat, type_, 0, 2, &precision) or precision > 2:
+        return False
+    column.width = <int> (2 << precision)
+    column.form = WRONG if precision == 0 else REALS  # doubles and floats, not halves of these
+    return True
 
 
 cdef inline bint timestamp_type(const Flat* flat, const Node* type_, Column* column) noexcept nogil:
@@ -142,11 +159,16 @@ cdef inline bint read_column(
     elif type_ == T_UTF8 or type_ == T_LARGE_UTF8:
         column.form = TEXT
         column.width = text_width(type_)
-    elif type_ == T_INT or type_ == T_TIMESTAMP:
+    elif type_ == T_BOOL:
+        column.form = BITS
+    elif type_ == T_INT or type_ == T_TIMESTAMP or type_ == T_FLOAT:
         typed = child_of(flat, field, 3, &type_table)
         if type_ == T_INT:
             column.form = NUMBERS
             if not typed or not integer_type(flat, &type_table, column):
+                return False
+        elif type_ == T_FLOAT:
+            if not typed or not real_type(flat, &type_table, column):
                 return False
         elif not typed or not timestamp_type(flat, &type_table, column):
             return False

@@ -12,12 +12,12 @@ from libc.string cimport memchr, memcmp, memcpy
 from engine.fast._arrow_batch cimport Batch, Opened, offset, open_batch, open_column
 from engine.fast._arrow_flat cimport Flat, Node, child_of, number_of
 from engine.fast._arrow_schema cimport TEXT, WORDS, Column
+from engine.fast._row cimport is_word, kind_of_word
 from engine.fast._scan cimport ABSENT, INTEGER, OTHER, utf8_end
 from engine.fast._scan_ids cimport Slot, Table, slot_of
-from engine.fast._scan_key cimport F_DIR, F_NONE, F_SENSOR, F_TYPE
-from engine.fast._scan_rules cimport is_word, kind_of_word
+from engine.fast._scan_key cimport F_BEAM, F_DIR, F_NONE, F_SENSOR, F_TYPE
 from engine.fast._scan_text cimport rfc3339_ms
-from engine.fast._types cimport ID_BYTES, KIND_NONE, NO_TIME, TICK
+from engine.fast._types cimport ID_BYTES, KIND_NONE, NO_TIME, REGISTRY, SET
 
 cdef enum:
     FINE
@@ -68,7 +68,7 @@ cdef inline uint8_t text_value(
     int64_t size,          # IN
     const uint8_t* end,    # IN  of what may be read
     const Table* table,    # IN  sensor ids
-    int64_t* value,        # OUT row of the sensor, kind, direction 0 or 1, ms
+    int64_t* value,        # OUT row of the sensor, kind, direction or beam 0 or 1, ms
 ) noexcept nogil:
     """INTEGER, or OTHER where the field does not take this text."""
     cdef Slot key
@@ -79,12 +79,15 @@ cdef inline uint8_t text_value(
         return INTEGER if value[0] >= 0 or is_utf8(p, p + size) else OTHER
     if field == F_TYPE:
         value[0] = kind_of_word(p, size)
-        if value[0] > TICK:  # these records hold objects: they come as JSON
+        if value[0] == SET or value[0] == REGISTRY:  # these records hold objects: they come as JSON
             value[0] = KIND_NONE
         return INTEGER
     if field == F_DIR:
         value[0] = is_word(p, size, b"ba", 2)
         return INTEGER if value[0] or is_word(p, size, b"ab", 2) else OTHER
+    if field == F_BEAM:
+        value[0] = is_word(p, size, b"b", 1)
+        return INTEGER if value[0] or is_word(p, size, b"a", 1) else OTHER
     if size and memchr(p, c"\\", size) != NULL:  # the scanner of times would take it for an escape of JSON
         return OTHER
     value[0] = rfc3339_ms(p, p + size)

@@ -3,7 +3,8 @@
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 
-from engine.fast._scan_rules cimport Row
+from engine.fast._row cimport Row
+from engine.fast._types cimport is_placed
 
 cdef struct Columns:
     int8_t* kind            # (cap,) each, as in engine.model.Events
@@ -14,6 +15,8 @@ cdef struct Columns:
     int64_t* n              # (cap, 3)
     int64_t* seq
     uint8_t* has_seq
+    double* x
+    double* y
     int64_t* record_ts
     int32_t* message
     int64_t cap
@@ -33,5 +36,8 @@ cdef inline void put(const Columns* to, int64_t at, const Row* row, int32_t mess
     to.n[3 * at + 2] = row.un
     to.seq[at] = row.seq
     to.has_seq[at] = row.has_seq
+    if is_placed(row.kind) and row.reason == 0:
+        to.x[at] = row.x
+        to.y[at] = row.y
     to.record_ts[at] = row.record_ts
     to.message[at] = message

@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from typing import final
 
 from engine.decode import ENOUGH
-from engine.model import AUTO, I8, I32, I64, U8
+from engine.model import AUTO, F64, I8, I32, I64, U8
 
 CONSTANTS: Mapping[str, int]
 
@@ -26,6 +26,8 @@ def decode(
     n: I64,
     seq: I64,
     has_seq: U8,
+    x: F64,
+    y: F64,
     out_record_ts: I64,
     message: I32,
     first: int,

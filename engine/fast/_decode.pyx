@@ -7,14 +7,15 @@ from libc.stdlib cimport calloc, free
 from engine.fast._arrow_rows cimport MARK, stream_rows
 from engine.fast._arrow_words cimport NO_MEMORY, UNREADABLE, Reader, release
 from engine.fast._columns cimport Columns, put
+from engine.fast._row cimport Row, blank_row
 from engine.fast._scan cimport blank
 from engine.fast._scan_ids cimport Slot, Table, slot_of
 from engine.fast._scan_key cimport Fields
 from engine.fast._scan_record cimport record_end, value_end
-from engine.fast._scan_rules cimport Row, blank_row, judge
+from engine.fast._scan_rules cimport judge
 from engine.fast._types cimport (
-    ARROW, AUTO, BAD_VALUE, COUNT, COUNT_MAX, CROSS, HEARTBEAT, ID_BYTES, JSON, KIND_NONE, MALFORMED, MISSING_FIELD, NO_TIME,
-    REGISTRY, SET, TICK, TS_MAX, TS_MIN, UNKNOWN_TYPE,
+    ARROW, AUTO, BAD_VALUE, BEAM, COUNT, COUNT_MAX, CROSS, FAR_M, FAST_M_S, HEARTBEAT, ID_BYTES, JSON, KIND_NONE, MALFORMED,
+    MISSING_FIELD, NO_TIME, OCCUPANCY, POINT, REGISTRY, SET, TICK, TS_MAX, TS_MIN, UNKNOWN_TYPE, is_control,
 )
 
 CONSTANTS = {
@@ -22,6 +23,7 @@ CONSTANTS = {
     "REGISTRY": REGISTRY, "MALFORMED": MALFORMED, "UNKNOWN_TYPE": UNKNOWN_TYPE, "MISSING_FIELD": MISSING_FIELD,
     "BAD_VALUE": BAD_VALUE, "NO_TIME": NO_TIME, "TS_MIN": TS_MIN, "TS_MAX": TS_MAX, "COUNT_MAX": COUNT_MAX,
     "ID_BYTES": ID_BYTES, "DIRECTION_COUNT": DIRECTION_COUNT, "AUTO": AUTO, "JSON": JSON, "ARROW": ARROW,
+    "POINT": POINT, "BEAM": BEAM, "OCCUPANCY": OCCUPANCY, "FAR_M": FAR_M, "FAST_M_S": FAST_M_S,
 }  # what the tests hold equal to engine.model
 
 
@@ -162,7 +164,7 @@ cdef inline Py_ssize_t json_rows(
         state = next_row(&cursor, table, message_ts, &found)
         if state == FINISHED:
             return filled
-        if state == BROKEN or (control and found.kind < TICK):
+        if state == BROKEN or (control and not is_control(found.kind)):
             return UNREADABLE
         put(out, filled, &found, message)
         filled += 1
@@ -182,6 +184,8 @@ def decode(
     int64_t[:, ::1] n,              # OUT (cap, 3) ab, ba, unknown
     int64_t[::1] seq,               # OUT (cap,)
     uint8_t[::1] has_seq,           # OUT (cap,)
+    double[::1] x,                  # OUT (cap,) of accepted points and readings of occupancy alone
+    double[::1] y,                  # OUT (cap,) likewise
     int64_t[::1] out_record_ts,     # OUT (cap,) ms
     int32_t[::1] message,           # OUT (cap,) index of the message
     Py_ssize_t first,               # IN  first message to decode
@@ -199,15 +203,16 @@ def decode(
     if not (ends.shape[0] == record_ts.shape[0] == count <= INT32_MAX):
         raise ValueError("starts, ends and record_ts must be of one length")
     if not (reason.shape[0] == sensor.shape[0] == ts.shape[0] == span_ms.shape[0] == n.shape[0] == cap
-            and seq.shape[0] == has_seq.shape[0] == out_record_ts.shape[0] == message.shape[0] == cap
-            and n.shape[1] == DIRECTION_COUNT):
+            and seq.shape[0] == has_seq.shape[0] == x.shape[0] == y.shape[0] == out_record_ts.shape[0] == cap
+            and message.shape[0] == cap and n.shape[1] == DIRECTION_COUNT):
         raise ValueError("the columns must be of one length, n of shape (length, 3)")
     if not 0 <= first <= count:
         raise ValueError("first must be 0 … the number of messages")
     out.cap = cap
     if cap:
         out.kind, out.reason, out.sensor, out.ts, out.span_ms = &kind[0], &reason[0], &sensor[0], &ts[0], &span_ms[0]
-        out.n, out.seq, out.has_seq, out.record_ts, out.message = &n[0, 0], &seq[0], &has_seq[0], &out_record_ts[0], &message[0]
+        out.n, out.seq, out.has_seq, out.x, out.y = &n[0, 0], &seq[0], &has_seq[0], &x[0], &y[0]
+        out.record_ts, out.message = &out_record_ts[0], &message[0]
     with nogil:
         row, i = 0, first
         while i < count and filled < enough:

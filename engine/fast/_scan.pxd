@@ -26,6 +26,8 @@ cdef enum:
     PLAIN = 2  # string without escapes
     ESCAPED = 3  # string with escapes
     OTHER = 4
+    REAL = 5  # any other number
+    TRUTH = 6  # true or false
 
 
 cdef inline const uint8_t* blank(const uint8_t* p, const uint8_t* end) noexcept nogil:

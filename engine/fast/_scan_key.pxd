@@ -1,11 +1,12 @@
 # cython: language_level=3, wraparound=False, initializedcheck=False
-"""Keys: which of the fields an event may use they name."""
+"""Keys: which of the fields an event may use they name; and what was found in these fields."""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
-from engine.fast._scan cimport blank, string_close
+from engine.fast._scan cimport ESCAPED, PLAIN, blank, string_close
 from engine.fast._scan_text cimport unescape
+from engine.fast._types cimport ID_BYTES
 
 cdef enum:
     F_SENSOR = 0
@@ -18,8 +19,15 @@ cdef enum:
     F_BA = 7
     F_UN = 8
     F_RECORD_TS = 9
-    F_NONE = 10  # a key no event uses
-    FIELDS = 16  # room in Fields
+    F_TRACK = 10
+    F_X = 11
+    F_Y = 12
+    F_BEAM = 13
+    F_ON = 14
+    F_PEOPLE = 15
+    F_SPEED = 16
+    F_NONE = 17  # a key no event uses
+    FIELDS = 24  # room in Fields
     KEY_BYTES = 9  # longest of the keys
 
 # A key with its closing quote, as the little-endian word it is read as.
@@ -38,6 +46,13 @@ cdef extern from *:
     #define HITO_BA HITO_WORD('b', 'a', '"', 0, 0, 0, 0, 0)
     #define HITO_UN HITO_WORD('u', 'n', '"', 0, 0, 0, 0, 0)
     #define HITO_RECORD_T HITO_WORD('r', 'e', 'c', 'o', 'r', 'd', '_', 't')
+    #define HITO_TRACK HITO_WORD('t', 'r', 'a', 'c', 'k', '"', 0, 0)
+    #define HITO_X HITO_WORD('x', '"', 0, 0, 0, 0, 0, 0)
+    #define HITO_Y HITO_WORD('y', '"', 0, 0, 0, 0, 0, 0)
+    #define HITO_BEAM HITO_WORD('b', 'e', 'a', 'm', '"', 0, 0, 0)
+    #define HITO_ON HITO_WORD('o', 'n', '"', 0, 0, 0, 0, 0)
+    #define HITO_PEOPLE HITO_WORD('p', 'e', 'o', 'p', 'l', 'e', '"', 0)
+    #define HITO_SPEED HITO_WORD('s', 'p', 'e', 'e', 'd', '"', 0, 0)
     """
     const uint64_t W_SENSOR "HITO_SENSOR"
     const uint64_t W_TS "HITO_TS"
@@ -49,11 +64,32 @@ cdef extern from *:
     const uint64_t W_BA "HITO_BA"
     const uint64_t W_UN "HITO_UN"
     const uint64_t W_RECORD_T "HITO_RECORD_T"
+    const uint64_t W_TRACK "HITO_TRACK"
+    const uint64_t W_X "HITO_X"
+    const uint64_t W_Y "HITO_Y"
+    const uint64_t W_BEAM "HITO_BEAM"
+    const uint64_t W_ON "HITO_ON"
+    const uint64_t W_PEOPLE "HITO_PEOPLE"
+    const uint64_t W_SPEED "HITO_SPEED"
 
 cdef struct Fields:
-    uint8_t kind[FIELDS]       # ABSENT, INTEGER, PLAIN, ESCAPED, OTHER
-    int64_t number[FIELDS]     # INTEGER: its value; strings: bytes between the quotes
-    const uint8_t* text[FIELDS]  # strings: first byte after the opening quote
+    uint8_t kind[FIELDS]       # ABSENT, INTEGER, PLAIN, ESCAPED, OTHER, REAL, TRUTH
+    int64_t number[FIELDS]     # INTEGER: its value; strings: bytes between the quotes; REAL: bytes; TRUTH: 0 or 1
+    const uint8_t* text[FIELDS]  # strings: first byte after the opening quote; REAL: first byte
+
+
+cdef inline const uint8_t* word_of(const Fields* fields, int field, uint8_t* plain, int64_t* size) noexcept nogil:
+    """The string of a field without escapes, as bytes of UTF-8; NULL where it holds no string.
+
+    ``plain`` (ID_BYTES,) is room for a string with escapes; one that does not fit, longer than any word, has size -1.
+    """
+    size[0] = fields.number[field]
+    if fields.kind[field] == PLAIN:
+        return fields.text[field]
+    if fields.kind[field] != ESCAPED:
+        return NULL
+    size[0] = unescape(fields.text[field], fields.text[field] + fields.number[field], plain, ID_BYTES)
+    return plain
 
 
 cdef inline uint64_t head(const uint8_t* p, const uint8_t* end) noexcept nogil:
@@ -86,6 +122,15 @@ cdef inline int key_field(const uint8_t* p, const uint8_t* end, int* length) noe
     if word & 0xFFFFFFFFULL == W_SEQ:
         length[0] = 3
         return F_SEQ
+    if word & 0xFFFFULL == W_X:
+        length[0] = 1
+        return F_X
+    if word & 0xFFFFULL == W_Y:
+        length[0] = 1
+        return F_Y
+    if word & 0xFFFFFFFFFFFFULL == W_TRACK:
+        length[0] = 5
+        return F_TRACK
     if word & 0xFFFFFFULL == W_AB:
         length[0] = 2
         return F_AB
@@ -98,6 +143,18 @@ cdef inline int key_field(const uint8_t* p, const uint8_t* end, int* length) noe
     if word == W_SPAN_MS:
         length[0] = 7
         return F_SPAN_MS
+    if word & 0xFFFFFFFFFFULL == W_BEAM:
+        length[0] = 4
+        return F_BEAM
+    if word & 0xFFFFFFULL == W_ON:
+        length[0] = 2
+        return F_ON
+    if word & 0xFFFFFFFFFFFFFFULL == W_PEOPLE:
+        length[0] = 6
+        return F_PEOPLE
+    if word & 0xFFFFFFFFFFFFULL == W_SPEED:
+        length[0] = 5
+        return F_SPEED
     if word == W_RECORD_T and end - p >= 10 and p[8] == c"s" and p[9] == c'"':
         length[0] = 9
         return F_RECORD_TS

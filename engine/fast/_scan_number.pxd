@@ -76,19 +76,21 @@ cdef inline bint finite(const uint8_t* p, const uint8_t* end) noexcept nogil:
 
 cdef inline const uint8_t* real_end(const uint8_t* start, const uint8_t* p, const uint8_t* end) noexcept nogil:
     """A number with point or exponent: start is its first digit, p the point or the e."""
+    cdef bint large = p - start >= INFINITE_DIGITS
     if p[0] == c".":
         p += 1
         if p >= end or not is_digit(p[0]):
             return NULL
         p = digits_end(p, end)
     if p < end and p[0] | 0x20 == c"e":
+        large = True
         p += 1
         if p < end and (p[0] == c"+" or p[0] == c"-"):
             p += 1
         if p >= end or not is_digit(p[0]):
             return NULL
         p = digits_end(p, end)
-    if not finite(start, p):
+    if large and not finite(start, p):  # all others are small enough by their length
         return NULL
     return p
 

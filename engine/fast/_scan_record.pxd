@@ -4,7 +4,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memset
 
-from engine.fast._scan cimport ABSENT, DEPTH_MAX, ESCAPED, OTHER, blank, string_close
+from engine.fast._scan cimport ABSENT, DEPTH_MAX, ESCAPED, OTHER, REAL, TRUTH, blank, string_close
 from engine.fast._scan_key cimport F_NONE, FIELDS, Fields, colon_end, escaped_key, key_end, key_field
 from engine.fast._scan_number cimport is_digit, number_end
 
@@ -102,8 +102,16 @@ cdef inline const uint8_t* field_end(
         fields.number[field] = p - start
         return p + 1
     if p[0] == c"-" or is_digit(p[0]):
-        return number_end(p, end, &fields.kind[field], &fields.number[field])
-    fields.kind[field] = ABSENT if p[0] == c"n" else OTHER  # well formed, n can only begin null
+        start = p
+        p = number_end(p, end, &fields.kind[field], &fields.number[field])
+        if p != NULL and fields.kind[field] == OTHER:
+            fields.kind[field] = REAL
+            fields.text[field] = start
+            fields.number[field] = p - start
+        return p
+    # well formed, these letters can only begin null, true, false
+    fields.kind[field] = ABSENT if p[0] == c"n" else TRUTH if p[0] == c"t" or p[0] == c"f" else OTHER
+    fields.number[field] = p[0] == c"t"
     return value_end(p, end, depth)
 
 

@@ -2,62 +2,26 @@
 """Raw fields of an object -> one row: the rules of engine.decode in the order of the checks."""
 
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
-from libc.string cimport memcmp
 
+from engine.fast._row cimport Row, blank_row, is_word, kind_of_word, no_values
 from engine.fast._scan cimport ABSENT, ESCAPED, INTEGER, PLAIN
 from engine.fast._scan_ids cimport Slot, Table, slot_of
 from engine.fast._scan_key cimport (
-    F_AB, F_BA, F_DIR, F_RECORD_TS, F_SENSOR, F_SEQ, F_SPAN_MS, F_TS, F_TYPE, F_UN, Fields,
+    F_AB, F_BA, F_DIR, F_RECORD_TS, F_SENSOR, F_SEQ, F_SPAN_MS, F_TS, F_TYPE, F_UN, Fields, word_of,
 )
+from engine.fast._scan_space cimport lacks_in_space, read_in_space
 from engine.fast._scan_text cimport rfc3339_ms, unescape
 from engine.fast._types cimport (
-    BAD_VALUE, COUNT, COUNT_MAX, CROSS, HEARTBEAT, ID_BYTES, KIND_NONE, MISSING_FIELD, NO_TIME, REGISTRY, SET,
+    BAD_VALUE, COUNT, COUNT_MAX, CROSS, HEARTBEAT, ID_BYTES, KIND_NONE, MISSING_FIELD, NO_TIME, POINT, REGISTRY, SET,
     SPAN_MAX_MS, TICK, TS_MAX, TS_MIN, UNKNOWN_TYPE,
 )
 
 
-cdef struct Row:
-    int8_t kind
-    uint8_t reason
-    uint8_t has_seq
-    int32_t sensor
-    int64_t ts
-    int64_t span_ms
-    int64_t ab
-    int64_t ba
-    int64_t un
-    int64_t seq
-    int64_t record_ts
-
-
-cdef inline bint is_word(const uint8_t* p, int64_t size, const char* word, int64_t word_size) noexcept nogil:
-    return size == word_size and memcmp(p, word, word_size) == 0
-
-
-cdef inline int8_t kind_of_word(const uint8_t* p, int64_t size) noexcept nogil:
-    if is_word(p, size, b"cross", 5):
-        return CROSS
-    if is_word(p, size, b"count", 5):
-        return COUNT
-    if is_word(p, size, b"heartbeat", 9):
-        return HEARTBEAT
-    if is_word(p, size, b"tick", 4):
-        return TICK
-    if is_word(p, size, b"set", 3):
-        return SET
-    return REGISTRY if is_word(p, size, b"registry", 8) else KIND_NONE
-
-
 cdef inline int8_t kind_of(const Fields* fields) noexcept nogil:
     cdef uint8_t plain[ID_BYTES]
-    cdef const uint8_t* p = fields.text[F_TYPE]
-    cdef int64_t size = fields.number[F_TYPE]
-    if fields.kind[F_TYPE] == ESCAPED:
-        size = unescape(p, p + size, plain, ID_BYTES)
-        p = plain
-    elif fields.kind[F_TYPE] != PLAIN:
-        return KIND_NONE
-    return kind_of_word(p, size)
+    cdef int64_t size
+    cdef const uint8_t* p = word_of(fields, F_TYPE, plain, &size)
+    return KIND_NONE if p == NULL else kind_of_word(p, size)
 
 
 cdef inline bint read_sensor(const Fields* fields, const Table* table, const uint8_t* end, int32_t* row) noexcept nogil:
@@ -100,16 +64,11 @@ cdef inline bint read_count(const Fields* fields, int field, int64_t* people) no
 
 cdef inline bint read_direction(const Fields* fields, Row* row) noexcept nogil:
     cdef uint8_t plain[ID_BYTES]
-    cdef const uint8_t* p = fields.text[F_DIR]
-    cdef int64_t size = fields.number[F_DIR]
-    if fields.kind[F_DIR] == ABSENT:
-        row.un = 1
-        return True
-    if fields.kind[F_DIR] == ESCAPED:
-        size = unescape(p, p + size, plain, ID_BYTES)
-        p = plain
-    elif fields.kind[F_DIR] != PLAIN:
-        return False
+    cdef int64_t size
+    cdef const uint8_t* p = word_of(fields, F_DIR, plain, &size)
+    if p == NULL:
+        row.un = fields.kind[F_DIR] == ABSENT
+        return fields.kind[F_DIR] == ABSENT
     row.ab = is_word(p, size, b"ab", 2)
     row.ba = is_word(p, size, b"ba", 2)
     return row.ab + row.ba == 1
@@ -126,6 +85,8 @@ cdef inline bint read_values(const Fields* fields, Row* row) noexcept nogil:
         return read_direction(fields, row)
     if row.kind == HEARTBEAT:
         return True
+    if row.kind != COUNT:
+        return read_in_space(fields, row)
     row.span_ms = fields.number[F_SPAN_MS]
     return (
         fields.kind[F_SPAN_MS] == INTEGER and 1 <= row.span_ms <= SPAN_MAX_MS
@@ -133,24 +94,15 @@ cdef inline bint read_values(const Fields* fields, Row* row) noexcept nogil:
     )
 
 
-cdef inline void blank_row(Row* row, uint8_t reason, int64_t message_ts) noexcept nogil:
-    row.kind = KIND_NONE
-    row.sensor = -1
-    row.ts = NO_TIME
-    row.record_ts = message_ts
-    row.reason = reason
-    row.has_seq = 0
-    row.span_ms = row.ab = row.ba = row.un = row.seq = 0
-
-
 cdef inline bint is_missing(const Fields* fields, int8_t kind) noexcept nogil:
     """Whether a field that the kind requires is absent or null."""
     if fields.kind[F_TS] == ABSENT or (kind != TICK and fields.kind[F_SENSOR] == ABSENT):
         return True
-    return kind == COUNT and (
-        fields.kind[F_SPAN_MS] == ABSENT
-        or (fields.kind[F_AB] == ABSENT and fields.kind[F_BA] == ABSENT and fields.kind[F_UN] == ABSENT)
-    )
+    if kind == COUNT:
+        return fields.kind[F_SPAN_MS] == ABSENT or (
+            fields.kind[F_AB] == ABSENT and fields.kind[F_BA] == ABSENT and fields.kind[F_UN] == ABSENT
+        )
+    return kind >= POINT and lacks_in_space(fields.kind, kind)
 
 
 cdef inline void judge(
@@ -182,7 +134,6 @@ cdef inline void judge(
         good = False
     if not good:
         row.reason = BAD_VALUE
-        row.has_seq = 0
-        row.span_ms = row.ab = row.ba = row.un = row.seq = 0
+        no_values(row)
     elif row.record_ts == NO_TIME:
         row.record_ts = row.ts + row.span_ms

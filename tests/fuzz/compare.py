@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from engine import decode as reference
+from engine.decode import PLACED
 from engine.model import JSON, NO_TIME
 from tests.fuzz.documents import IDS
+from tests.support.decoded import listed, room_for
 
 ROOM = 1 << 20  # bytes; a document is at most that long
 ROWS = 64  # of one document, at first
@@ -40,7 +42,7 @@ class Comparison:
         self._starts, self._ends = np.zeros(1, np.int64), np.full(1, ROOM, np.int64)
         self._stamps = [np.full(1, stamp, np.int64) for stamp in RECORD_TS]
         self._ids = compiled.Ids(list(IDS)), reference.Ids(list(IDS))
-        self._columns = _columns(ROWS)
+        self._columns = room_for(ROWS)
         self.documents = 0
         self.reasons: Counter[int] = Counter()  # of the rows, as the reference judged them
 
@@ -52,7 +54,7 @@ class Comparison:
         self._starts[0] = ROOM - size
         rows = reference._rows(document, RECORD_TS[which], self._ids[1], JSON)
         found = self._found(which, size)
-        expected = [tuple(row) for row in rows]
+        expected = [_in_bits(row) if row.kind in PLACED else tuple(row) for row in rows]
         self.documents += 1
         for row in rows:
             self.reasons[row.reason] += 1
@@ -64,13 +66,13 @@ class Comparison:
         columns, given = self._columns, (self._data, self._starts, self._ends, self._stamps[which], self._ids[0])
         done, filled = self._compiled.decode(*given, *columns, 0, JSON)
         if not done:  # more rows than room
-            columns = _columns(size + 1)
+            columns = room_for(size + 1)
             done, filled = self._compiled.decode(*given, *columns, 0, JSON)
         assert done == 1
-        kind, reason, sensor, ts, span_ms, n, seq, has_seq, record_ts, message = (c[:filled].tolist() for c in columns)
+        kind, reason, sensor, ts, span_ms, n, seq, has_seq, x, y, record_ts, message = listed(columns, filled)
         assert not any(message)
         people = map(tuple, n)
-        return list(zip(kind, reason, sensor, ts, span_ms, people, seq, has_seq, record_ts, strict=True))
+        return list(zip(kind, reason, sensor, ts, span_ms, people, seq, has_seq, x, y, record_ts, strict=True))
 
 
 def last_document(memory: bytes) -> bytes:
@@ -80,5 +82,7 @@ def last_document(memory: bytes) -> bytes:
     return memory[end - size : end]
 
 
-def _columns(rows: int) -> list[np.ndarray[Any, Any]]:
-    return [np.zeros((rows, 3) if name == "n" else rows, dtype) for name, dtype in reference.COLUMNS.items()]
+def _in_bits(row: reference.Row) -> tuple[Any, ...]:
+    """The row with its place as listed() tells it."""
+    x, y = np.array([row.x, row.y]).view(np.int64).tolist()
+    return tuple(row._replace(x=x, y=y))

@@ -14,15 +14,24 @@ from tests.property.test_decode_fuzz import PARTS, SEEDS, TOKENS
 
 POOL_LASTS = 20_000
 IDS = [b"j1-03", "狸小路".encode(), b"x" * 64, b"", b"12345678", b"a\0", b'"\\/']
-WORDS = ["cross", "count", "heartbeat", "tick", "set", "registry"]
+WORDS = ["cross", "count", "heartbeat", "tick", "set", "registry", "point", "beam", "occupancy"]
 KEYS = ["sensor", "ts", "type", "dir", "seq", "span_ms", "ab", "ba", "un", "record_ts"]
-STRANGE_KEYS = ["", "t", "tss", 'ts"', "TS", "sensors", "span_mss", "record_t", "record_tsx", "狸", "\0", "x" * 70, "x"]
+KEYS += ["track", "x", "y", "beam", "on", "people", "speed"]
+KINDS = [KEYS[3:5], KEYS[4:9], ["track", "x", "y"], ["beam", "on"], ["people", "speed"]]  # besides type, sensor, ts
+STRANGE_KEYS = ["", "t", "tss", 'ts"', "TS", "sensors", "span_mss", "record_t", "record_tsx", "狸", "\0", "x" * 70]
+STRANGE_KEYS += ["xx", 'y"', "o", "ons", "tracks", "trac", "beams", "peoples", "speeds"]
 TIMES = ["2026-02-07T07:40:00.123Z", "2026-02-07T07:40:00+09:00", "2024-02-29t23:59:59.9999z", "1900-01-01 00:00:00Z"]
 WRONG_TIMES = ["2026-02-07T07:40:00", "2026-02-07T24:00:00Z", "2026-02-29T07:40:00Z", "2200-01-01T00:00:00Z", "Z", "20"]
 EDGES = [0, 1, 10, 60_000, 366 * 86_400_000, 2**31 - 1, 2**31, 2**53, 10**18, 2**63 - 1, 2**63, 2**64 - 1, 2**64]
 EDGES += [2_208_988_800_000, 7_258_118_400_000, 99_999_999, 10**8, 12345678901234567890, 10**307, 10**400]
 REALS = [b"-0", b"0", b"6.0", b"1e3", b"1E-3", b"-1.5e+10", b"0e0", b"-0.0", b"0e999", b"1e308", b"1e-999", b"1.0E+2"]
 REALS += [b"1.7976931348623157e308", b"0." + b"0" * 400 + b"1e720", b"-0e-0", b"123456789.123456789"]
+REALS += [b"3.21", b"-1.10", b"0.4", b"1e6", b"-1000000.0000000001", b"1000000.00000000001", b"100.00000000000001"]
+REALS += [b"9007199254740993e-12", b"0.1e1", b"5e-324", b"2.4703282292062328e-324", b"1e-400", b"1e-28"]
+REALS += [
+    b"0.1000000000000000055511151231257827021181583404541015625",
+    b"1.00000000000000011102230246251565404236316680908203125",
+]
 NO_NUMBERS = b"01 -01 00 - -- 1. .5 -.5 1e 1e+ 1.e1 +1 0x1 NaN -Infinity 1e309 -1e999 1.8e308 1_0 1e3.0 --1".split()
 ESCAPES = [rb"\"", rb"\\", rb"\/", rb"\b", rb"\f", rb"\n", rb"\r", rb"\t", rb"\u0000", rb"\u0041", rb"\u72F8"]
 ESCAPES += [rb"\ud83d\ude00", rb"\uDBFF\uDFFF", rb"\u00e9", rb"\uFFFF", rb"\ue000"]
@@ -84,11 +93,35 @@ class Documents:
             return self._string(rng.choice(WORDS), rng.random() < 0.2)
         if name == "dir":
             return self._string(rng.choice(("ab", "ba")), rng.random() < 0.2)
+        if name == "beam":
+            return self._string(rng.choice("ab"), rng.random() < 0.2)
+        if name == "on":
+            return rng.choice((b"true", b"false"))
+        if name in ("x", "y", "speed"):
+            return self._real()
         if name in ("ts", "record_ts"):
             if rng.random() < 0.4:
                 return self._string(rng.choice(TIMES if rng.random() < 0.8 else WRONG_TIMES), rng.random() < 0.2)
             return b"%d" % rng.randrange(-(2**41), 2**43)
         return b"%d" % (rng.randrange(10**11) if name == "span_ms" else rng.choice((rng.randrange(100), 2**31 - 1)))
+
+    def _real(self) -> bytes:
+        """A number that a coordinate or speed may be, mostly: in few digits, those of a double, or very many."""
+        rng, r = self._rng, self._rng.random()
+        if r < 0.4:
+            return b"%d.%02d" % (rng.randrange(-50, 101), rng.randrange(100))
+        value = rng.uniform(-1, 1) * 10 ** rng.choice((0, 1, 2, 6, rng.randrange(-330, 7), rng.randrange(-326, -290)))
+        if r < 0.6:
+            return repr(value).encode()
+        if r < 0.7:
+            return b"%d" % rng.randrange(-(10**6), 10**6)
+        if r < 0.8:
+            return rng.choice(REALS)
+        size = rng.choice((17, 18, 19, 20, 21, 40, 60, 769, 900))
+        digits = str(rng.randrange(10 ** (size - 1), 10**size))
+        cut, places = rng.randrange(1, size), rng.choice((6, rng.randrange(-20, 8), rng.randrange(-340, 8)))
+        text = f"{digits[:cut]}.{digits[cut:]}e{places - cut}" if r < 0.9 else f"0.{'0' * max(0, -places)}{digits}"
+        return rng.choice((b"", b"-")) + text.encode()
 
     def _string(self, text: str, escaped: bool) -> bytes:
         """JSON of a text, some of its characters written as UTF-16 escapes."""
@@ -149,7 +182,11 @@ class Documents:
     # ---------------------------------------------------------------------------- documents
     def _object(self) -> bytes:
         rng, members = self._rng, self._members
-        names = rng.sample(KEYS, rng.randrange(3, 11)) if rng.random() < 0.5 else ["type", "sensor", "ts", *KEYS[3:]]
+        r = rng.random()
+        if r < 0.3:
+            names = rng.sample(KEYS, rng.randrange(3, len(KEYS) + 1))
+        else:
+            names = ["type", "sensor", "ts", *(KEYS[3:] if r < 0.6 else rng.choice(KINDS))]
         parts = [rng.choice(members[name]) for name in names]
         r = rng.random()
         if r < 0.3:  # the same key once more: the last one counts

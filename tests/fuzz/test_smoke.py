@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from engine.decode import COLUMNS
 from engine.fast import _decode
 from engine.model import BAD_VALUE, MALFORMED, MISSING_FIELD, UNKNOWN_TYPE
 from tests.fuzz.__main__ import run
@@ -88,6 +89,34 @@ FAULTS += [(name, False, pattern) for name, pattern in MALFORMED_ONES.items()]
 @pytest.mark.parametrize(("judged", "pattern"), [f[1:] for f in FAULTS], ids=[f[0] for f in FAULTS])
 def test_a_fault_is_found(judged: bool, pattern: bytes) -> None:
     wrong = fuzz(Comparison(Faulty(has(pattern), judged)), FEW, SEED)
+    assert wrong is not None
+    assert wrong.startswith("b")
+
+
+NUMBERS = {
+    "few digits": rb'"x":-?\d\d?\.\d\d[,}]',
+    "a double's digits": rb'"x":-?0\.\d{15,17}[,}]',
+    "many digits": rb'"x":-?[\d.]{40}',
+    "nearly zero": rb'"x":-?\d\.?\d*e-3\d\d',
+    "a speed": rb'"speed":\d+\.\d+[,}]',
+}
+
+
+@pytest.mark.parametrize("pattern", NUMBERS.values(), ids=NUMBERS)
+def test_a_wrong_last_bit_is_found(pattern: bytes) -> None:
+    where = has(pattern)
+
+    class Wrong:
+        Ids = _decode.Ids
+
+        @staticmethod
+        def decode(data: Any, starts: Any, *more: Any) -> tuple[int, int]:
+            done, filled = _decode.decode(data, starts, *more)
+            if filled and where(data[starts[0] :].tobytes()):
+                more[3 + list(COLUMNS).index("x")][:filled].view("int64")[:] ^= 1
+            return done, filled
+
+    wrong = fuzz(Comparison(Wrong), FEW, SEED)
     assert wrong is not None
     assert wrong.startswith("b")
 

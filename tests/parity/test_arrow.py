@@ -12,6 +12,7 @@ from engine.model import MALFORMED, NO_TIME
 from tests.support import streams
 from tests.support.guarded import ROOM, assert_nothing_is_read_behind
 from tests.unit.test_arrow import COUNTED, CROSSED, EVENTS, IDS, decoded
+from tests.unit.test_arrow_space import IN_SPACE
 
 MUTANTS = int(os.environ.get("ARROW_MUTANTS", "3000"))  # more for a longer look
 # What a length, an offset, a count or an index may be mistaken for.
@@ -24,6 +25,7 @@ def seeds():
     plain = streams.table_of(EVENTS)
     yield streams.stream([plain])
     yield streams.arrow_of(EVENTS * 8, 7)
+    yield streams.stream([streams.table_of(IN_SPACE * 2, {**streams.PLAIN, "x": pa.float32(), "y": pa.int16()})])
     texts = {
         **streams.PLAIN,
         "sensor": pa.large_utf8(),

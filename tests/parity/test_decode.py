@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 from engine import decode
 from engine.fast import _decode
 from engine.model import NO_TIME
+from tests.support.decoded import listed, room_for
 
 both = pytest.fixture(params=[decode, _decode], ids=["reference", "compiled"])(lambda request: request.param)
 
 IDS = [b"j1-03", "狸小路".encode(), b"x" * 64, b"", b"12345678", b"a\0"]
 KEYS = ["sensor", "ts", "type", "dir", "seq", "span_ms", "ab", "ba", "un", "record_ts"]
+KEYS += ["track", "x", "y", "beam", "on", "people", "speed"]
+SPACE = [["track", "x", "y"], ["beam", "on"], ["people", "speed"]]  # what a kind has besides type, sensor and ts
 OTHER_KEYS = ["", "t", "tss", 'ts"', "TS", "sensors", "span_mss", "record_t", "record_tsx", "狸", "\0", "x" * 70]
-WORDS = ["cross", "count", "heartbeat", "tick", "set", "registry", "beam", "Cross", "", "crosses", "ab", "ba", "abc"]
+OTHER_KEYS += ["xx", 'y"', "o", "tracks", "peopl", "speeds", "beams"]
+TYPES = ["cross", "count", "heartbeat", "tick", "set", "registry", "point", "beam", "occupancy"]
+WORDS = [*TYPES, "Cross", "", "crosses", "points", "touch", "ab", "ba", "abc", "a", "b"]
 TIMES = ["2026-02-07T07:40:00.123Z", "2026-02-07T07:40:00+09:00", "2026-02-07 24:00:00Z", "2024-02-29t23:59:59.9z"]
 INTEGERS = [0, 1, 7, 60_000, 1_770_450_000_123, 366 * 86_400_000, 2**31 - 1, 2**63 - 1, -(2**63)]
 INTEGERS += [-2_208_988_800_000, 7_258_118_400_000, 10**8, 10**18, 2**64, 10**400]
@@ -80,19 +85,27 @@ values = st.recursive(scalars, nested, max_leaves=6)
 likely = {  # mostly what the field takes, so that the later checks are reached
     "sensor": strings(st.sampled_from([i.decode() for i in IDS])),
     "ts": st.one_of(st.integers(-(2**42), 2**43).map(str), strings(st.sampled_from(TIMES))),
-    "type": strings(st.sampled_from(WORDS[:6])),
+    "type": strings(st.sampled_from(TYPES)),
     "dir": strings(st.sampled_from(["ab", "ba"])),
     "span_ms": st.integers(1, 10**11).map(str),
     "record_ts": st.integers(0, 2**43).map(str),
+    "beam": strings(st.sampled_from(["a", "b"])),
+    "on": st.sampled_from(["true", "false"]),
+    "speed": st.one_of(st.floats(0, 101).map(repr), st.just("null")),
 }
-for name in ("seq", "ab", "ba", "un"):
+for name in ("seq", "ab", "ba", "un", "track", "people"):
     likely[name] = st.integers(0, 2**31).map(str)
+for name in ("x", "y"):
+    digits = st.builds("{}.{}e{}".format, st.integers(-(10**6), 10**6), st.text("059", min_size=1), st.integers(-9, 1))
+    likely[name] = st.one_of(st.floats(-1.1e6, 1.1e6).map(repr), digits, st.integers(-(10**6), 10**6).map(str))
 
 
 @st.composite
 def objects(draw):
     """An object of fields in any order, some twice, some odd, some unknown."""
     names = draw(st.permutations(KEYS))[: draw(st.integers(2, 10))]
+    if draw(st.booleans()):
+        names = draw(st.permutations(["type", "sensor", "ts", *draw(st.sampled_from(SPACE))]))
     names += draw(st.lists(st.sampled_from(KEYS + OTHER_KEYS), max_size=2))
     parts = []
     for key in names:
@@ -129,10 +142,10 @@ def rows_of(module, batch, record_ts):
     stamps = np.array(record_ts, np.int64)
     ids, first, room, steps, columns = module.Ids(IDS), 0, 0, [], []
     while first < len(batch):
-        out = [np.zeros((room, 3) if name == "n" else room, dtype) for name, dtype in decode.COLUMNS.items()]
+        out = room_for(room)
         first, filled = module.decode(data, starts, ends, stamps, ids, *out, first)
         steps.append((first, filled))
-        columns.append([column[:filled].tolist() for column in out])
+        columns.append(listed(out, filled))
         room = 2 * room or 1
     return steps, columns
 
@@ -149,14 +162,13 @@ def test_both_give_the_same_rows(batch, record_ts):
 
 
 def sound_arguments(module):
-    out = [np.zeros((4, 3) if name == "n" else 4, dtype) for name, dtype in decode.COLUMNS.items()]
     return {
         "data": b"{}{}{}{",
         "starts": np.array([0, 2], np.int64),
         "ends": np.array([2, 5], np.int64),
         "record_ts": np.zeros(2, np.int64),
         "ids": module.Ids([]),
-        **{f"out_{name}": column for name, column in zip(decode.COLUMNS, out, strict=True)},
+        **{f"out_{name}": column for name, column in zip(decode.COLUMNS, room_for(4), strict=True)},
         "first": 0,
     }
 
@@ -174,6 +186,8 @@ def sound_arguments(module):
         ("out_sensor", np.zeros(4, np.int64)),
         ("out_n", np.zeros((4, 2), np.int64)),
         ("out_n", np.zeros((3, 4), np.int64).T),
+        ("out_x", np.zeros(3, np.float64)),
+        ("out_y", np.zeros(4, np.float32)),
         ("out_message", np.zeros(5, np.int32)),
         ("first", -1),
         ("first", 3),

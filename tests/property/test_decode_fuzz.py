@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine import decode
 from engine.fast import _decode
 from engine.model import MALFORMED
+from tests.support.decoded import listed, room_for
 from tests.support.guarded import ROOM, assert_nothing_is_read_behind
 
 both = pytest.mark.parametrize("module", [decode, _decode], ids=["reference", "compiled"])
@@ -29,11 +30,15 @@ TOKENS += [
     b"0." + b"0" * 400 + b"1e720",
 ]
 TOKENS += [rb"\ud83d\ude00", rb"\ud83d", rb"\ude00", rb"\u0022", rb"\n", rb"\q", b"\xe7\x8b\xb8", b"\xf0\x9f\x98\x80"]
+TOKENS += [b'"x":', b'"y":', b'"track":', b'"on":', b'"beam":"b"', b'"people":', b'"speed":', b"3.21", b"1e-7"]
 TOKENS += [b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80", b"\xef\xbb\xbf", b"xxxxxxx", b"12345678"]
 PARTS = [rb"\ud83", rb"\udc0g", rb"\uDC", rb"\ue000", rb"\ude00"]  # of a second escape
 SEEDS = [
     b'{"sensor":"j1-03","ts":1770450000123,"type":"cross","dir":"ab","seq":88121}',
     b'{"sensor":"j1-03","ts":"2026-02-07T07:40:00Z","type":"count","span_ms":60000,"ab":6,"ba":8,"un":0}',
+    b'{"sensor":"j1-03","ts":1770450000200,"type":"point","track":17,"x":3.21,"y":-1.10}',
+    b'[{"sensor":"j1-03","ts":1,"type":"beam","beam":"a","on":true},'
+    b'{"sensor":"j1-03","ts":2,"type":"occupancy","people":37,"speed":0.4}]',
     b'[{"type":"tick","ts":1,"x":{"a":[1,2.5,{"b":null}],"c":"\\u72f8 \xe7\x8b\xb8"}} , [true,false,null]]',
 ]
 
@@ -54,9 +59,9 @@ def decoded(module, messages, room=None, record_ts=0):
     stamps = np.full(len(messages), record_ts, np.int64)
     first, rows, grown, ids = 0, [], room or 1 + int((data == ord(",")).sum()) + len(messages), module.Ids([b"j1-03"])
     while first < len(messages):
-        out = [np.zeros((grown, 3) if name == "n" else grown, dtype) for name, dtype in decode.COLUMNS.items()]
+        out = room_for(grown)
         first, filled = module.decode(data, starts, ends, stamps, ids, *out, first)
-        *columns, message = (column[:filled].tolist() for column in out)
+        *columns, message = listed(out, filled)
         rows += zip(message, zip(*columns, strict=True), strict=True)
         grown += not filled
     return rows

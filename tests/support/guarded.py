@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine import decode
 from engine.fast import _decode
+from tests.support.decoded import room_for
 
 ROOM = 8 * mmap.PAGESIZE
 _ROOT = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ def main() -> None:
     data = np.frombuffer(pages, np.uint8)
     sensors, messages = importlib.import_module(sys.argv[1]).guarded()
     ids, ends = _decode.Ids(sensors), np.array([ROOM], np.int64)
-    out = [np.zeros((200, 3) if name == "n" else 200, dtype) for name, dtype in decode.COLUMNS.items()]
+    out = room_for(200)
     for message in messages:
         starts = ends - len(message)
         data[starts[0] : ROOM] = np.frombuffer(message, np.uint8)

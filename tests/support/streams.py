@@ -22,8 +22,12 @@ PLAIN = {  # what a producer would take
     "type": pa.dictionary(pa.int8(), pa.utf8()),
     "dir": pa.dictionary(pa.int8(), pa.utf8()),
     "span_ms": pa.int64(),
-    **dict.fromkeys(("seq", "ab", "ba", "un", "record_ts"), pa.int64()),
+    **dict.fromkeys(("seq", "ab", "ba", "un", "record_ts", "track", "people"), pa.int64()),
+    **dict.fromkeys(("x", "y", "speed"), pa.float64()),
+    "beam": pa.dictionary(pa.int8(), pa.utf8()),
+    "on": pa.bool_(),
 }
+REALS = [pa.float32(), pa.float64()]
 LONG = "longer than what a view holds in itself"
 STRANGE: list[tuple[pa.DataType, Any]] = [  # columns that nobody asked for, with a value of each
     (pa.null(), None),
@@ -105,6 +109,14 @@ def body_of(message: bytes | bytearray, at: int = 0) -> int:
     return root_of(message, at).number(3, 8)
 
 
+def batch_at(message: bytes | bytearray) -> int:
+    """Where the first record batch of a stream begins."""
+    at = 0
+    while root_of(message, at).number(1, 1) != 3:
+        at += 8 + int.from_bytes(message[at + 4 : at + 8], "little") + body_of(message, at)
+    return at
+
+
 def json_of(batch: pa.RecordBatch) -> list[bytes]:
     """The objects that the rows of a batch stand for; what no field takes is ``true``."""
     out: list[dict[str, Any]] = [{} for _ in range(len(batch))]
@@ -118,7 +130,11 @@ def _plain(name: str, values: pa.Array, kind: pa.DataType) -> list[Any]:
     if pa.types.is_timestamp(kind) and kind.tz is not None and name in ("ts", "record_ts"):
         up, down = {"s": (1000, 1), "ms": (1, 1), "us": (1, 1000), "ns": (1, 10**6)}[kind.unit]
         return [None if v is None else v * up // down for v in values.cast(pa.int64()).to_pylist()]
-    known = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if kind == pa.bool_():  # true is what no field takes, but for this one
+        return values.to_pylist() if name == "on" else [None if v is None else True for v in values.to_pylist()]
+    if name == "on":
+        return [v if v is None else "?" for v in values.to_pylist()]
+    known = pa.types.is_integer(kind) or kind in REALS
     text = kind.value_type if pa.types.is_dictionary(kind) else kind
     known |= pa.types.is_string(text) or pa.types.is_large_string(text)
     nulls = values.is_null().to_pylist()

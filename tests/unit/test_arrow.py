@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from engine import arrow, decode
 from engine.fast import _decode
@@ -14,21 +12,19 @@ from engine.model import (
     ARROW,
     AUTO,
     BAD_VALUE,
-    COUNT,
-    CROSS,
-    HEARTBEAT,
     JSON,
     KIND_NONE,
+    KINDS,
     MALFORMED,
     MISSING_FIELD,
     NO_TIME,
-    TICK,
     TS_MAX,
     TS_MIN,
     UNKNOWN_TYPE,
 )
 from tests.support import streams
-from tests.support.streams import PLAIN, arrow_of, column, json_of, stream, table_of
+from tests.support.decoded import room_for, rows_in
+from tests.support.streams import PLAIN, arrow_of, json_of, stream, table_of
 
 MODULES = {"reference": decode, "compiled": _decode}
 both = pytest.fixture(params=MODULES.values(), ids=MODULES)(lambda request: request.param)
@@ -48,14 +44,12 @@ def decoded(module, messages, record_ts=STAMP, wire=AUTO, ids=None):
     given = data, ends - sizes, ends, np.full(len(messages), record_ts, np.int64)
     room = 8
     while True:
-        out = [np.zeros((room, 3) if name == "n" else room, dtype) for name, dtype in decode.COLUMNS.items()]
+        out = room_for(room)
         following, filled = module.decode(*given, ids or module.Ids(IDS), *out, 0, wire)
         if following == len(messages):
             break
         room *= 2
-    *plain, message = (column[:filled].tolist() for column in out)
-    rows = [decode.Row(*row)._replace(n=tuple(row[5])) for row in zip(*plain, strict=True)]
-    return list(zip(message, rows, strict=True))
+    return rows_in(out, filled)
 
 
 def rows_of(module, message, **more):
@@ -71,69 +65,6 @@ def reasons(module, message, **more):
 
 
 # ------------------------------------------------------------------------------------------ the same rows
-LEAST, MOST = -(2**63), 2**63 - 1
-TIMES = ["2026-02-07T07:40:00.123Z", "2026-02-07T07:40:00+09:00", "2026-02-07 07:40:00", "2026-02-07T24:00:00Z", ""]
-TIMES += ["\\u0032026-02-07T07:40:00.123Z", "2026-02-07T07:40:00Z\\", "２026-02-07T07:40:00Z"]
-WORDS = ["cross", "count", "heartbeat", "tick", "set", "registry", "beam", "", "Cross", "crosses"]
-some_text = {
-    "sensor": st.sampled_from([*(i.decode() for i in IDS), "x" * 65, "狸" * 22, "j1-0", "j1-03\0"]),
-    "ts": st.sampled_from(TIMES),
-    "record_ts": st.sampled_from(TIMES),
-    "type": st.one_of(st.sampled_from(WORDS[:4]), st.sampled_from(WORDS)),
-    "dir": st.sampled_from(["ab", "ba", "ab", "ba", "a", "", "abc"]),
-}
-some_times = st.one_of(st.integers(-3_000_000, 8_000_000), st.sampled_from([LEAST, MOST, -1, 999, -999_999_999]))
-
-
-@st.composite
-def columns(draw, name, rows):
-    """A column for a field: mostly of a type the field takes."""
-    kinds = [PLAIN[name]] * 4 + streams.TEXTS + streams.INTEGERS + streams.ZONED
-    kind = draw(st.sampled_from([*kinds, pa.timestamp("ms"), pa.float64(), pa.null(), pa.bool_(), pa.list_(pa.int8())]))
-    text = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if pa.types.is_integer(kind):
-        low, high = (-(2 ** (kind.bit_width - 1)), 2 ** (kind.bit_width - 1) - 1)
-        if kind not in streams.SIGNED:
-            low, high = 0, 2**kind.bit_width - 1
-        edges = [v for v in (low, high, 0, 1, 60_000, TS, 2**31 - 1, 2**31, 2**63, 366 * 86_400_000 + 1) if v <= high]
-        values = st.one_of(st.sampled_from(edges), st.integers(max(low, 0), min(high, 10**6)))
-    elif pa.types.is_string(text) or pa.types.is_large_string(text):
-        values = some_text.get(name, st.sampled_from(["", "7", "ab"]))
-    elif pa.types.is_timestamp(kind):
-        scale = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[kind.unit]
-        values = some_times.map(lambda at: max(LEAST, min(MOST, at * scale + at % 7)))
-    else:
-        values = {"double": st.floats(), "bool": st.booleans()}.get(str(kind), st.none())
-        if pa.types.is_list(kind):
-            values = st.lists(st.integers(0, 9), max_size=2)
-    gaps = st.none() if draw(st.booleans()) else values
-    made = draw(st.lists(st.one_of(values, values, values, gaps), min_size=rows, max_size=rows))
-    return pa.array(made, pa.int64()).cast(kind) if pa.types.is_timestamp(kind) else column(made, kind)
-
-
-@st.composite
-def batches(draw):
-    """A batch of our fields in any order, some not there, some strange columns between them."""
-    rows = draw(st.integers(0, 20))
-    names = draw(st.permutations(list(PLAIN)))[: draw(st.integers(1, 10))]
-    parts = [(name, draw(columns(name, rows))) for name in names]
-    for _ in range(draw(st.integers(0, 3))):
-        strange = [pa.array([value, None] * rows, kind)[:rows] for kind, value in streams.STRANGE]
-        odd = draw(st.sampled_from([*strange, *streams.unions(rows)]))
-        parts.insert(draw(st.integers(0, len(parts))), (draw(st.sampled_from(["", "x", "sensors", "狸"])), odd))
-    return pa.RecordBatch.from_arrays([array for _, array in parts], [name for name, _ in parts])
-
-
-@settings(max_examples=120)
-@given(batch=batches(), cut=st.integers(0, 20), record_ts=st.sampled_from([NO_TIME, STAMP]))
-def test_rows_are_those_of_the_same_objects_in_json(batch, cut, record_ts):
-    message = stream([batch[:cut], batch[cut:]])
-    expected = rows_of(decode, as_json(batch), record_ts=record_ts)
-    assert len(expected) == len(batch)
-    for module in MODULES.values():
-        assert rows_of(module, message, record_ts=record_ts) == expected
-
-
 def test_a_thousand_rows_are_those_of_the_same_objects_in_json(both):
     records = [{**EVENTS[i % 5], "ts": TS + i, "ab": i % 7 or None} for i in range(1_000)]
     whole = as_json(table_of(records))
@@ -142,8 +73,7 @@ def test_a_thousand_rows_are_those_of_the_same_objects_in_json(both):
 
 
 def row(event, **more):
-    known = {"cross": CROSS, "count": COUNT, "heartbeat": HEARTBEAT, "tick": TICK}
-    base = decode.Row(known[event["type"]], 0, IDS.index(event["sensor"].encode()), TS, record_ts=STAMP)
+    base = decode.Row(KINDS.index(event["type"]), 0, IDS.index(event["sensor"].encode()), TS, record_ts=STAMP)
     return base._replace(**more)
 
 
@@ -163,7 +93,7 @@ def test_what_a_row_says(both):
     ("change", "reason"),
     [
         ({"type": None}, MISSING_FIELD),
-        ({"type": "beam"}, UNKNOWN_TYPE),
+        ({"type": "touch"}, UNKNOWN_TYPE),
         ({"type": "set"}, UNKNOWN_TYPE),
         ({"type": "registry"}, UNKNOWN_TYPE),
         ({"sensor": None}, MISSING_FIELD),
@@ -361,8 +291,7 @@ def test_a_message_that_does_not_fit_waits(both):
     ids = both.Ids(IDS)
 
     def call(room, first):
-        out = [np.zeros((room, 3) if name == "n" else room, dtype) for name, dtype in decode.COLUMNS.items()]
-        return both.decode(b"".join(messages), ends - sizes, ends, ends, ids, *out, first)
+        return both.decode(b"".join(messages), ends - sizes, ends, ends, ids, *room_for(room), first)
 
     assert [call(0, 0), call(4, 0), call(5, 0), call(6, 0)] == [(0, 0), (0, 0), (1, 5), (2, 6)]
     assert [call(0, 1), call(1, 1)] == [(1, 0), (2, 1)], "what cannot be read is one row"

@@ -22,6 +22,7 @@ from engine.model import (
 from engine.model import COUNT_MAX as MOST
 from engine.model import TS_MAX as LATEST
 from engine.model import TS_MIN as EARLIEST
+from tests.support.decoded import room_for, rows_in
 
 IDS = ["j1-03", "j2-01", "狸小路", "x" * 64, 'a"b', "狸" * 21, "", "nul\0", "12345678", "123456789"]
 STAMP = 1_770_450_099_000  # record_ts of the message, as Kafka gives it
@@ -31,10 +32,6 @@ INFINITE = 2**1024 - 2**970  # as a double
 YEAR_AND_A_DAY = 366 * 86_400_000
 
 both = pytest.fixture(params=[decode, _decode], ids=["reference", "compiled"])(lambda request: request.param)
-
-
-def columns(room):
-    return [np.full((room, 3) if name == "n" else room, 77, dtype) for name, dtype in decode.COLUMNS.items()]
 
 
 def payloads(messages, record_ts=STAMP):
@@ -47,14 +44,12 @@ def payloads(messages, record_ts=STAMP):
 
 def rows_of(module, messages, record_ts=STAMP, room=50):
     """[(message, Row)] of all messages in one call."""
-    out = columns(room)
+    out = room_for(room, 77)
     ids = module.Ids([sensor_id.encode() for sensor_id in IDS])
     given = payloads([m if isinstance(m, bytes) else m.encode() for m in messages], record_ts)
     following, filled = module.decode(*given, ids, *out, 0)
     assert following == len(messages)
-    kind, reason, sensor, ts, span_ms, n, seq, has_seq, out_record_ts, message = (c[:filled].tolist() for c in out)
-    plain = zip(kind, reason, sensor, ts, span_ms, map(tuple, n), seq, has_seq, out_record_ts, strict=True)
-    return list(zip(message, [decode.Row(*values) for values in plain], strict=True))
+    return rows_in(out, filled)
 
 
 def one(module, message, record_ts=STAMP):
@@ -62,8 +57,8 @@ def one(module, message, record_ts=STAMP):
     return row
 
 
-def row(kind=0, reason=0, sensor=-1, ts=TS, span_ms=0, n=NOBODY, seq=None, record_ts=STAMP):
-    return decode.Row(kind, reason, sensor, ts, span_ms, n, seq or 0, int(seq is not None), record_ts)
+def row(kind=0, reason=0, sensor=-1, ts=TS, span_ms=0, n=NOBODY, seq=None, x=0, y=0, record_ts=STAMP):
+    return decode.Row(kind, reason, sensor, ts, span_ms, n, seq or 0, int(seq is not None), x, y, record_ts)
 
 
 def rejected(reason, kind=CROSS, sensor=0, ts=TS, record_ts=STAMP):
@@ -157,14 +152,14 @@ BAD = {
     "empty object": ("{}", rejected(MISSING_FIELD, 0, -1, NO_TIME)),
     "no type": ('{"sensor":"j1-03","ts":1}', rejected(MISSING_FIELD, 0, 0, 1)),
     "type null": ('{"sensor":"j1-03","ts":1,"type":null}', rejected(MISSING_FIELD, 0, 0, 1)),
-    "type not known yet": ('{"sensor":"j1-03","ts":1,"type":"beam"}', rejected(UNKNOWN_TYPE, 0, 0, 1)),
+    "type of another topic": ('{"sensor":"j1-03","ts":1,"type":"touch"}', rejected(UNKNOWN_TYPE, 0, 0, 1)),
     "type empty": ('{"type":""}', rejected(UNKNOWN_TYPE, 0, -1, NO_TIME)),
     "type in capitals": ('{"type":"Cross"}', rejected(UNKNOWN_TYPE, 0, -1, NO_TIME)),
     "type a number": ('{"type":1}', rejected(UNKNOWN_TYPE, 0, -1, NO_TIME)),
     "type a list": ('{"type":["cross"]}', rejected(UNKNOWN_TYPE, 0, -1, NO_TIME)),
     "type true": ('{"type":true}', rejected(UNKNOWN_TYPE, 0, -1, NO_TIME)),
     "type far too long": ('{"type":"' + r"\u0078" * 99 + '"}', rejected(UNKNOWN_TYPE, 0, -1, NO_TIME)),
-    "unknown type before bad value": ('{"sensor":1,"type":"beam"}', rejected(UNKNOWN_TYPE, 0, -1, NO_TIME)),
+    "unknown type before bad value": ('{"sensor":1,"type":"touch"}', rejected(UNKNOWN_TYPE, 0, -1, NO_TIME)),
     "no ts": ('{"sensor":"j1-03","type":"cross"}', rejected(MISSING_FIELD, ts=NO_TIME)),
     "ts null": (cross(ts="null"), rejected(MISSING_FIELD, ts=NO_TIME)),
     "no sensor": ('{"ts":1,"type":"heartbeat"}', rejected(MISSING_FIELD, HEARTBEAT, -1, 1)),
@@ -344,20 +339,20 @@ def test_containers_nest_1024_deep_and_no_deeper(both, opening, closing, levels,
 def test_what_does_not_fit_waits_for_the_next_call(both):
     messages = [m.encode() for m in (cross(), f"[{cross()},{cross()},{cross()}]", "", f"[{cross()},", "[]")]
     given, ids = payloads(messages), both.Ids([])
-    assert both.decode(*given, ids, *columns(0), 0) == (0, 0)
-    assert both.decode(*given, ids, *columns(1), 0) == (1, 1)
-    assert both.decode(*given, ids, *columns(3), 0) == (1, 1)
-    assert both.decode(*given, ids, *columns(2), 1) == (1, 0), "no progress: the caller grows the columns"
-    assert both.decode(*given, ids, *columns(3), 1) == (3, 3), "a message without rows always fits"
-    assert both.decode(*given, ids, *columns(1), 3) == (5, 1), "a malformed array is one row"
-    assert both.decode(*given, ids, *columns(0), 4) == (5, 0)
-    assert both.decode(*given, ids, *columns(9), 5) == (5, 0)
+    assert both.decode(*given, ids, *room_for(0), 0) == (0, 0)
+    assert both.decode(*given, ids, *room_for(1), 0) == (1, 1)
+    assert both.decode(*given, ids, *room_for(3), 0) == (1, 1)
+    assert both.decode(*given, ids, *room_for(2), 1) == (1, 0), "no progress: the caller grows the columns"
+    assert both.decode(*given, ids, *room_for(3), 1) == (3, 3), "a message without rows always fits"
+    assert both.decode(*given, ids, *room_for(1), 3) == (5, 1), "a malformed array is one row"
+    assert both.decode(*given, ids, *room_for(0), 4) == (5, 0)
+    assert both.decode(*given, ids, *room_for(9), 5) == (5, 0)
 
 
 def test_messages_may_lie_anywhere_in_the_buffer(both):
     text = b'{"type":"tick","ts":1}'
     starts, ends = np.array([10, 0, 10], np.int64), np.array([32, 0, 31], np.int64)
-    out = columns(3)
+    out = room_for(3)
     for data in (b" " * 10 + text, memoryview(b" " * 10 + text), np.frombuffer(b" " * 10 + text, np.uint8)):
         assert both.decode(data, starts, ends, starts, both.Ids([]), *out, 0) == (3, 2)
         assert out[1][:2].tolist() == [0, MALFORMED]
