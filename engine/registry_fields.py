@@ -29,16 +29,20 @@ class Fields:
         self.faults.append(f"{self.place}.{name}: {why}")
 
     def text(self, name: str, *, required: bool = False) -> str | None:
-        """An id or word of up to ID_BYTES bytes; None where it is absent or null, or a fault."""
+        """An id or word of up to ID_BYTES bytes; None where it is absent or null, or a fault.
+
+        It is a copy: strings of the document that live on would keep the memory of all that was read beside them.
+        """
         value = self.row.get(name)
         if value is None:
             if required:
                 self.bad(name, "missing")
             return None
-        if not isinstance(value, str) or not value or len(value.encode("utf-8", "surrogatepass")) > ID_BYTES:
+        encoded = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else b""
+        if not 0 < len(encoded) <= ID_BYTES:
             self.bad(name, f"must be text of 1 to {ID_BYTES} bytes")
             return None
-        return value
+        return encoded.decode("utf-8", "surrogatepass")
 
     def word(self, name: str, words: Sequence[str], default: str | None = None) -> int:
         """The code of one of ``words``."""
