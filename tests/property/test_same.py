@@ -195,7 +195,7 @@ def test_what_is_refused_changes_no_figure(world: World) -> None:
 
 @given(WORLDS, st.integers(0, 200), st.integers(0, 200))
 def test_a_repetition_changes_no_figure(world: World, which: int, where: int) -> None:
-    keyed = [e for e in world.naive.accepted if e.event["type"] == "count" or "seq" in e.event]
+    keyed = [e for e in world.naive.accepted if e.event["type"] in ("count", "point") or "seq" in e.event]
     if not keyed:
         return
     number, first = keyed[which % len(keyed)][:2]

@@ -150,11 +150,12 @@ class Naive:
 
     def _why(self, event: dict[str, Any], end: int, stamp: int, w: int | None, seen: set[Any]) -> str:
         sensor = self.sensors.get(event["sensor"])
-        if sensor is None or (sensor["gate"] is None and event["type"] != "heartbeat"):
+        kind = event["type"]
+        if sensor is None or (sensor["gate"] is None and kind in ("cross", "count", "beam")):
             return "unknown_sensor"
-        leaf = self.leaf(sensor)
+        leaf = "10s" if kind == "point" else self.leaf(sensor)
         pane, pane_end = self.window((event["ts"] + end) // 2, leaf)
-        if not approved(sensor, event["ts"] if event["type"] == "heartbeat" else pane):
+        if not approved(sensor, event["ts"] if kind in ("heartbeat", "point") else pane):
             return "not_approved"
         if end > stamp + 60_000:
             return "too_far_in_future"
@@ -162,8 +163,8 @@ class Naive:
             return "span_too_long"
         if w is not None and pane_end + self.delay(sensor) <= w:
             return "late"
-        key = tuple(event.get(name) for name in ("type", "sensor", "ts", "span_ms", "seq"))
-        if event["type"] == "count" or event.get("seq") is not None:
+        key = tuple(event.get(name) for name in ("type", "sensor", "ts", "span_ms", "track", "seq"))
+        if kind in ("count", "point") or event.get("seq") is not None:
             if key in seen:
                 return "duplicate"
             seen.add(key)

@@ -50,6 +50,7 @@ SENSORS = st.lists(
     max_size=6,
 )
 KINDS = ["cross"] * 8 + ["count"] * 4 + ["heartbeat"] * 3 + ["tick", "edge", "again", "again", "bad", "bad", "stranger"]
+KINDS += ["point", "beam", "occupancy"]
 EVENT = st.tuples(
     st.sampled_from([0, 100, 1_500, 5_000, 5_000, 5_000, 10_000, 10_000, 60_000, 60_000, 600_000, PAUSE, SILENCE]),
     st.sampled_from(KINDS),
@@ -132,9 +133,9 @@ def again(message: bytes, how: str | None) -> bytes:
     except ValueError:
         return message
     if how == "ba":
-        document |= {"ab": 7} if document["type"] == "count" else {"dir": None}
+        document |= {"count": {"ab": 7}, "point": {"x": -7}, "beam": {"on": False}}.get(document["type"], {"dir": None})
     elif how is None:
-        document |= {name: document[name] + 1 for name in ("seq", "span_ms") if name in document}
+        document |= {name: document[name] + 1 for name in ("seq", "span_ms", "track") if name in document}
     return json.dumps(document).encode()
 
 
@@ -165,6 +166,11 @@ def log_of(registry: dict[str, Any], bound: int, start: int, in_kafka: bool, eve
         if kind in ("cross", "stranger"):
             document["dir"] = direction
             document |= {"seq": n} if number % 2 else {}
+        if kind in ("beam", "occupancy"):
+            document |= {"seq": n} if number % 2 else {}
+            document |= {"beam": "ab"[n % 2], "on": n > 2} if kind == "beam" else {"people": n}
+        if kind == "point":
+            document |= {"track": n % 3, "x": n / 7, "y": -number}
         if kind == "stranger":
             document |= {"type": "cross", "sensor": "nobody"}
         if kind == "count":
