@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from loadgen.draw import Columns, Part
 from loadgen.truth import BAD_VALUE, MISSING_FIELD, UNKNOWN_SENSOR, UNKNOWN_TYPE
 from loadgen.wire import Packed
 
+Rows = NDArray[np.int64]
+Reals = NDArray[np.float64]
 _TYPES = pa.array(["cross", "crosz"])
 _DIRECTIONS = pa.array(["ab", "ba", "zz"])
 _UNKNOWN, _WRONG = 2, 2  # direction of an event; place in _DIRECTIONS
@@ -64,6 +69,38 @@ class Streams:
             return pa.DictionaryArray.from_arrays(sensor, self.ids)
         there, place = np.unique(sensor, return_inverse=True)
         return pa.DictionaryArray.from_arrays(place.astype(np.int32), self.ids.take(pa.array(there)))
+
+
+def points(ids: Sequence[str], sensor: Rows, ts: Rows, track: Rows, x: Reals, y: Reals) -> bytes:
+    """Tracked persons as one stream; ``sensor`` is the place of each row's sensor in ``ids``."""
+    return _stream("point", ids, sensor, ts, track=pa.array(track), x=pa.array(x), y=pa.array(y))
+
+
+def beams(ids: Sequence[str], sensor: Rows, ts: Rows, which: Rows, on: Rows, seq: Rows) -> bytes:
+    """Signals of parallel beams as one stream; ``which`` 0 = a, 1 = b."""
+    named = _words(which, pa.array(["a", "b"]))
+    return _stream("beam", ids, sensor, ts, beam=named, on=pa.array(on.astype(bool)), seq=pa.array(seq))
+
+
+def occupancies(ids: Sequence[str], sensor: Rows, ts: Rows, people: Rows, speed: Reals) -> bytes:
+    """Readings of people in zones as one stream; a speed of NaN is null."""
+    speeds = pa.array(speed, mask=np.isnan(speed))
+    return _stream("occupancy", ids, sensor, ts, people=pa.array(people), speed=speeds)
+
+
+def _stream(kind: str, ids: Sequence[str], sensor: Rows, ts: Rows, **columns: pa.Array) -> bytes:
+    """One record batch of events of one kind."""
+    columns = {
+        "sensor": pa.DictionaryArray.from_arrays(sensor.astype(np.int32), pa.array(ids, pa.string())),
+        "ts": pa.array(ts),
+        "type": _words(np.zeros_like(ts), pa.array([kind])),
+        **columns,
+    }
+    batch = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_stream(out, batch.schema) as stream:
+        stream.write_batch(batch)
+    return out.getvalue().to_pybytes()
 
 
 def _words(places: np.ndarray, words: pa.Array, missing: np.ndarray | None = None) -> pa.DictionaryArray:

@@ -25,3 +25,26 @@ def count(sensor: bytes, ts: int, span_ms: int, ab: int, ba: int, un: int) -> by
 def heartbeat(sensor: bytes, ts: int) -> bytes:
     """The sensor is alive at ``ts``."""
     return b'{"sensor":"%b","ts":%d,"type":"heartbeat"}' % (sensor, ts)
+
+
+def point(sensor: bytes, ts: int, track: int, x: float, y: float) -> bytes:
+    """A tracked person at (``x``, ``y``), metres of the site; finite, in the fewest digits that tell the double."""
+    return b'{"sensor":"%b","ts":%d,"type":"point","track":%d,"x":%a,"y":%a}' % (sensor, ts, track, float(x), float(y))
+
+
+def beam(sensor: bytes, ts: int, which: int, on: bool, seq: int | None = None) -> bytes:
+    """One of two parallel beams: ``which`` 0 = a, 1 = b."""
+    told = b"" if seq is None else b',"seq":%d' % seq
+    return b'{"sensor":"%b","ts":%d,"type":"beam","beam":"%c","on":%b%b}' % (
+        sensor,
+        ts,
+        b"ab"[which],
+        b"true" if on else b"false",
+        told,
+    )
+
+
+def occupancy(sensor: bytes, ts: int, people: int, speed: float | None = None) -> bytes:
+    """People in the sensor's zone at ``ts`` and their speed in m/s; None: the field is left out."""
+    told = b"" if speed is None else b',"speed":%a' % float(speed)
+    return b'{"sensor":"%b","ts":%d,"type":"occupancy","people":%d%b}' % (sensor, ts, people, told)
