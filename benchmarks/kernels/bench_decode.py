@@ -12,7 +12,7 @@ import pytest
 
 from engine import decode as reference
 from engine.fast import _decode
-from engine.model import COUNT, CROSS, NO_TIME, TICK
+from engine.model import COUNT, CROSS, NO_TIME, POINT, TICK
 
 START = 1_770_450_000_000
 SENSORS = [f"j{gate}-{lane:02d}" for gate in range(25) for lane in range(8)]
@@ -54,6 +54,17 @@ def mixture(count: int) -> list[bytes]:
             )[i % 4]
         )
     return [("[" + ",".join(rows[i : i + 4]) + "]").encode() for i in range(0, count, 4)]
+
+
+def points(count: int) -> list[bytes]:
+    """Frames of 50 tracked persons in an array each; coordinates with the digits of a double, or with two places."""
+    rng = random.Random(3)
+    rows = []
+    for i in range(count):
+        x, y = rng.uniform(-50, 50), round(rng.uniform(-3, 3), 2)
+        at, track = START + i // 50 * 40, 1_000 + i % 50
+        rows.append(f'{{"sensor":"{SENSORS[7]}","ts":{at},"type":"point","track":{track},"x":{x!r},"y":{y}}}')
+    return [("[" + ",".join(rows[i : i + 50]) + "]").encode() for i in range(0, count, 50)]
 
 
 def columns(rows: int) -> list[np.ndarray[Any, Any]]:
@@ -114,3 +125,32 @@ def test_mixture(benchmark: Any, scale: Callable[[int, int], int]) -> None:
     assert out[5].sum(axis=0).tolist() == [count // 4 * 7, count // 4 * 8, 0]
     assert out[4][out[0] == COUNT].sum() == count // 4 * 60_000
     assert (np.diff(out[3][out[0] == TICK]) == 4).all()
+
+
+def orjson_points(messages: Messages, out: list[np.ndarray[Any, Any]]) -> int:
+    """What one writes without a kernel: right for these points alone, no checks."""
+    data, starts, ends, _ = messages
+    rows, view = {name: row for row, name in enumerate(SENSORS)}, memoryview(data)
+    frames = [orjson.loads(view[a:b]) for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
+    sizes = [len(frame) for frame in frames]
+    events = [event for frame in frames for event in frame]
+    kind, _, sensor, ts, span_ms, n, seq, has_seq, x, y, record_ts, message = out
+    kind[:], span_ms[:], n[:], has_seq[:] = POINT, 0, 0, 1
+    sensor[:] = [rows.get(event["sensor"], -1) for event in events]
+    ts[:] = record_ts[:] = [event["ts"] for event in events]
+    seq[:], x[:], y[:] = ([event[name] for event in events] for name in ("track", "x", "y"))
+    message[:] = np.repeat(np.arange(len(frames)), sizes)
+    return len(events)
+
+
+@pytest.mark.parametrize("way", ["compiled", "orjson"])
+def test_points(benchmark: Any, scale: Callable[[int, int], int], way: str) -> None:
+    count = scale(200_000, 5_000)
+    messages, out, expected = laid_out(points(count)), columns(count), columns(count)
+    work = (lambda: run(_decode, messages, out)) if way == "compiled" else (lambda: orjson_points(messages, out))
+    assert benchmark(work) == count
+    benchmark.extra_info |= {"events": count, "bytes_per_event": round(len(messages[0]) / count, 1)}
+    other = orjson_points if way == "compiled" else lambda given, to: run(_decode, given, to)
+    assert other(messages, expected) == count
+    assert all((a == b).all() for a, b in zip(out, expected, strict=True))
+    assert (out[0] == POINT).all()
