@@ -55,6 +55,7 @@ COUNT_MAX = 2**31 - 1  # most people one count record may tell, per direction
 ID_BYTES = 64  # longest id, bytes of UTF-8
 FAR_M = 1_000_000  # furthest coordinate of a point, either way
 FAST_M_S = 100  # greatest speed of a reading of occupancy
+UM = 1_000_000  # micrometres of a metre
 
 # Reject reasons in the order of the checks; code 0 = not rejected.
 REASONS = (
@@ -80,6 +81,9 @@ NOT_DEAD_LETTERED = frozenset({LATE, DUPLICATE, NOT_APPROVED})
 # What the messages of a topic may be: JSON, Arrow IPC streams, or each what its first bytes tell.
 AUTO, JSON, ARROW = 0, 1, 2
 FORMATS = ("auto", "json", "arrow")
+
+# What a tracker serves where it is not one gate or zone (rows are 0 and greater).
+EVERY, NOTHING = -1, -2
 
 ON_CHANGE, BY_HEARTBEAT, EVERY_SPAN = 0, 1, 2
 REPORTING = ("on_change", "heartbeat", "every_span")

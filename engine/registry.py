@@ -25,7 +25,7 @@ SENSOR_KINDS = ("counter", "beam_pair", "tracker", "occupancy")
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A place people are in. ``area_m2`` and ``width_m`` are None where not told."""
+    """A place people are in. ``area_m2``, ``width_m`` and ``polygon_m`` (x, y) are None where not told."""
 
     id: str
     name: Mapping[str, str]
@@ -33,17 +33,22 @@ class Zone:
     area_m2: float | None
     width_m: float | None
     parent: str | None = None
+    polygon_m: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A line people cross; ``a`` and ``b`` are zone ids, None = outside. ``leaf`` = code of its finest window."""
+    """A line people cross; ``a`` and ``b`` are zone ids, None = outside. ``leaf`` = code of its finest window.
+
+    ``line_m``: both its ends (x, y), None where not told; side a lies left of it, seen from the first end.
+    """
 
     id: str
     a: str | None
     b: str | None
     leaf: int
     delay_ms: int
+    line_m: tuple[tuple[float, float], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,9 +185,9 @@ def _zone(row: Any, place: str, faults: list[str]) -> Zone | None:
     zone_id, kind = f.text("id", required=True), f.word("kind", ZONE_KINDS)
     area, width = f.number("area_m2", None, above=0), f.number("width_m", None, above=0)
     parent = f.text("parent")
-    f.points("polygon_m", 3, None)
+    polygon = f.points("polygon_m", 3, None)
     f.closed()
-    return Zone(zone_id or "", name, ZONE_KINDS[kind], area, width, parent) if f.good else None
+    return Zone(zone_id or "", name, ZONE_KINDS[kind], area, width, parent, polygon) if f.good else None
 
 
 def _gate(row: Any, place: str, faults: list[str]) -> Gate | None:
@@ -197,8 +202,8 @@ def _gate(row: Any, place: str, faults: list[str]) -> Gate | None:
     delay = f.number("delay_s", 0, least=0) or 0
     f.number("width_m", None, above=0)
     f.number("bearing_deg", None, least=0, most=360)
-    f.points("line_m", 2, 2)
-    return Gate(gate_id or "", a, b, leaf, round(delay * 1000)) if f.good else None
+    line = f.points("line_m", 2, 2)
+    return Gate(gate_id or "", a, b, leaf, round(delay * 1000), line) if f.good else None
 
 
 def _sensor(row: Any, place: str, faults: list[str], same: dict[_Approvals, _Approvals]) -> Sensor | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TypeGuard
 
 from engine import rfc3339
-from engine.model import END, ID_BYTES
+from engine.model import END, FAR_M, ID_BYTES
 
 _MOST = 1e12  # metres, seconds, square metres: finite, and exact in milliseconds
 _HOUR_MINUTE = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
@@ -78,17 +78,19 @@ class Fields:
             self.bad(name, "must be a number " + (f"of at least {least:g}" if above is None else f"above {above:g}"))
         return default
 
-    def points(self, name: str, least: int, most: int | None) -> None:
-        """Check a list of ``[x, y]`` in metres, of which ``least`` differ; null = not told."""
+    def points(self, name: str, least: int, most: int | None) -> tuple[tuple[float, float], ...] | None:
+        """Places ``[x, y]`` in metres, of which ``least`` differ, FAR_M off at most; None where null, or a fault."""
         rows = self.row.get(name)
         if rows is None:
-            return
+            return None
         good = isinstance(rows, list) and all(
-            isinstance(p, list) and len(p) == 2 and all(map(_finite, p)) for p in rows
+            isinstance(p, list) and len(p) == 2 and all(_finite(v) and abs(v) <= FAR_M for v in p) for p in rows
         )
         if not good or (most is not None and len(rows) > most) or len({(x, y) for x, y in rows}) < least:
             count = f"{least} different points" if most == least else f"at least {least} different points"
             self.bad(name, f"must be {count} [x, y] in metres")
+            return None
+        return tuple((x, y) for x, y in rows)
 
     def closed(self) -> None:
         """Check the closing times: local ``HH:MM``, from ≠ to; from > to goes over midnight."""

@@ -31,6 +31,7 @@ cdef enum:
     ID_BYTES = 64
     FAR_M = 1000000
     FAST_M_S = 100
+    UM = 1000000
 
 cdef enum:
     AUTO = 0
@@ -53,6 +54,10 @@ cdef extern from *:
     const int64_t TS_MAX "HITO_TS_MAX"
     const int64_t COUNT_MAX "HITO_COUNT_MAX"
     const int64_t SPAN_MAX_MS "HITO_SPAN_MAX_MS"
+
+cdef enum:
+    EVERY = -1
+    NOTHING = -2
 
 cdef enum:
     ON_CHANGE = 0

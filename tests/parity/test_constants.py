@@ -9,7 +9,7 @@ TEXT = (Path(model.__file__).parent / "fast" / "_types.pxd").read_text()
 
 
 def test_enums_are_equal() -> None:
-    found = dict(re.findall(r"^    ([A-Z_]+) = (\d+)$", TEXT, re.MULTILINE))
+    found = dict(re.findall(r"^    ([A-Z_]+) = (-?\d+)$", TEXT, re.MULTILINE))
     assert len(found) > 15
     named = {name: int(value) for name, value in found.items() if name != "HOUR_MS"}
     assert named == {name: getattr(model, name) for name in named}

@@ -117,7 +117,7 @@ FAULTS: list[tuple[Change, list[str]]] = [
     *((lambda d, v=v: d["gates"][3].update(line_m=v),
        ["gates[3].line_m: must be 2 different points [x, y] in metres"])
       for v in ([], [[0, 0]], [[0, 0], [0, 0]], [[0, 0], [0, 0.0]], [[0, 0], [1, 0], [2, 0]], [[0, 0], None],
-                [[0, 0], [1e300, 0]], "0,0 1,1")),
+                [[0, 0], [1e300, 0]], [[0, 0], [0, -1_000_001]], "0,0 1,1")),
     (lambda d: d["gates"].append(None), ["gates[4]: not an object"]),
     (lambda d: d["gates"][3].pop("a"), ["gates[3].a: missing (null = outside)"]),
     (lambda d: d["gates"][3].pop("b"), ["gates[3].b: missing (null = outside)"]),
