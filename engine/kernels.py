@@ -23,6 +23,8 @@ class Kernels(NamedTuple):
     decode: Any  # messages -> event columns
     admit: Any  # event columns -> reason, pane, close time, mark
     PaneTable: Any  # watermark, late, dedupe and counts of one partition
+    Tracks: Any  # tracked points of one partition -> passages, time in zones
+    Beams: Any  # records of its beam pairs -> passages
     carry: Any  # closed panes -> released runs
 
 
@@ -31,8 +33,9 @@ def load(mode: str) -> Kernels:
     if mode not in MODES:
         raise UsageError(f"ENGINE_KERNELS must be one of {', '.join(MODES)}")
     modules = _reference() if mode == "reference" else _compiled()
-    decode, admit, window, release = modules
-    return Kernels(mode, decode.Ids, decode.decode, admit.admit, window.PaneTable, release.carry)
+    decode, admit, window, crossing, beam, release = modules
+    keepers = window.PaneTable, crossing.Tracks, beam.Beams
+    return Kernels(mode, decode.Ids, decode.decode, admit.admit, *keepers, release.carry)
 
 
 def use(mode: str) -> Kernels:
@@ -50,15 +53,15 @@ def active() -> Kernels:
 _active: Kernels | None = None
 
 
-def _reference() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
-    from engine import admit, decode, release, window
+def _reference() -> tuple[ModuleType, ...]:
+    from engine import admit, beam, crossing, decode, release, window
 
-    return decode, admit, window, release
+    return decode, admit, window, crossing, beam, release
 
 
-def _compiled() -> tuple[ModuleType, ModuleType, ModuleType, ModuleType]:
+def _compiled() -> tuple[ModuleType, ...]:
     try:
-        from engine.fast import _admit, _decode, _release, _window
+        from engine.fast import _admit, _beam, _crossing, _decode, _release, _window
     except ImportError:
         raise HitonamiError("the compiled kernels are not built: run `make build`") from None
-    return _decode, _admit, _window, _release
+    return _decode, _admit, _window, _crossing, _beam, _release

@@ -32,22 +32,22 @@ def pack(keys: Iterable[Key]) -> bytes:
     for group, members in groupby(keys, lambda key: key[:4]):
         told = list(members)
         for number in (*group, len(told)):
-            out += _varint(number)
+            out += varint(number)
         ts, x = group[0], 0
         for key in told:
-            out += _varint(key.ts - ts) + _varint(key.x - x)
+            out += varint(key.ts - ts) + varint(key.x - x)
             ts, x = key.ts, key.x
     return bytes(out)
 
 
 def unpack(data: bytes) -> list[Key]:
     """The keys of ``pack``. Raises ValueError where the bytes end early."""
-    numbers, out = _numbers(data), []
+    numbers, out = numbers_of(data), []
     for pane in numbers:
-        close, sensor, kind, count = (_next(numbers) for _ in range(4))
+        close, sensor, kind, count = (next_of(numbers) for _ in range(4))
         ts, x = pane, 0
         for _ in range(count):
-            ts, x = _signed(ts + _next(numbers)), _signed(x + _next(numbers))
+            ts, x = signed(ts + next_of(numbers)), signed(x + next_of(numbers))
             out.append(Key(pane, close, sensor, kind, ts, x))
     return out
 
@@ -57,12 +57,14 @@ def renamed(data: bytes, moved: Mapping[int, int]) -> bytes:
     return pack(key._replace(sensor=moved.get(key.sensor, key.sensor)) for key in unpack(data))
 
 
-def _signed(value: int) -> int:
+def signed(value: int) -> int:
+    """A number modulo 2^64 as int64."""
     return (value + _WORD // 2) % _WORD - _WORD // 2
 
 
-def _varint(value: int) -> bytes:
-    value = _signed(value)
+def varint(value: int) -> bytes:
+    """A number modulo 2^64 as a zigzag varint."""
+    value = signed(value)
     left = 2 * value if value >= 0 else -2 * value - 1
     out = bytearray()
     while left >= 0x80:
@@ -72,7 +74,8 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _numbers(data: bytes) -> Iterator[int]:
+def numbers_of(data: bytes) -> Iterator[int]:
+    """The numbers of joined varints. Raises ValueError where the last one is cut off."""
     value = shift = 0
     for byte in data:
         value |= (byte & 0x7F) << shift
@@ -81,10 +84,11 @@ def _numbers(data: bytes) -> Iterator[int]:
             yield -(value + 1) // 2 if value & 1 else value // 2
             value = shift = 0
     if shift:
-        raise ValueError("keys that end early")
+        raise ValueError("numbers that end early")
 
 
-def _next(numbers: Iterator[int]) -> int:
+def next_of(numbers: Iterator[int]) -> int:
+    """The next number. Raises ValueError where there is none."""
     for number in numbers:
         return number
-    raise ValueError("keys that end early")
+    raise ValueError("numbers that end early")

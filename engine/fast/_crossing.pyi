@@ -1,0 +1,19 @@
+from engine.model import F64, I32, I64, U8
+
+class Tracks:
+    track_ms: int
+    def __init__(self, track_ms: int, state: tuple[bytes, ...] | None = None) -> None: ...
+    def add(self, rows: I64, sensor: I32, ts: I64, track: I64, x: F64, y: F64, repeat: U8) -> None: ...
+    def drop(self, rows: I64, sensor: I32, ts: I64, track: I64) -> None: ...
+    def settle(
+        self,
+        watermark_ms: int,
+        sensor_wait_ms: I64,
+        sensor_gate: I32,
+        sensor_zone: I32,
+        line_um: I64,
+        corner_at: I32,
+        corner_um: I64,
+    ) -> bytes: ...
+    def take(self, until_ms: int) -> bytes: ...
+    def state(self) -> tuple[bytes, ...]: ...
