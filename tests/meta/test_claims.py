@@ -28,6 +28,18 @@ def test_figures_are_in_a_result_of_the_script(each: claims.Claims) -> None:
     assert len(told) == len(each.figures) > 0 and all(told.values())
 
 
+@pytest.mark.parametrize("each", ALL.values(), ids=ALL)
+def test_the_command_is_the_one_that_was_run(each: claims.Claims) -> None:
+    result = claims.measured(each)
+    asked = {
+        word.removeprefix("--").replace("-", "_"): value
+        for word, value in itertools.pairwise(each.options)
+        if word.startswith("--")
+    }
+    told = {name: result[name] for name in asked if isinstance(result.get(name), int | float)}
+    assert told == {name: float(asked[name]) for name in told}
+
+
 @pytest.mark.parametrize("script", sorted({each.script for each in ALL.values()}))
 def test_the_scripts_know_the_options(script: str) -> None:
     command = [sys.executable, "-m", f"benchmarks.{script}", "--help"]
