@@ -1,11 +1,10 @@
 # Beam pairs of one partition: records ahead, and starts of one beam that wait for the other.
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 from libc.string cimport memmove, memset
 
 from engine.fast._keys cimport Reader, Writer, get, minus, plus, put
-from engine.fast._rows cimport Index, Rows, mixed, push
-from engine.fast._tracks cimport clear, seat
+from engine.fast._rows cimport Index, Rows, clear, mixed, push, room_for_one, seat
 
 cdef enum:
     AB = 0
@@ -53,7 +52,7 @@ cdef inline int index_pairs(Pairs* of) noexcept nogil:
 
 cdef inline Pair* pair_of(Pairs* of, int32_t sensor, bint make) noexcept nogil:
     """The pair of a sensor, made where it is new and asked for; NULL where there is none, or no memory."""
-    cdef Py_ssize_t at = mixed(<uint64_t> sensor, 0, 0) & of.by_sensor.mask, room
+    cdef Py_ssize_t at = mixed(<uint64_t> sensor, 0, 0) & of.by_sensor.mask
     cdef Pair* pair
     while of.by_sensor.slot[at] != 0:
         pair = of.pairs + (of.by_sensor.slot[at] - 1)
@@ -62,12 +61,10 @@ cdef inline Pair* pair_of(Pairs* of, int32_t sensor, bint make) noexcept nogil:
         at = (at + 1) & of.by_sensor.mask
     if not make:
         return NULL
-    if of.size == of.room:
-        room = 2 * of.room + 16
-        pair = <Pair*> realloc(of.pairs, room * sizeof(Pair))
-        if pair == NULL:
-            return NULL
-        of.pairs, of.room = pair, room
+    pair = <Pair*> room_for_one(of.pairs, of.size, &of.room, 16, sizeof(Pair))
+    if pair == NULL:
+        return NULL
+    of.pairs = pair
     pair = of.pairs + of.size
     memset(pair, 0, sizeof(Pair))
     pair.sensor = sensor
@@ -117,13 +114,10 @@ cdef inline bint is_known(const Starts* of, const Start* start) noexcept nogil:
 
 
 cdef inline int insert(Starts* of, Py_ssize_t at, const Start* start) noexcept nogil:
-    cdef Start* larger
-    if of.size == of.room:
-        larger = <Start*> realloc(of.data, (2 * of.room + 8) * sizeof(Start))
-        if larger == NULL:
-            return -1
-        of.data = larger
-        of.room = 2 * of.room + 8
+    cdef void* data = room_for_one(of.data, of.size, &of.room, 8, sizeof(Start))
+    if data == NULL:
+        return -1
+    of.data = <Start*> data
     memmove(of.data + at + 1, of.data + at, (of.size - at) * sizeof(Start))
     of.data[at] = start[0]
     of.size += 1

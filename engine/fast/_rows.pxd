@@ -1,4 +1,4 @@
-# Growable rows of int64 words and hash indexes over them: the storage of the window kernel's state.
+# Growable rows of int64 words and hash indexes over rows: the storage of the kernels' state.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
@@ -10,14 +10,24 @@ cdef struct Rows:
     Py_ssize_t size, room, width
 
 
+cdef inline void* room_for_one(
+    void* data, Py_ssize_t size, Py_ssize_t* room, Py_ssize_t more, size_t width
+) noexcept nogil:
+    """``data`` with room for an item of ``width`` bytes behind ``size`` others; NULL without memory, data as it was."""
+    cdef void* larger
+    if size < room[0]:
+        return data
+    larger = realloc(data, (2 * room[0] + more) * width)
+    if larger != NULL:
+        room[0] = 2 * room[0] + more
+    return larger
+
+
 cdef inline int64_t* push(Rows* rows) noexcept nogil:
-    cdef int64_t* larger
-    if rows.size == rows.room:
-        larger = <int64_t*> realloc(rows.data, 2 * (rows.room + 32) * rows.width * sizeof(int64_t))
-        if larger == NULL:
-            return NULL
-        rows.data = larger
-        rows.room = 2 * (rows.room + 32)
+    cdef void* data = room_for_one(rows.data, rows.size, &rows.room, 64, rows.width * sizeof(int64_t))
+    if data == NULL:
+        return NULL
+    rows.data = <int64_t*> data
     rows.size += 1
     return rows.data + (rows.size - 1) * rows.width
 
@@ -73,10 +83,10 @@ cdef inline uint64_t key_hash(const int64_t* row) noexcept nogil:
     return mixed(<uint64_t> row[3], <uint64_t> row[4], <uint64_t> (row[1] * 16 + row[2]))
 
 
-cdef inline int rebuild(Index* index, Rows* rows, bint keys) noexcept nogil:
-    """Index all rows anew in a table at most half full; -1 without memory."""
-    cdef Py_ssize_t size = 64, i, at
-    while size < 4 * (rows.size + 1):
+cdef inline int clear(Index* index, Py_ssize_t rows) noexcept nogil:
+    """Room for so many rows in a table at most half full, all free; -1 without memory."""
+    cdef Py_ssize_t size = 64
+    while size < 4 * (rows + 1):
         size *= 2
     if size != index.mask + 1 or index.slot == NULL:
         free(index.slot)
@@ -85,9 +95,22 @@ cdef inline int rebuild(Index* index, Rows* rows, bint keys) noexcept nogil:
             return -1
         index.mask = size - 1
     memset(index.slot, 0, size * sizeof(int32_t))
+    return 0
+
+
+cdef inline void seat(Index* index, uint64_t h, Py_ssize_t row) noexcept nogil:
+    """Note a row under its hash."""
+    cdef Py_ssize_t at = h & index.mask
+    while index.slot[at] != 0:
+        at = (at + 1) & index.mask
+    index.slot[at] = <int32_t> (row + 1)
+
+
+cdef inline int rebuild(Index* index, Rows* rows, bint keys) noexcept nogil:
+    """Index all rows anew; -1 without memory."""
+    cdef Py_ssize_t i
+    if clear(index, rows.size):
+        return -1
     for i in range(rows.size):
-        at = (key_hash(rows.data + i * KEY_WIDTH) if keys else pane_hash(rows.data + i * PANE_WIDTH)) & index.mask
-        while index.slot[at] != 0:
-            at = (at + 1) & index.mask
-        index.slot[at] = <int32_t> (i + 1)
+        seat(index, key_hash(rows.data + i * KEY_WIDTH) if keys else pane_hash(rows.data + i * PANE_WIDTH), i)
     return 0

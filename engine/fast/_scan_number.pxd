@@ -31,13 +31,27 @@ cdef inline const uint8_t* digits_end(const uint8_t* p, const uint8_t* end) noex
     return p
 
 
+cdef inline int64_t exponent_of(const uint8_t* p, const uint8_t* end) noexcept nogil:
+    """The exponent of a well-formed number whose e stands at p; 0 where the number ends there."""
+    cdef int64_t exponent = 0
+    cdef bint negative
+    if p == end:
+        return 0
+    p += 1
+    negative = p[0] == c"-"
+    if negative or p[0] == c"+":
+        p += 1
+    while p < end and exponent < 100000000000000000LL:  # no message is that long: further digits decide nothing
+        exponent = exponent * 10 + p[0] - c"0"
+        p += 1
+    return -exponent if negative else exponent
+
+
 cdef inline bint finite(const uint8_t* p, const uint8_t* end) noexcept nogil:
     """Whether the well-formed number without sign in p..end is not infinite as a double."""
     cdef const uint8_t* first = NULL  # first digit that is not 0: the number is 0.ddd * 10^place
     cdef int64_t place = 0
-    cdef int64_t exponent = 0
     cdef bint fraction = False
-    cdef bint negative
     cdef int i
     while p < end and p[0] | 0x20 != c"e":
         if p[0] == c".":
@@ -51,15 +65,7 @@ cdef inline bint finite(const uint8_t* p, const uint8_t* end) noexcept nogil:
         p += 1
     if first == NULL:
         return True
-    if p < end:
-        p += 1
-        negative = p[0] == c"-"
-        if negative or p[0] == c"+":
-            p += 1
-        while p < end and exponent < 100000000000000000LL:  # no message is that long: further digits decide nothing
-            exponent = exponent * 10 + p[0] - c"0"
-            p += 1
-        place += -exponent if negative else exponent
+    place += exponent_of(p, end)
     if place != INFINITE_DIGITS:
         return place < INFINITE_DIGITS
     for i in range(INFINITE_DIGITS):

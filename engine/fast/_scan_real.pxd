@@ -13,6 +13,8 @@ from libc.math cimport INFINITY
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
+from engine.fast._scan_number cimport exponent_of
+
 cdef extern from *:
     """
     static const uint64_t HITO_FIVES[] = {
@@ -151,11 +153,9 @@ cdef inline double real_value(const uint8_t* p, const uint8_t* end) noexcept nog
     cdef uint64_t w = 0       # its first digits
     cdef int64_t digits = 0   # from the first one that is not 0 on
     cdef int64_t place = 0    # the number is 0.ddd * 10^place
-    cdef int64_t exponent = 0
     cdef int64_t power        # w is to be divided by 10 to this
     cdef bint fraction = False
     cdef bint more = False    # another digit that is not 0 lies behind w
-    cdef bint below
     cdef double value = 0
     p = start
     while p < end and p[0] | 0x20 != c"e":
@@ -171,15 +171,7 @@ cdef inline double real_value(const uint8_t* p, const uint8_t* end) noexcept nog
                 more |= p[0] != c"0"
             digits += 1
         p += 1
-    if p < end:
-        p += 1
-        below = p[0] == c"-"
-        if below or p[0] == c"+":
-            p += 1
-        while p < end and exponent < 100000000000000000LL:  # no message is that long: further digits decide nothing
-            exponent = exponent * 10 + p[0] - c"0"
-            p += 1
-        place += -exponent if below else exponent
+    place += exponent_of(p, end)
     if digits:
         more |= digits > DIGITS_READ
         power = min(digits, <int64_t> DIGITS_KEPT) - place

@@ -1,10 +1,9 @@
 # Tracks of one partition: their points ahead, the last one worked off, and what was counted in zones.
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memmove, memset
 
 from engine.fast._plane cimport Point
-from engine.fast._rows cimport Index, Rows, mixed, push
+from engine.fast._rows cimport Index, Rows, clear, mixed, push, room_for_one, seat
 
 cdef enum:
     ZONE_WIDTH = 7  # pane, close, sensor, zone, people_ms, path_um, tracks
@@ -47,28 +46,6 @@ cdef struct Followed:
     int64_t track_ms
 
 
-cdef inline int clear(Index* index, Py_ssize_t rows) noexcept nogil:
-    """Room for twice as many rows, all free; -1 without memory."""
-    cdef Py_ssize_t size = 64
-    while size < 4 * (rows + 1):
-        size *= 2
-    if size != index.mask + 1 or index.slot == NULL:
-        free(index.slot)
-        index.slot = <int32_t*> malloc(size * sizeof(int32_t))
-        if index.slot == NULL:
-            return -1
-        index.mask = size - 1
-    memset(index.slot, 0, size * sizeof(int32_t))
-    return 0
-
-
-cdef inline void seat(Index* index, uint64_t h, Py_ssize_t row) noexcept nogil:
-    cdef Py_ssize_t at = h & index.mask
-    while index.slot[at] != 0:
-        at = (at + 1) & index.mask
-    index.slot[at] = <int32_t> (row + 1)
-
-
 cdef inline int index_tracks(Followed* of) noexcept nogil:
     cdef Py_ssize_t i
     if clear(&of.by_key, of.size):
@@ -103,15 +80,12 @@ cdef inline Track* seek(Followed* of, int32_t sensor, int64_t id) noexcept nogil
 cdef inline Track* track_of(Followed* of, int32_t sensor, int64_t id) noexcept nogil:
     """The track, made where it is new; NULL without memory."""
     cdef Track* track = seek(of, sensor, id)
-    cdef Py_ssize_t room
     if track != NULL:
         return track
-    if of.size == of.room:
-        room = 2 * of.room + 32
-        track = <Track*> realloc(of.tracks, room * sizeof(Track))
-        if track == NULL:
-            return NULL
-        of.tracks, of.room = track, room
+    track = <Track*> room_for_one(of.tracks, of.size, &of.room, 32, sizeof(Track))
+    if track == NULL:
+        return NULL
+    of.tracks = track
     track = of.tracks + of.size
     memset(track, 0, sizeof(Track))
     track.sensor, track.id = sensor, id
@@ -140,13 +114,10 @@ cdef inline Py_ssize_t place(const Track* track, int64_t ts) noexcept nogil:
 
 
 cdef inline int insert(Track* track, Py_ssize_t at, int64_t ts, int64_t x, int64_t y) noexcept nogil:
-    cdef Point* larger
-    if track.size == track.room:
-        larger = <Point*> realloc(track.ahead, (2 * track.room + 16) * sizeof(Point))
-        if larger == NULL:
-            return -1
-        track.ahead = larger
-        track.room = 2 * track.room + 16
+    cdef void* ahead = room_for_one(track.ahead, track.size, &track.room, 16, sizeof(Point))
+    if ahead == NULL:
+        return -1
+    track.ahead = <Point*> ahead
     memmove(track.ahead + at + 1, track.ahead + at, (track.size - at) * sizeof(Point))
     track.ahead[at] = Point(ts, x, y)
     track.size += 1
@@ -161,16 +132,14 @@ cdef inline void remove(Track* track, Py_ssize_t first, Py_ssize_t count) noexce
 cdef inline Stay* stay_of(Track* track, int64_t zone) noexcept nogil:
     """The track's stay in a zone, made where it is new, in no pane yet; NULL without memory."""
     cdef Py_ssize_t i
-    cdef Stay* larger
+    cdef void* stays
     for i in range(track.stay_size):
         if track.stays[i].zone == zone:
             return track.stays + i
-    if track.stay_size == track.stay_room:
-        larger = <Stay*> realloc(track.stays, (2 * track.stay_room + 4) * sizeof(Stay))
-        if larger == NULL:
-            return NULL
-        track.stays = larger
-        track.stay_room = 2 * track.stay_room + 4
+    stays = room_for_one(track.stays, track.stay_size, &track.stay_room, 4, sizeof(Stay))
+    if stays == NULL:
+        return NULL
+    track.stays = <Stay*> stays
     track.stays[track.stay_size] = Stay(zone, 1)  # 1 is the start of no pane
     track.stay_size += 1
     return track.stays + track.stay_size - 1
