@@ -21,6 +21,7 @@ from engine.model import (
     DIRECTION_COUNT,
     DIRECTIONS,
     END,
+    F64,
     I32,
     I64,
     LENGTH_MS,
@@ -32,7 +33,6 @@ from engine.model import (
 from engine.release import window_rows
 from engine.tables import Tables
 
-F64 = NDArray[np.float64]
 _ROWS_AT_ONCE = 60_000  # rows of one block: bounds memory when a replay closes many windows at once
 
 
