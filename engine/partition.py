@@ -119,8 +119,7 @@ class Partition:
         ids = self._kernels.Ids
         self._ids = tables.once(ids, lambda: ids(tables.wire_ids()))
         self._shard_of = tables.once(self.shards, lambda: sensor_shards(tables, self.shards))
-        by_name = [shard_of(name, self.shards) for name in tables.names]  # rejects: one chain also of a moved sensor
-        self._reject_shard_of = np.array([*by_name, 0], np.int32)[np.append(tables.sensor_name, np.int32(-1))]
+        self._reject_shard_of = tables.once(("rejects", self.shards), lambda: reject_shards(tables, self.shards))
 
     def feed(self, payloads: Payloads) -> Fed:
         """Take in messages in log order; a registry record holds for the messages behind its own."""
@@ -342,6 +341,12 @@ def sensor_shards(tables: Tables, shards: int) -> I32:
     gates = tables.gate_ids
     names = [gates[g] if g >= 0 else tables.sensor_ids[s] for s, g in enumerate(tables.sensor_gate.tolist())]
     return np.array([shard_of(name, shards) for name in names], np.int32)
+
+
+def reject_shards(tables: Tables, shards: int) -> I32:
+    """Shard of every sensor row's rejects (S + 1,), last those of no sensor: by id, one chain if it moves too."""
+    by_name = [shard_of(name, shards) for name in tables.names]
+    return np.array([*by_name, 0], np.int32)[np.append(tables.sensor_name, np.int32(-1))]
 
 
 def shard_of(name: str, shards: int) -> int:
