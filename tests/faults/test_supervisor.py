@@ -35,25 +35,26 @@ class World:
         loadgen.write_registry(scenario, work / "registry.json")
         # the events are of the past: a tick of the run's own would close everything up to now
         (work / "config.toml").write_text("[time]\ntick_ms = 600000\n")
+        self.producer = Producer(
+            {"bootstrap.servers": self.kafka.bootstrap, "log_level": 0, "enable.idempotence": True}
+        )
         self.events = [(sum(m.key) % 4, m.value) for m in scenario.events()]
         with Store.open(store) as opened:
             opened.migrate()
 
     def produce(self, times: int = 1) -> int:
         """All events, ``times`` over; how many records that is."""
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
         for _ in range(times):
             for partition, value in self.events:
-                producer.produce(self.topic, value, partition=partition)
-            assert producer.flush(60) == 0  # its queue holds 100,000
+                self.producer.produce(self.topic, value, partition=partition)
+            assert self.producer.flush(60) == 0  # its queue holds 100,000
         return times * len(self.events)
 
     def tick(self, ts: int) -> None:
         """A tick into every partition, which closes what was open before it."""
-        producer = Producer({"bootstrap.servers": self.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
         for partition in range(4):
-            producer.produce(self.topic, json.dumps({"type": "tick", "ts": ts}).encode(), partition=partition)
-        assert producer.flush(10) == 0
+            self.producer.produce(self.topic, json.dumps({"type": "tick", "ts": ts}).encode(), partition=partition)
+        assert self.producer.flush(10) == 0
 
     def live(self) -> Live:
         words = ["run", "--kafka", self.kafka.bootstrap, "--topic", self.topic, "--store", self.store]
@@ -130,9 +131,8 @@ def test_a_process_asked_to_stop_stops_the_run(world: World, live: Live) -> None
 
 def test_a_note_of_a_process_is_told_and_no_failure(world: World, live: Live) -> None:
     world.produce()
-    producer = Producer({"bootstrap.servers": world.kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
-    producer.produce(world.topic, b'{"type":"registry","registry":{}}', partition=1)
-    producer.flush(10)
+    world.producer.produce(world.topic, b'{"type":"registry","registry":{}}', partition=1)
+    assert world.producer.flush(10) == 0
     live.start(2)
     newest = max(json.loads(value)["ts"] for _, value in world.events)
     with Store.open(world.store) as store:
