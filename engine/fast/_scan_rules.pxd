@@ -9,7 +9,7 @@ from engine.fast._scan_ids cimport Slot, Table, slot_of
 from engine.fast._scan_key cimport (
     F_AB, F_BA, F_DIR, F_RECORD_TS, F_SENSOR, F_SEQ, F_SPAN_MS, F_TS, F_TYPE, F_UN, Fields, word_of,
 )
-from engine.fast._scan_space cimport lacks_in_space, read_in_space
+from engine.fast._scan_space cimport apart, lacks_in_space, read_in_space
 from engine.fast._scan_text cimport rfc3339_ms, unescape
 from engine.fast._types cimport (
     BAD_VALUE, COUNT, COUNT_MAX, CROSS, HEARTBEAT, ID_BYTES, KIND_NONE, MISSING_FIELD, NO_TIME, POINT, REGISTRY, SET,
@@ -86,7 +86,7 @@ cdef inline bint read_values(const Fields* fields, Row* row) noexcept nogil:
     if row.kind == HEARTBEAT:
         return True
     if row.kind != COUNT:
-        return read_in_space(fields, row)
+        return apart(read_in_space, fields, row)
     row.span_ms = fields.number[F_SPAN_MS]
     return (
         fields.kind[F_SPAN_MS] == INTEGER and 1 <= row.span_ms <= SPAN_MAX_MS
