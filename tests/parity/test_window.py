@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.keys import renamed, unpack
+from engine.keys import Key, pack, renamed, unpack
 from engine.model import BEAM, COUNT, CROSS, DUPLICATE, LATE, NO_TIME, POINT
 from tests.support.columns import TABLES, added, admitted, columns, ordered, tables
 
@@ -108,6 +108,25 @@ def test_bad_columns_are_refused(name: str) -> None:
         added(TABLES[name](5000), made._replace(sensor=np.full(5, 8, np.int32)), judged, OF)
     with pytest.raises(ValueError, match="length"):
         added(TABLES[name](5000), made._replace(seq=made.seq[:-1].copy()), judged, OF)
+
+
+KEYS = st.builds(
+    Key,
+    pane_ms=st.sampled_from([0, 50_000]),  # of a sensor that moved to a gate of another leaf: both end at one time
+    close_ms=st.sampled_from([60_000, 67_000]),
+    sensor=st.integers(0, 2),
+    kind=st.sampled_from([COUNT, CROSS, POINT, BEAM]),
+    ts=st.integers(50_000, 50_003),
+    x=st.sampled_from([0, 1, 2, -(2**63), 2**63 - 1]),
+)
+
+
+@given(st.lists(KEYS, max_size=30, unique_by=lambda key: key[2:]))
+def test_keys_come_back_from_a_state_as_they_were(keys: list[Key]) -> None:
+    for kind in TABLES.values():
+        state = kind(5000, (np.array([50_000, 40_000]).tobytes(), b"", pack(keys))).state()
+        assert sorted(unpack(state[2])) == sorted(keys)
+        assert sorted(unpack(kind(5000, state).state()[2])) == sorted(keys)
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -8,7 +8,7 @@ from engine.fast import _decode
 from engine.model import BAD_VALUE, MALFORMED, MISSING_FIELD
 from tests.support import streams
 from tests.support.streams import arrow_of, stream, table_of
-from tests.unit.test_arrow import CROSSED, TS, reasons, row, rows_of
+from tests.unit.test_arrow import CROSSED, TS, as_json, reasons, row, rows_of
 
 both = pytest.fixture(params=[decode, _decode], ids=["reference", "compiled"])(lambda request: request.param)
 
@@ -26,6 +26,15 @@ def test_what_a_row_says(both):
         row(SWITCHED, seq=4, has_seq=1),
         row(INSIDE, n=(0, 0, 37), x=None, y=None),
     ]
+
+
+def test_a_thousand_rows_are_those_of_the_same_objects_in_json(both):
+    records = [
+        {**IN_SPACE[i % 5], "ts": TS + i, "on": i % 7 < 3, "x": i / 7, "speed": i % 11 or None} for i in range(1_000)
+    ]
+    whole = as_json(table_of(records))
+    for per_batch in (1, 255, 256, 257, None):
+        assert rows_of(both, arrow_of(records, per_batch)) == rows_of(decode, whole)
 
 
 @pytest.mark.parametrize(
