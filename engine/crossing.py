@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
 from engine.model import CELL_MS, EVERY, F64, FAR_M, I32, I64, NO_TIME, U8, UM
-from engine.tracks import Point, Track, pack, unpack
+from engine.tracks import Point, Stay, Track, pack, unpack
 
 AB, BA, UNKNOWN = 0, 1, 2  # model.DIRECTIONS
 PATH_MOST_UM = 1_000 * UM  # longest path one move adds: a leap of the tracker is no walk, and sums stay inside int64
@@ -39,6 +39,7 @@ class Tracks:
         self.track_ms = track_ms
         self._tracks: dict[tuple[int, int], Track] = {}  # (sensor, id)
         self._zones: dict[tuple[int, int, int], list[int]] = {}  # (pane, sensor, zone) -> close, then ZONE_COLUMNS[4:]
+        self._headings: list[list[int]] = []
         if state is not None:
             self._tracks = {(track.sensor, track.id): track for track in unpack(state[0])}
             for pane, close, sensor, zone, *sums in np.frombuffer(state[1], np.int64).reshape(-1, 7).tolist():
@@ -128,15 +129,21 @@ class Tracks:
                         found = passage(track.last, point, *lines[gate])
                         if found is not None:
                             out.append([found[0], s, gate, found[1]])
-                    for zone in _served(int(sensor_zone[s]), len(polygons)):
-                        if inside(track.last[1:], polygons[zone]):
-                            self._stay(track, point, zone, int(sensor_wait_ms[s]))
+                    zones = _served(int(sensor_zone[s]), len(polygons))
+                    within = [zone for zone in zones if inside(track.last[1:], polygons[zone])]
+                    for zone in within:
+                        self._stay(track, point, zone, int(sensor_wait_ms[s]))
+                    self._left(track, within)
                 else:
+                    self._left(track, ())
                     track.stays.clear()
                 track.last = point
             del track.ahead[:done]
-            # no point to come can follow on the last one: the track is forgotten
-            if not track.ahead and (track.last is None or track.last.ts + self.track_ms < final_ms):
+            if track.last is not None and track.last.ts + self.track_ms < final_ms:  # nothing can follow on it
+                self._left(track, ())
+                track.stays.clear()
+                track.last = None
+            if track.last is None and not track.ahead:
                 del self._tracks[s, track.id]
         return np.array(out, np.int64).tobytes()
 
@@ -145,6 +152,7 @@ class Tracks:
         last = track.last
         if last is None:
             return
+        stay = track.stays.setdefault(zone, Stay(NO_TIME, last[1:]))
         start, whole, path = last.ts, to.ts - last.ts, path_um(last[1:], to[1:])
         while start < to.ts:
             pane = start // CELL_MS * CELL_MS
@@ -153,9 +161,28 @@ class Tracks:
             row = self._zones.setdefault((pane, track.sensor, zone), [close, 0, 0, 0])
             row[1] += end - start
             row[2] += path * (end - last.ts) // whole - path * (start - last.ts) // whole
-            row[3] += track.stays.get(zone) != pane
-            track.stays[zone] = pane
+            row[3] += stay.pane != pane
+            stay.pane = pane
             start = end
+
+    def _left(self, track: Track, within: Collection[int]) -> None:
+        """Tell the headings of first stays that end with the track's last point: in zones other than ``within``."""
+        for zone, stay in track.stays.items():
+            if stay.entry is not None and zone not in within and track.last is not None:
+                way = sector(track.last.x - stay.entry[0], track.last.y - stay.entry[1])
+                if way is not None:
+                    self._headings.append([track.last.ts, track.sensor, zone, way])
+                stay.entry = None
+
+    def headings(self) -> bytes:
+        """Remove and return the headings since the last call: int64 rows (ms, sensor, zone, sector), in no order.
+
+        Each track has one per zone: at the end of its first stay there, by the way from the point at which it came in
+        (or was seen first) to the point at which it is outside (or was seen last); none where both are one place. Call
+        it behind each ``settle``.
+        """
+        out, self._headings = self._headings, []
+        return np.array(out, np.int64).tobytes()
 
     def take(self, until_ms: int) -> bytes:
         """Remove what was counted in zones in panes that close (end + wait + track_ms) at or before ``until_ms``.
@@ -202,6 +229,21 @@ def inside(at: Place, corners: Sequence[Place]) -> bool:
         low, high = sorted((corners[i - 1], end), key=lambda corner: corner[1])
         odd ^= low[1] <= at[1] < high[1] and side(low, high, at) > 0
     return odd
+
+
+def sector(dx: int, dy: int) -> int | None:
+    """The eighth of the compass around which a way leads: 0 = north (+y), clockwise, each 45 degrees with its wind in
+    the middle; None where there is no way.
+
+    tan(22.5 deg) = sqrt(2) - 1, so the way is nearest to an axis where (|dx| + |dy|)^2 < 2 max(|dx|, |dy|)^2; whole
+    numbers never lie between two sectors.
+    """
+    ax, ay = abs(dx), abs(dy)
+    if ax == ay == 0:
+        return None
+    if (ax + ay) ** 2 < 2 * max(ax, ay) ** 2:
+        return (0 if dy > 0 else 4) if ay > ax else 2 if dx > 0 else 6
+    return (1 if dy > 0 else 3) if dx > 0 else 7 if dy > 0 else 5
 
 
 def path_um(a: Place, b: Place) -> int:

@@ -11,7 +11,7 @@ from engine.fast._keys cimport Reader, Writer
 from engine.fast._moves cimport forget, read_tracks, work_off, write_tracks
 from engine.fast._rows cimport Rows, load, packed, push
 from engine.fast._tracks cimport (
-    Followed, PASSAGE_WIDTH, Plan, Track, ZONE_WIDTH, index_tracks, index_zones, insert, place, remove, seek, track_of,
+    Followed, HEADING_WIDTH, PASSAGE_WIDTH, Plan, Track, ZONE_WIDTH, index_tracks, index_zones, insert, place, remove, seek, track_of,
 )
 from engine.fast._types cimport FAR_M, NO_TIME, UM
 
@@ -24,7 +24,7 @@ cdef class Tracks:
 
     def __cinit__(self, int64_t track_ms, tuple state=None):
         self.track_ms = self.of.track_ms = track_ms
-        self.of.zones.width = ZONE_WIDTH
+        self.of.zones.width, self.of.headings.width = ZONE_WIDTH, HEADING_WIDTH
         if state is not None:
             load(&self.of.zones, state[1])
         if index_tracks(&self.of) or index_zones(&self.of):
@@ -40,6 +40,7 @@ cdef class Tracks:
         free(self.of.tracks)
         free(self.of.by_key.slot)
         free(self.of.zones.data)
+        free(self.of.headings.data)
         free(self.of.by_zone.slot)
 
     cdef restore(self, bytes packed_tracks):
@@ -143,7 +144,7 @@ cdef class Tracks:
         if box == NULL:
             raise MemoryError()
         with nogil:
-            failed = work_off(&self.of, watermark_ms, &plan, &out) or forget(&self.of, watermark_ms, &plan)
+            failed = work_off(&self.of, watermark_ms, &plan, &out) or forget(&self.of)
         free(box)
         told = packed(&out)
         free(out.data)
@@ -175,6 +176,12 @@ cdef class Tracks:
         if len(told) and index_zones(&self.of):
             raise MemoryError()
         return told
+
+    def headings(self):
+        """Remove and return the headings since the last call (see engine/crossing.py)."""
+        out = packed(&self.of.headings)
+        self.of.headings.size = 0
+        return out
 
     def state(self):
         """All that a later Tracks(track_ms, state) needs to go on."""

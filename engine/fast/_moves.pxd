@@ -3,13 +3,13 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 
 from engine.fast._keys cimport Reader, Writer, get, minus, plus, put
-from engine.fast._plane cimport Point, inside, passes, path_um
+from engine.fast._plane cimport Point, inside, passes, path_um, sector
 from engine.fast._rows cimport Rows, push
 from engine.fast._tracks cimport (
     Followed, PASSAGE_WIDTH, Plan, Stay, Track, ZONE_WIDTH, index_tracks, insert, place, remove, stay_of, track_of,
     zone_row,
 )
-from engine.fast._types cimport CELL_MS, EVERY, floor_to
+from engine.fast._types cimport CELL_MS, EVERY, NO_TIME, floor_to
 
 
 cdef inline int stay(
@@ -35,6 +35,27 @@ cdef inline int stay(
         row[6] += known.pane != pane
         known.pane = pane
         start = end
+    known.until = to.ts
+    return 0
+
+
+cdef inline int leave(Followed* of, Track* track, int64_t until) noexcept nogil:
+    """Tell the headings of first stays that the move until this time does not go on with; -1 without memory."""
+    cdef Py_ssize_t i
+    cdef Stay* known
+    cdef int64_t* row
+    cdef int way
+    for i in range(track.stay_size):
+        known = track.stays + i
+        if not known.goes_on or known.until == until:
+            continue
+        known.goes_on = False
+        way = sector(track.last.x - known.x, track.last.y - known.y)
+        if way >= 0:
+            row = push(&of.headings)
+            if row == NULL:
+                return -1
+            row[0], row[1], row[2], row[3] = track.last.ts, track.sensor, known.zone, way
     return 0
 
 
@@ -69,38 +90,45 @@ cdef inline int move(Followed* of, Track* track, const Point* to, const Plan* pl
             path = path_um(to.x - at.x, to.y - at.y)
         if stay(of, track, to, i, plan.wait_ms[s], path):
             return -1
-    return 0
+    return leave(of, track, to.ts)
 
 
 cdef inline int work_off(Followed* of, int64_t watermark_ms, const Plan* plan, Rows* out) noexcept nogil:
     """All points that are final; -1 without memory."""
     cdef Py_ssize_t i, j, done
     cdef Track* track
+    cdef int64_t final_ms
     for i in range(of.size):
         track = of.tracks + i
-        done = place(track, watermark_ms - plan.wait_ms[track.sensor])
+        final_ms = watermark_ms - plan.wait_ms[track.sensor]
+        done = place(track, final_ms)
         for j in range(done):
             if track.followed and track.ahead[j].ts - track.last.ts <= of.track_ms:
                 if move(of, track, track.ahead + j, plan, out):
                     return -1
             else:
+                if leave(of, track, NO_TIME):
+                    return -1
                 track.stay_size = 0
             track.last = track.ahead[j]
             track.followed = True
         if done:
             remove(track, 0, done)
+        if track.followed and track.last.ts + of.track_ms < final_ms:  # nothing can follow on it
+            if leave(of, track, NO_TIME):
+                return -1
+            track.stay_size = 0
+            track.followed = False
     return 0
 
 
-cdef inline int forget(Followed* of, int64_t watermark_ms, const Plan* plan) noexcept nogil:
-    """Leave out the tracks that no point to come can follow on; -1 without memory."""
+cdef inline int forget(Followed* of) noexcept nogil:
+    """Leave out the tracks of which nothing is kept; -1 without memory."""
     cdef Py_ssize_t i, kept = 0
     cdef Track* track
-    cdef int64_t final_ms
     for i in range(of.size):
         track = of.tracks + i
-        final_ms = watermark_ms - plan.wait_ms[track.sensor]
-        if track.size == 0 and (not track.followed or track.last.ts + of.track_ms < final_ms):
+        if track.size == 0 and not track.followed:
             free(track.ahead)
             free(track.stays)
             continue
@@ -133,6 +161,10 @@ cdef inline void write_tracks(const Followed* of, Writer* out) noexcept nogil:
         for j in range(track.stay_size):
             put(out, track.stays[j].zone)
             put(out, track.stays[j].pane)
+            put(out, track.stays[j].goes_on)
+            if track.stays[j].goes_on:
+                put(out, track.stays[j].x)
+                put(out, track.stays[j].y)
         put(out, track.size)
         for j in range(track.size):
             point = track.ahead[j]
@@ -168,6 +200,10 @@ cdef inline int read_tracks(Followed* of, Reader* source) noexcept nogil:
             if known == NULL:
                 return -1
             known.pane = get(source)
+            known.goes_on = get(source) != 0
+            if known.goes_on:
+                known.x = get(source)
+                known.y = get(source)
             left -= 1
         left = get(source)
         while left > 0 and not source.broken:

@@ -22,6 +22,14 @@ cdef extern from *:
         b = b < 0 ? -b : b;
         return (int64_t)(a * ms / (a + b));
     }
+    /* 0 = north (+y), clockwise by 45 degrees; -1 where there is no way (see engine/crossing.py) */
+    static inline int hito_sector(int64_t dx, int64_t dy) {
+        __int128 ax = dx < 0 ? -dx : dx, ay = dy < 0 ? -dy : dy, most = ax > ay ? ax : ay;
+        if (most == 0) return -1;
+        if ((ax + ay) * (ax + ay) < 2 * most * most)
+            return ay > ax ? (dy > 0 ? 0 : 4) : (dx > 0 ? 2 : 6);
+        return dx > 0 ? (dy > 0 ? 1 : 3) : (dy > 0 ? 7 : 5);
+    }
     static inline int64_t hito_path(int64_t dx, int64_t dy) {
         int64_t path = HITO_PATH_MOST_UM;
         if (dx > -path && dx < path && dy > -path && dy < path) {
@@ -37,6 +45,7 @@ cdef extern from *:
     int64_t after "hito_after"(
         int64_t sx, int64_t sy, int64_t ex, int64_t ey, int64_t ax, int64_t ay, int64_t bx, int64_t by, int64_t ms
     ) noexcept nogil
+    int sector "hito_sector"(int64_t dx, int64_t dy) noexcept nogil
     int64_t path_um "hito_path"(int64_t dx, int64_t dy) noexcept nogil
 
 

@@ -8,11 +8,15 @@ from engine.fast._rows cimport Index, Rows, clear, mixed, push, room_for_one, se
 cdef enum:
     ZONE_WIDTH = 7  # pane, close, sensor, zone, people_ms, path_um, tracks
     PASSAGE_WIDTH = 4  # ms, sensor, gate, direction
+    HEADING_WIDTH = 4  # ms, sensor, zone, sector
 
 
 cdef struct Stay:
     int64_t zone
-    int64_t pane  # the last one that counted the track in this zone
+    int64_t pane   # the last one that counted the track in this zone
+    bint goes_on   # the first stay here
+    int64_t x, y   # where it began
+    int64_t until  # end of the last move that belongs to it; while it goes on, the last point of the track
 
 
 cdef struct Track:
@@ -43,6 +47,7 @@ cdef struct Followed:
     Index by_key
     Rows zones
     Index by_zone
+    Rows headings
     int64_t track_ms
 
 
@@ -130,7 +135,7 @@ cdef inline void remove(Track* track, Py_ssize_t first, Py_ssize_t count) noexce
 
 
 cdef inline Stay* stay_of(Track* track, int64_t zone) noexcept nogil:
-    """The track's stay in a zone, made where it is new, in no pane yet; NULL without memory."""
+    """The track's stay in a zone, made where it is new, from its last point on, in no pane yet; NULL without memory."""
     cdef Py_ssize_t i
     cdef void* stays
     for i in range(track.stay_size):
@@ -140,7 +145,7 @@ cdef inline Stay* stay_of(Track* track, int64_t zone) noexcept nogil:
     if stays == NULL:
         return NULL
     track.stays = <Stay*> stays
-    track.stays[track.stay_size] = Stay(zone, 1)  # 1 is the start of no pane
+    track.stays[track.stay_size] = Stay(zone, 1, True, track.last.x, track.last.y, track.last.ts)  # 1: no pane's start
     track.stay_size += 1
     return track.stays + track.stay_size - 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -124,6 +125,32 @@ def truth(world: World, points: list[Place]) -> tuple[list[list[int]], dict[tupl
     return sorted(passages), zones
 
 
+def headings(world: World, points: list[Place]) -> list[list[int]]:
+    """Of each person and zone: from the first place inside to the first one outside behind it, or the last one."""
+    people: list[list[Place]] = []
+    for point in sorted(points, key=lambda p: (p.sensor, p.track, p.ts)):
+        before = people[-1][-1] if people else None
+        same = before is not None and (before.sensor, before.track) == (point.sensor, point.track)
+        if before is not None and same and point.ts - before.ts <= TRACK_MS:
+            people[-1].append(point)
+        else:
+            people.append([point])
+    out = []
+    for walk in people:
+        for zone, polygon in enumerate(world.polygons):
+            if world.sensor_zone[walk[0].sensor] not in (EVERY, zone):
+                continue
+            at = [holds(polygon, p.x, p.y) for p in walk]
+            if True in at:
+                first = at.index(True)
+                last = at.index(False, first) if False in at[first:] else len(walk) - 1
+                dx, dy = walk[last].x - walk[first].x, walk[last].y - walk[first].y
+                if dx or dy:
+                    way = round(math.degrees(math.atan2(dx, dy)) / 45) % 8
+                    out.append([walk[last].ts, walk[0].sensor, zone, way])
+    return sorted(out)
+
+
 @given(st.data())
 def test_any_order_within_the_bound_gives_the_truth(data: st.DataObject) -> None:
     world, points = data.draw(worlds()), data.draw(walks())
@@ -133,14 +160,16 @@ def test_any_order_within_the_bound_gives_the_truth(data: st.DataObject) -> None
         log = data.draw(logs(points))
         while log:
             cut, before = data.draw(st.integers(1, 30)), feed.watermark
-            told = len(feed.passages)
+            told = len(feed.passages), len(feed.headings)
             feed.take(log[:cut])
             log = log[cut:]
-            assert all(feed.closes(p) > before for p in feed.passages[told:]), "told after its pane had closed"
+            fresh = feed.passages[told[0] :] + feed.headings[told[1] :]
+            assert all(feed.closes(row) > before for row in fresh), "told after its pane had closed"
             if data.draw(st.booleans()):  # a restart; the other way reads what this one wrote
                 name = data.draw(st.sampled_from(list(TRACKS)))
                 feed.kernel = TRACKS[name](TRACK_MS, feed.kernel.state())
         assert feed.finish() == want
+        assert sorted(feed.headings) == headings(world, points)
         assert feed.reasons.count("") == len(points)
         assert set(feed.reasons) <= {"", "duplicate"}
 
@@ -160,10 +189,11 @@ def test_both_ways_take_any_log(data: st.DataObject) -> None:
             feed.take(left[:cut])
             left = left[cut:]
             feed.kernel = TRACKS[name](TRACK_MS, feed.kernel.state())
-        ends.append((feed.finish(), feed.reasons))
+        ends.append((feed.finish(), feed.reasons, sorted(feed.headings)))
     assert ends[0] == ends[1]
     kept = [point for point, reason in zip(log, ends[0][1], strict=True) if not reason]
     assert ends[0][0] == truth(world, kept)
+    assert ends[0][2] == headings(world, kept)
 
 
 def passages_of(gates: list[Any], walk: list[tuple[float, float]]) -> list[list[int]]:

@@ -69,6 +69,7 @@ class Feed:
         self.watermark = NO_TIME
         self.passages: list[list[int]] = []
         self.zones: dict[tuple[int, int, int], list[int]] = {}
+        self.headings: list[list[int]] = []
         self.reasons: list[str] = []  # of every record so far: "", late, duplicate
 
     def take(self, log: list[Place] | list[Broken]) -> None:
@@ -97,14 +98,15 @@ class Feed:
         found = np.frombuffer(self.kernel.settle(watermark, *self._plan), np.int64).reshape(-1, 4).tolist()
         self.passages += found
         if hasattr(self.kernel, "take"):
+            self.headings += rows_of(self.kernel.headings(), 4)
             for pane, close, sensor, zone, *sums in rows_of(self.kernel.take(watermark), 7):
                 assert (pane, sensor, zone) not in self.zones, "a pane is taken once, whole"
                 assert close == pane + CELL_MS + int(self._plan[0][sensor]) + self._longest_ms
                 self.zones[pane, sensor, zone] = sums
 
-    def closes(self, passage: list[int]) -> int:
-        """The watermark at which the 10 s pane of a passage closes."""
-        ms, sensor, *_ = passage
+    def closes(self, told: list[int]) -> int:
+        """The watermark at which the 10 s pane of a passage or heading closes."""
+        ms, sensor, *_ = told
         return ms // CELL_MS * CELL_MS + CELL_MS + int(self._plan[0][sensor]) + self._longest_ms
 
     def finish(self) -> tuple[list[list[int]], dict[tuple[int, int, int], list[int]]]:

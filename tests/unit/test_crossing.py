@@ -11,11 +11,19 @@ UP = (0, 0, 0, 4)  # side a, left of it, is where x < 0
 AB, BA = 0, 1
 
 
+WORLD = World([UP], [[(0, 0), (4, 0), (4, 4), (0, 4)]], [EVERY], [EVERY], [0])
+
+
 @pytest.fixture(params=TRACKS)
 def feed(request: pytest.FixtureRequest) -> Feed:
     """One gate, and a square zone on its side b; one sensor serves both."""
-    world = World([UP], [[(0, 0), (4, 0), (4, 4), (0, 4)]], [EVERY], [EVERY], [0])
-    return Feed(TRACKS[request.param](TRACK_MS), world.plan(), bound_ms=0)
+    return Feed(TRACKS[request.param](TRACK_MS), WORLD.plan(), bound_ms=0)
+
+
+@pytest.fixture(params=TRACKS)
+def slow(request: pytest.FixtureRequest) -> Feed:
+    """The same, worked off by hand: its watermark stays far behind."""
+    return Feed(TRACKS[request.param](TRACK_MS), WORLD.plan(), bound_ms=100_000)
 
 
 def walk(*places: tuple[int, float, float], track: int = 1) -> list[Place]:
@@ -96,6 +104,45 @@ def test_a_sensor_serves_its_own_gate_and_zone_only() -> None:
         passages, zones = feed.finish()
         assert [[s, gate] for _, s, gate, _ in passages] == [[0, 0], [2, 0], [2, 1]]
         assert sorted((s, zone) for _, s, zone in zones) == [(1, 1), (2, 0), (2, 1)]
+
+
+@pytest.mark.parametrize(
+    ("dx", "dy", "sector"),
+    [
+        (0, 1, 0), (0.41, 1, 0), (0.42, 1, 1), (1, 1, 1), (1, 0.42, 1), (1, 0.41, 2), (1, 0, 2), (1, -0.41, 2),
+        (1, -0.42, 3), (0.42, -1, 3), (0, -1, 4), (-1, -1, 5), (-1, 0, 6), (-1, 1, 7), (-0.42, 1, 7), (-0.41, 1, 0),
+        (0, 0, None),
+    ],
+)  # fmt: skip
+def test_sectors(feed: Feed, dx: float, dy: float, sector: int | None) -> None:
+    feed.take(walk((0, 2, 2), (500, 3, 3), (1_000, 2 + dx, 2 + dy)))
+    feed.finish()
+    assert feed.headings == ([] if sector is None else [[1_000, 0, 0, sector]])
+
+
+def test_a_track_has_one_heading_a_zone_at_the_end_of_its_first_stay(slow: Feed) -> None:
+    slow.take(
+        walk((0, -1, 1), (500, 1, 1), (1_000, 3, 1.5), (1_500, 5, 1), (2_000, 1, 1), (2_500, 1, 3), (3_000, 1, 5))
+    )
+    slow.work_off(1_501)
+    assert slow.headings == []  # where it goes on from outside nobody knows yet
+    slow.work_off(2_001)
+    assert slow.headings == [[1_500, 0, 0, 2]]
+    slow.finish()
+    assert len(slow.headings) == 1
+
+
+def test_a_track_that_is_forgotten_ends_where_it_was_seen_last(slow: Feed) -> None:
+    slow.take(walk((0, 1, 3), (1_000, 1, 1), (1_000 + TRACK_MS + 1, 1, 3), (4_000, 1, 3.5)))
+    slow.work_off(1_000 + TRACK_MS)
+    assert slow.headings == []  # a point of this time may still come and follow on
+    slow.work_off(1_001 + TRACK_MS)
+    assert slow.headings == [[1_000, 0, 0, 4]]
+    slow.work_off(4_000 + TRACK_MS)
+    assert len(slow.headings) == 1
+    slow.work_off(4_001 + TRACK_MS)
+    assert slow.headings[1:] == [[4_000, 0, 0, 0]]
+    assert slow.kernel.state()[0] == b""
 
 
 def test_late_points_and_repeats_change_nothing(feed: Feed) -> None:
