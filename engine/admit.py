@@ -32,7 +32,8 @@ from engine.model import (
 
 EVENTS = (CROSS, COUNT, HEARTBEAT, POINT, BEAM, OCCUPANCY)
 AT_GATES = (CROSS, COUNT, BEAM)  # tell of passages, which somebody must count
-BY_TS = (HEARTBEAT, POINT)  # approved or not at their ts, the others at the start of their pane
+BY_TS = (HEARTBEAT, POINT)  # approved or not at their ts, the others at the start of their leaf window
+ALONE = (POINT, BEAM)  # worked off in the order of time, each its own pane of one millisecond: docs/adr/0033
 
 
 def admit(
@@ -59,8 +60,8 @@ def admit(
         approved_from, approved_to: registry.Tables; changes, offsets: TimeZone.
     INOUT reason (rows,): rows other than 0 stay as they are; a row refused here gets its reason.
     OUT pane_ms, pane_end_ms (rows,): the leaf window that holds the event (ts, or the middle of a count's span; of a
-        point, which may tell of any gate or zone, the 10 s cell); mark_ms (rows,): min(ts + span_ms, record_ts), what
-        the row moves the watermark to; NO_TIME where refused.
+        point or beam, which wait for the watermark alone, the millisecond of their ts); mark_ms (rows,):
+        min(ts + span_ms, record_ts), what the row moves the watermark to; NO_TIME where refused.
 
     A sensor without a gate may not tell of passages: nobody could count them, so they are unknown_sensor.
     Raises ValueError where columns differ in length or a sensor row does not exist.
@@ -83,7 +84,7 @@ def admit(
             if s < 0 or (sensor_gate[s] < 0 and kind[i] in AT_GATES):
                 reason[i] = UNKNOWN_SENSOR
                 continue
-            leaf = 0 if kind[i] == POINT else int(sensor_leaf[s])
+            leaf = int(sensor_leaf[s])
             start, end = _pane(at + span // 2, leaf, starts, shift)
             judged = at if kind[i] in BY_TS else start
             spans = range(approved_at[s], approved_at[s + 1])
@@ -94,7 +95,7 @@ def admit(
             elif span > LENGTH_MS[leaf]:
                 reason[i] = SPAN_TOO_LONG
             else:
-                pane_ms[i], pane_end_ms[i] = start, end
+                pane_ms[i], pane_end_ms[i] = (at, at + 1) if kind[i] in ALONE else (start, end)
                 mark_ms[i] = min(at + span, int(record_ts[i]))
 
 

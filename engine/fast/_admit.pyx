@@ -4,7 +4,7 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
 
 from engine.fast._types cimport (
-    FUTURE_MS, HEARTBEAT, HOUR, HOUR_MS, KIND_NONE, NOT_APPROVED, NO_TIME, OCCUPANCY, POINT, SPAN_TOO_LONG, TICK,
+    BEAM, FUTURE_MS, HEARTBEAT, HOUR, HOUR_MS, KIND_NONE, NOT_APPROVED, NO_TIME, OCCUPANCY, POINT, SPAN_TOO_LONG, TICK,
     TOO_FAR_IN_FUTURE, UNKNOWN_SENSOR, floor_to, is_control, leaf_ms,
 )
 
@@ -100,7 +100,7 @@ cdef void judge(
             continue
         end = ts[i] + span_ms[i]
         at = ts[i] + (span_ms[i] >> 1)
-        leaf = 0 if k == POINT else sensor_leaf[s]
+        leaf = sensor_leaf[s]
         if leaf < HOUR:
             length = leaf_ms(leaf)
             pane.start = floor_to(at, length)
@@ -125,4 +125,6 @@ cdef void judge(
         else:
             pane_ms[i] = pane.start
             pane_end_ms[i] = pane.end
+            if k == POINT or k == BEAM:
+                pane_ms[i], pane_end_ms[i] = ts[i], ts[i] + 1
             mark_ms[i] = end if end < record_ts[i] else record_ts[i]

@@ -153,7 +153,7 @@ class Naive:
         kind = event["type"]
         if sensor is None or (sensor["gate"] is None and kind in ("cross", "count", "beam")):
             return "unknown_sensor"
-        leaf = "10s" if kind == "point" else self.leaf(sensor)
+        leaf = self.leaf(sensor)
         pane, pane_end = self.window((event["ts"] + end) // 2, leaf)
         if not approved(sensor, event["ts"] if kind in ("heartbeat", "point") else pane):
             return "not_approved"
@@ -161,6 +161,8 @@ class Naive:
             return "too_far_in_future"
         if event.get("span_ms", 0) > LENGTH[leaf]:
             return "span_too_long"
+        if kind in ("point", "beam"):
+            pane_end = event["ts"] + 1  # worked off in the order of time, each for itself
         if w is not None and pane_end + self.delay(sensor) <= w:
             return "late"
         key = tuple(event.get(name) for name in ("type", "sensor", "ts", "span_ms", "track", "seq"))

@@ -59,13 +59,12 @@ def test_a_sensor_that_is_not_in_the_registry_is_unknown(name: str, kind: int) -
     assert judged(name, kind, -1) == [UNKNOWN_SENSOR, NO_TIME, NO_TIME, NO_TIME]
 
 
-def test_a_point_lies_in_its_ten_seconds_the_others_in_the_leaf(name: str) -> None:
-    start = PAUSE_MS // 10_000 * 10_000
-    for sensor in (HOURLY, GATELESS):
-        assert judged(name, POINT, sensor) == [0, start, start + 10_000, PAUSE_MS + 123]
-    for kind in (BEAM, OCCUPANCY):
-        reason, pane, end, mark = judged(name, kind, HOURLY)
-        assert (reason, end - pane, mark) == (0, 3_600_000, PAUSE_MS + 123)
+def test_points_and_beams_lie_in_their_millisecond_readings_in_the_leaf(name: str) -> None:
+    start, at = PAUSE_MS // 10_000 * 10_000, PAUSE_MS + 123
+    for kind, sensor in ((POINT, HOURLY), (POINT, GATELESS), (BEAM, HOURLY)):
+        assert judged(name, kind, sensor) == [0, at, at + 1, at]
+    reason, pane, end, mark = judged(name, OCCUPANCY, HOURLY)
+    assert (reason, end - pane, mark) == (0, 3_600_000, at)
     assert judged(name, OCCUPANCY, GATELESS) == [0, start, start + 10_000, PAUSE_MS + 123]
 
 

@@ -41,12 +41,14 @@ class Log:
 
         ts, span = ms([r.ts for r in rows]), ms([r.span for r in rows])
         record = ms([r.ts + r.span if r.record is None else r.record for r in rows])
-        pane = (ts + span // 2) // 10_000 * 10_000
+        alone = np.array([r.kind in (POINT, BEAM) for r in rows])  # in panes of a millisecond, as admit has it
+        pane = np.where(alone, ts, (ts + span // 2) // 10_000 * 10_000)
+        end = pane + np.where(alone, 1, 10_000)
         reason, self.told = np.zeros(len(rows), np.uint8), np.empty(len(rows), np.int64)
         self.tally = self.table.add(
             np.array([r.kind for r in rows], np.int8), reason, np.array([r.sensor for r in rows], np.int32), ts, span,
             np.array([r.n for r in rows], np.int64).reshape(-1, 3), np.array([r.seq or 0 for r in rows], np.int64),
-            np.array([r.seq is not None for r in rows], np.uint8), pane, pane + 10_000, np.minimum(ts + span, record),
+            np.array([r.seq is not None for r in rows], np.uint8), pane, end, np.minimum(ts + span, record),
             np.full(SENSORS, self.delay_s * 1000, np.int64), np.full(SENSORS, self.reporting, np.int8),
             np.full(SENSORS, 20_000, np.int64), self.told,
         )  # fmt: skip
@@ -226,6 +228,12 @@ def test_beams_and_readings_count_once_by_their_seq(kind: str, of: int) -> None:
     log = Log(kind)
     assert log.add(*(Row(of, 10, seq=s) for s in (7, 7, 8))) == [0, DUPLICATE, 0]
     assert log.add(*[Row(of, 10)] * 3, Row(of, 10.001, seq=7), Row(of, 10, sensor=2, seq=7)) == [0] * 5
+
+
+def test_points_and_beams_are_late_from_the_moment_w_has_passed_them(kind: str) -> None:
+    log = Log(kind)
+    assert log.add(point(25), point(20), point(19.999), Row(BEAM, 20), Row(BEAM, 19.999)) == [0, 0, LATE, 0, LATE]
+    assert log.add(Row(OCCUPANCY, 20), Row(OCCUPANCY, 19.999), point(20), point(19.999)) == [0, LATE, DUPLICATE, LATE]
 
 
 def test_events_in_space_are_late_like_all_others(kind: str) -> None:
