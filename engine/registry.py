@@ -25,7 +25,10 @@ SENSOR_KINDS = ("counter", "beam_pair", "tracker", "occupancy")
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A place people are in. ``area_m2``, ``width_m`` and ``polygon_m`` (x, y) are None where not told."""
+    """A place people are in. ``area_m2``, ``width_m`` and ``polygon_m`` (x, y) are None where not told.
+
+    ``closed``: (from, to) in minutes of the local day; from > to goes over midnight.
+    """
 
     id: str
     name: Mapping[str, str]
@@ -34,6 +37,7 @@ class Zone:
     width_m: float | None
     parent: str | None = None
     polygon_m: tuple[tuple[float, float], ...] | None = None
+    closed: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Gate:
 class Sensor:
     """A sensor and when it was approved: intervals [from, to) in ms, ``to`` = END while it holds.
 
-    ``group`` is a name within the sensor's gate: the same name at another gate is another group.
+    ``group`` is a name within the sensor's gate: the same name at another gate is another group. ``relative_error``:
+    its counts are within this share of the truth; None where not told.
     """
 
     id: str
@@ -66,6 +71,7 @@ class Sensor:
     reporting: int
     beat_ms: int
     group: str | None
+    relative_error: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +191,8 @@ def _zone(row: Any, place: str, faults: list[str]) -> Zone | None:
     zone_id, kind = f.text("id", required=True), f.word("kind", ZONE_KINDS)
     area, width = f.number("area_m2", None, above=0), f.number("width_m", None, above=0)
     parent = f.text("parent")
-    polygon = f.points("polygon_m", 3, None)
-    f.closed()
-    return Zone(zone_id or "", name, ZONE_KINDS[kind], area, width, parent, polygon) if f.good else None
+    polygon, closed = f.points("polygon_m", 3, None), f.closed()
+    return Zone(zone_id or "", name, ZONE_KINDS[kind], area, width, parent, polygon, closed) if f.good else None
 
 
 def _gate(row: Any, place: str, faults: list[str]) -> Gate | None:
@@ -215,10 +220,10 @@ def _sensor(row: Any, place: str, faults: list[str], same: dict[_Approvals, _App
     gate, zone, group = (word and sys.intern(word) for word in (f.text("gate"), f.text("zone"), f.text("group")))
     reporting = f.word("reporting", REPORTING, "on_change")
     beat = f.number("beat_s", 30, least=0.001) or 30
-    f.number("relative_error", None, least=0, most=1)
-    approved = f.approved()
+    error = f.number("relative_error", None, least=0, most=1)
+    approved, beat_ms = f.approved(), round(beat * 1000)
     approved = same.setdefault(approved, approved)
-    made = Sensor(sensor_id or "", SENSOR_KINDS[kind], gate, zone, approved, reporting, round(beat * 1000), group)
+    made = Sensor(sensor_id or "", SENSOR_KINDS[kind], gate, zone, approved, reporting, beat_ms, group, error)
     return made if f.good else None
 
 

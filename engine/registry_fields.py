@@ -92,18 +92,23 @@ class Fields:
             return None
         return tuple((x, y) for x, y in rows)
 
-    def closed(self) -> None:
-        """Check the closing times: local ``HH:MM``, from ≠ to; from > to goes over midnight."""
+    def closed(self) -> tuple[tuple[int, int], ...]:
+        """The closing times, (from, to) in minutes of the day: local ``HH:MM``, from ≠ to; from > to over midnight."""
         rows = self.row.get("closed")
         if rows is None:
-            return
+            return ()
         if not isinstance(rows, list):
             self.bad("closed", "not a list")
-            return
+            return ()
+        found = []
         for i, row in enumerate(rows):
             ends = [row.get(end) if isinstance(row, dict) else None for end in ("from", "to")]
             if ends[0] == ends[1] or not all(isinstance(e, str) and _HOUR_MINUTE.fullmatch(e) for e in ends):
                 self.bad(f"closed[{i}]", "needs two different times from and to, 00:00 to 23:59")
+                continue
+            start, end = (int(e[:2]) * 60 + int(e[3:]) for e in map(str, ends))
+            found.append((start, end))
+        return tuple(found)
 
     def approved(self) -> tuple[tuple[int, int], ...]:
         """When the row was approved: intervals [from, to) in ms, ascending, apart; ``to`` = END while it holds."""

@@ -31,7 +31,8 @@ class Tables:
     others only what still closes open panes holds (gate, leaf, delay). ``sensor_row`` is the row of each of the
     registry's sensors; ``sensor_name`` the place of each row's id in ``names``, which holds every id once.
     ``approved_at[s]:approved_at[s + 1]`` are sensor s's rows in ``approved_from`` and ``approved_to``. ``gate_a``,
-    ``gate_b`` -1 = outside. ``zone_window`` = code of the coarsest leaf of its gates.
+    ``gate_b`` -1 = outside. ``gate_error``: the largest relative error of a gate's sensors, NaN where one of them does
+    not tell; of a gate that is gone, its last. ``zone_window`` = code of the coarsest leaf of its gates.
     """
 
     registry: Registry
@@ -57,6 +58,7 @@ class Tables:
     gate_delay_ms: I64
     gate_a: I32
     gate_b: I32
+    gate_error: NDArray[np.float64]
     zones: tuple[Zone, ...]
     zone_ids: tuple[str, ...]
     zone_window: I8
@@ -73,6 +75,7 @@ class Tables:
         put(self, "zone_ids", tuple(z.id for z in zones))
         self._put_gates(gates, gate_row, zone_row)
         self._put_sensors(sensors, sensor_row, gate_row)
+        put(self, "gate_error", self._errors(None if before is None else before.gate_error))
         touching = [[g for g in registry.gates if z.id in (g.a, g.b)] for z in zones]
         put(self, "zone_window", np.array([max((g.leaf for g in t), default=0) for t in touching], np.int8))
         put(self, "zone_delay_ms", np.array([max((g.delay_ms for g in t), default=0) for t in touching], np.int64))
@@ -109,6 +112,23 @@ class Tables:
         put(self, "approved_at", np.cumsum([0, *(len(s.approved) for s in sensors)]).astype(np.int32))
         put(self, "approved_from", np.array([f for s in sensors for f, _ in s.approved], np.int64))
         put(self, "approved_to", np.array([t for s in sensors for _, t in s.approved], np.int64))
+
+    def _errors(self, before: NDArray[np.float64] | None) -> NDArray[np.float64]:
+        """Relative error by gate row: the largest of its sensors, NaN beside one that is not known."""
+        out = np.full(len(self.gates), np.nan)
+        if before is not None:
+            out[: len(before)] = before
+        told: dict[int, list[float]] = {}
+        roaming = []  # of trackers that serve every gate with a line
+        for row, sensor in zip(self.sensor_row, self.registry.sensors, strict=True):
+            error = np.nan if sensor.relative_error is None else sensor.relative_error
+            told.setdefault(int(self.sensor_gate[row]), []).append(error)
+            if sensor.kind == "tracker" and sensor.gate is None and sensor.zone is None:
+                roaming.append(error)
+        for gate in np.flatnonzero(self.gate_here).tolist():
+            errors = told.get(gate, []) + (roaming if self.gates[gate].line_m else [])
+            out[gate] = np.max(errors) if errors else np.nan  # NaN wins
+        return out
 
     def wire_ids(self) -> list[bytes | None]:
         """Ids by which events name the sensor rows; None = the row's sensor is not in this version (any more)."""

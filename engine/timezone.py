@@ -71,6 +71,19 @@ class TimeZone:
             out.append(edge)
         return np.array(out, np.int64)
 
+    def first_at(self, local_ms: int) -> int:
+        """The first instant (ms) whose local clock shows ``local_ms`` (ms since 1970-01-01 00:00 of the clock) or more.
+
+        A time that the clock shows twice is meant the first time; one that it leaps over is where it goes on.
+        """
+        ends = np.append(self.changes[1:], np.int64(2**62))
+        at = np.maximum(self.changes, local_ms - self.offsets)
+        return int(at[at < ends].min())
+
+    def local(self, ms: int) -> int:
+        """What the local clock shows at an instant (ms), in ms since 1970-01-01 00:00 of the clock."""
+        return ms + int(self.offsets[np.searchsorted(self.changes, ms, side="right") - 1])
+
     def _by_day(self, times: I64, which: int) -> I64:
         piece = np.searchsorted(self.changes, times, side="right") - 1
         dates, place = np.unique((times + self.offsets[piece]) // _D, return_inverse=True)

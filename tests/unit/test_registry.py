@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from engine import registry
@@ -230,7 +231,7 @@ def test_a_good_registry_with_defaults() -> None:
     assert faults == [] and found is not None
     assert (found.version, found.timezone) == ("2026-02-01", "Asia/Tokyo")
     assert found.zones[0] == registry.Zone("c1", {"ja": "北3条", "en": "Kita 3"}, "walkway", 2400, 12)
-    assert found.zones[1] == registry.Zone("c2", {}, "plaza", None, None)
+    assert found.zones[1] == registry.Zone("c2", {}, "plaza", None, None, closed=((46, 344),))
     assert found.gates[1] == registry.Gate("j2", "c1", "c2", LEAVES.index("5m"), 90_000)
     assert found.gates[0].delay_ms == 0
     since = 1_767_225_600_000
@@ -289,13 +290,30 @@ def test_the_hash_is_of_the_content_not_of_its_layout() -> None:
     assert registry.parse(json.dumps(other).encode()).hash != plain.hash
 
 
+def test_the_error_of_a_gate_is_that_of_its_worst_sensor() -> None:
+    def sensors(*told: tuple[str, float | None]) -> list[dict[str, Any]]:
+        return [
+            {"id": f"s{i}", "kind": "counter", "gate": gate, "approved": FOREVER, "relative_error": error}
+            for i, (gate, error) in enumerate(told)
+        ]
+
+    told = sensors(("j1", 0.05), ("j1", 0.1), ("j2", 0.02), ("j2", None), ("j3", 0))
+    first = Tables(registry.parse(json.dumps(document() | {"sensors": told}).encode()))
+    assert np.array_equal(first.gate_error, [0.1, np.nan, 0, np.nan], equal_nan=True)  # at j4 there is none
+    later = document() | {"version": "2", "gates": document()["gates"][1:], "sensors": sensors(("j2", 0.3))}
+    second = Tables(registry.parse(json.dumps(later).encode()), first)
+    assert np.array_equal(second.gate_error, [0.1, 0.3, np.nan, np.nan], equal_nan=True)  # j1 is gone
+
+
 def test_tables() -> None:
     tables = Tables(registry.parse(json.dumps(document()).encode()))
     assert tables.sensor_ids == ("j1-01", "j2-01", "j3-01", "cam-7", "cam-8")
     assert tables.gate_ids == ("j1", "j2", "j3", "j4")
     assert tables.zone_ids == ("c1", "c2", "c3")
     columns = {
-        name: getattr(tables, name) for name in tables.__annotations__ if hasattr(getattr(tables, name), "dtype")
+        name: getattr(tables, name)
+        for name in tables.__annotations__
+        if hasattr(getattr(tables, name), "dtype") and name != "gate_error"
     }
     assert {name: column.tolist() for name, column in columns.items()} == {
         "sensor_here": [True] * 5,
