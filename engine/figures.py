@@ -60,11 +60,15 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Flow figures of windows of one length (w,) × gates of one class (g,) × directions (3), by one version."""
+    """Flow figures of windows of one length (w,) × gates of one class (g,) × directions (3), by one version.
+
+    ``total_low``, ``total_high``: bounds of everybody counted since the chains began, at the windows' ends.
+    """
 
     tables: Tables
     code: int
     starts: I64
+    ends: I64
     gates: I32
     n: I64
     low: I64
@@ -73,6 +77,8 @@ class Block:
     coverage: F64  # (w, g)
     covered: I64  # (w, g) ms
     expected: I64  # (w, g) ms
+    total_low: I64
+    total_high: I64
 
 
 class ClassFigures:
@@ -224,10 +230,11 @@ class ClassFigures:
         coverage, expected = self._expected.coverage(covered, starts, ends)
         n, n_low, n_high, status = window_rows(low_a, high_a, low[to], high[to], self.threshold, coverage[:, :, None])
         self._held[code] = int(ends[-1]), low[to[-1]], high[to[-1]]
-        figures: list[Any] = [n, n_low, n_high, status, coverage, np.minimum(covered, expected), expected]
+        seen = np.minimum(covered, expected)
+        figures: list[Any] = [n, n_low, n_high, status, coverage, seen, expected, low[to], high[to]]
         if not self._here.all():
             figures = [of_gates[:, self._here] for of_gates in figures]
-        return Block(self.tables, code, starts, self.gates[self._here], *figures)
+        return Block(self.tables, code, starts, ends, self.gates[self._here], *figures)
 
     def state(self) -> tuple[object, ...]:
         """Everything a later ``restore`` needs."""

@@ -137,8 +137,8 @@ class Events:
 
 
 # ------------------------------------------------------------------------------------ products
-# Column kinds: t = time in ms, i = count (NULL_INT = null), f = float (NaN = null), d = int32 code into names,
-# s = one of a few fixed words, stored as code into names too.
+# Column kinds: t = time in ms, i = count (NULL_INT = null), n = number that may be negative (NO_TIME = null), f = float
+# (NaN = null), d = int32 code into names.
 NULL_INT = -1
 STATUS = ("unknown", "released", "suppressed", "range")
 UNKNOWN_STATUS, RELEASED_STATUS, SUPPRESSED_STATUS, RANGE_STATUS = 0, 1, 2, 3
@@ -175,15 +175,18 @@ PRODUCTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
             "outflow": "i",
             "outflow_low": "i",
             "outflow_high": "i",
-            "occupancy": "i",
-            "occupancy_low": "i",
-            "occupancy_high": "i",
+            "occupancy": "n",
+            "occupancy_low": "n",
+            "occupancy_high": "n",
             "density": "f",
             "speed": "f",
             "los_scheme": "d",
             "los": "d",
             "status": "d",
             "coverage": "f",
+            "drift_low": "n",
+            "drift_high": "n",
+            "error": "i",
         },
     ),
     "rejects": (("hour", "sensor", "reason"), {"hour": "t", "sensor": "d", "reason": "d", "n": "i"}),

@@ -12,27 +12,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.model import I64
+from engine.sets import SET_COLUMNS
 
-VERSION = 2
+VERSION = 3
 # version, shard, partition, w_from, w_to, plain, then the number of rows of each part
-_HEAD = struct.Struct("<HHiqqqIIIIII")
+_HEAD = struct.Struct("<HHiqqqIIIIIII")
 PANE_COLUMNS = 9  # pane_ms, close_ms, sensor, ab, ba, un, cross_ab, cross_ba, cross_un
 COVER_COLUMNS = 4  # pane_ms, close_ms, sensor, covered_ms
 REJECT_COLUMNS = 4  # cell_ms, sensor (-1 = none), reason, n
 ACTIVE_COLUMNS = 2  # first, last active cell of a span (ms)
 COUNTED_COLUMNS = 2  # close_ms, sensor
 VERSION_COLUMNS = 5  # W (ms) at which a registry version came to hold, the 32 bytes of its hash
-_COLUMNS = (PANE_COLUMNS, COVER_COLUMNS, REJECT_COLUMNS, ACTIVE_COLUMNS, COUNTED_COLUMNS, VERSION_COLUMNS)
+_COLUMNS = (
+    PANE_COLUMNS, COVER_COLUMNS, REJECT_COLUMNS, ACTIVE_COLUMNS, COUNTED_COLUMNS, VERSION_COLUMNS, SET_COLUMNS
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Partial:
     """Everything of one partition and shard that closed while W went over (w_from, w_to].
 
-    ``panes`` (m, 9), ``covers`` (m, 4), ``rejects`` (m, 4), ``active`` (m, 2), ``counted`` (m, 2), ``versions`` (m, 5):
-    int64 rows, see *_COLUMNS above; sensors are numbered by the sequence of registry versions the partition has gone
-    through. ``counted`` names each sensor once: when the first pane closes for which it sent a count.
-    ``plain`` = accepted records that are not about one person (counts, heartbeats); told to shard 0 only.
+    ``panes`` (m, 9), ``covers`` (m, 4), ``rejects`` (m, 4), ``active`` (m, 2), ``counted`` (m, 2), ``versions`` (m, 5),
+    ``sets`` (m, SET_COLUMNS): int64 rows, see *_COLUMNS above; sensors are numbered by the sequence of registry
+    versions the partition has gone through. ``counted`` names each sensor once: when the first pane closes for which it
+    sent a count.
+    ``plain`` = accepted records that are not about one person (counts, heartbeats); told to shard 0 only, as ``sets``.
     """
 
     partition: int
@@ -46,10 +50,11 @@ class Partial:
     active: I64
     counted: I64
     versions: I64
+    sets: I64
 
     def encode(self) -> bytes:
         """The blob of this partial."""
-        parts = (self.panes, self.covers, self.rejects, self.active, self.counted, self.versions)
+        parts = (self.panes, self.covers, self.rejects, self.active, self.counted, self.versions, self.sets)
         head = _HEAD.pack(
             VERSION, self.shard, self.partition, self.w_from, self.w_to, self.plain, *(len(p) for p in parts)
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine import covers, kernels
+from engine import covers, kernels, sets
 from engine.batch import CHUNK_ROWS, Chunks
 from engine.book import Book, Records
 from engine.decode import COLUMNS
@@ -25,6 +25,7 @@ from engine.model import (
     NO_TIME,
     REASONS,
     REGISTRY,
+    SET,
     U8,
     Events,
     Payloads,
@@ -34,14 +35,14 @@ from engine.refused import Refused
 from engine.rejects import named
 from engine.tables import Tables
 
-_STATE = 4  # version of the snapshot
+_STATE = 5  # version of the snapshot
 
 
 @dataclass(frozen=True, slots=True)
 class Fed:
     """What was refused of one batch: the message (index in it) and the reason of each such event, in log order.
 
-    ``faults``: (message, why) of registry records that were no valid version; the log goes on with the one before.
+    ``faults``: (message, why) of control records that could not hold; the log goes on as if they were not there.
     """
 
     message: I32
@@ -74,6 +75,7 @@ class Partition:
         self._sequence = book.start  # versions met so far
         self._versions: list[tuple[int, str]] = []  # (W, hash) not told yet
         self._records = Records()
+        self._sets: list[tuple[int, sets.Given]] = []  # (W, what was said) not told yet
         self.accepted = 0
         self.rejected = np.zeros(len(REASONS), np.int64)
         self.first_ms, self.last_ms = END, NO_TIME  # least and greatest instant of an accepted event
@@ -122,28 +124,42 @@ class Partition:
         self._reject_shard_of = tables.once(("rejects", self.shards), lambda: reject_shards(tables, self.shards))
 
     def feed(self, payloads: Payloads) -> Fed:
-        """Take in messages in log order; a registry record holds for the messages behind its own."""
+        """Take in messages in log order; what a registry or set record says holds behind its message."""
         refused: list[tuple[I32, U8]] = []
         faults: list[tuple[int, str]] = []
         first = 0
         while first < len(payloads):
             first, events = self._chunks.decode(payloads, self._ids, first, self._wire)
-            records = np.flatnonzero(events.kind == REGISTRY)
+            records = np.flatnonzero((events.kind == REGISTRY) | (events.kind == SET))
             if not len(records):
                 refused.append(self._take(events))
                 continue
             at = int(events.message[records[0]])
-            refused.append(self._take(_head(events, int(np.searchsorted(events.message, at, "right")))))
+            begun, behind = np.searchsorted(events.message, [at, at + 1]).tolist()
+            refused.append(self._take(_part(events, 0, behind)))
             self._settle()
-            fault = self._registry(bytes(payloads.data[payloads.starts[at] : payloads.ends[at]]))
-            if fault is not None:
-                faults.append((at, fault))
+            message = bytes(payloads.data[payloads.starts[at] : payloads.ends[at]])
+            faults += [(at, why) for why in self._control(message, _part(events, begun, behind))]
             first = at + 1
         self._settle()
-        message = np.concatenate([np.empty(0, np.int32), *(rows for rows, _ in refused)])
+        messages = np.concatenate([np.empty(0, np.int32), *(rows for rows, _ in refused)])
         reason = np.concatenate([np.empty(0, np.uint8), *(reasons for _, reasons in refused)])
         self.rejected += np.bincount(reason, minlength=len(REASONS))
-        return Fed(message, reason, faults)
+        return Fed(messages, reason, faults)
+
+    def _control(self, message: bytes, events: Events) -> list[str]:
+        """Do what the control records of a message (its rows: ``events``) say; returns why some cannot hold."""
+        faults: list[str] = []
+        if (events.kind == SET).any():
+            zones = {zone.id for zone in self.tables.registry.zones}
+            w = _line(self.watermark)
+            found, faults = sets.read(message, events, zones, w)
+            self._sets += [(w, given) for given in found]
+            faults = [f"no valid set: {why}" for why in faults]
+        if (events.kind == REGISTRY).any():
+            fault = self._registry(message)
+            faults += [] if fault is None else [f"no valid registry: {fault}"]
+        return faults
 
     def _registry(self, message: bytes) -> str | None:
         """Let a registry record hold from here on; returns why it cannot."""
@@ -248,6 +264,7 @@ class Partition:
         active = self._take_active(w)
         rejects = self._refused.take(int(self._panes.first_watermark), w)
         versions = self._take_versions(w)
+        placed = self._take_sets(w)
         counted = self._take_counted(w)
         pane_shard, cover_shard = self._shard_of[panes[:, 2]], self._shard_of[covered[:, 2]]
         reject_shard = self._reject_shard_of[rejects[:, 1]]
@@ -264,6 +281,7 @@ class Partition:
                 active,
                 counted[self._shard_of[counted[:, 1]] == shard],
                 versions,
+                placed if shard == 0 else placed[:0],
             )
             for shard in range(self.shards)
         ]
@@ -275,6 +293,11 @@ class Partition:
         self._versions = self._versions[len(done) :]
         rows = [[at, *np.frombuffer(bytes.fromhex(of), np.int64).tolist()] for at, of in done]
         return np.array(rows, np.int64).reshape(-1, VERSION_COLUMNS)
+
+    def _take_sets(self, w: int) -> I64:
+        rows = [given.row() for at, given in self._sets if at < w]
+        self._sets = self._sets[len(rows) :]
+        return np.array(rows, np.int64).reshape(-1, sets.SET_COLUMNS)
 
     def _take_active(self, w: int) -> I64:
         done = self._cells[self._cells + CELL_MS <= w]
@@ -302,7 +325,7 @@ class Partition:
                 self._covers.tobytes(),
                 self._counted.tobytes(),
                 self._panes.state(),
-                (self._sequence, self._versions, self._records.pieces, self._covered.tobytes()),
+                (self._sequence, self._versions, self._records.pieces, self._covered.tobytes(), self._sets),
             ),
             5,
         )
@@ -312,7 +335,7 @@ class Partition:
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
         self.accepted, rejected, marks, cells, refused, spans, counted, panes, registries = rest
-        self._sequence, self._versions, pieces, covered = registries
+        self._sequence, self._versions, pieces, covered, self._sets = registries
         self._covered = np.frombuffer(covered, np.int64).reshape(-1, COVER_COLUMNS)
         self._records = Records(pieces)
         self.rejected, self._refused = np.array(rejected, np.int64), Refused(refused)
@@ -332,8 +355,8 @@ def _line(w: int) -> int:
     return w if w in (NO_TIME, END) else w - w % CELL_MS
 
 
-def _head(events: Events, rows: int) -> Events:
-    return Events(**{name: getattr(events, name)[:rows] for name in COLUMNS})
+def _part(events: Events, first: int, behind: int) -> Events:
+    return Events(**{name: getattr(events, name)[first:behind] for name in COLUMNS})
 
 
 def sensor_shards(tables: Tables, shards: int) -> I32:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from engine import partial, units
+from engine import partial, sets, units
 from engine.book import Book
 from engine.errors import BadInput
 from engine.figures import Block, Runs, flow_rows
@@ -25,7 +25,7 @@ from engine.shard_class import ShardClass, Step, Switch, restored
 from engine.tables import Tables, classes
 from engine.zones import Share, shares
 
-_STATE = 2  # version of the snapshot
+_STATE = 3  # version of the snapshot
 
 
 @dataclass(slots=True)
@@ -38,7 +38,8 @@ class Outcome:
     watermark: int
     switches: list[Switch]
     rows: list[Released] = field(default_factory=list)
-    shares: dict[int, list[Share]] = field(default_factory=dict)  # by the watermark at which they were told
+    shares: dict[int, list[Share]] = field(default_factory=dict)  # by the line at which they come out
+    sets: list[sets.Given] = field(default_factory=list)  # shard 0: people that operators have told
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
@@ -105,6 +106,7 @@ class Shard:
                 self._met[part.partition] = (*met, np.array(words, np.int64).tobytes().hex())
                 self._coming.append((at, len(met), self._met[part.partition][-1]))
             self._waiting.add(part)
+            out.sets += sets.given(part.sets)
             out.accepted += part.plain
         low = min(self._told.values(), default=NO_TIME)
         while self.watermark < low:
@@ -117,12 +119,14 @@ class Shard:
         if self.watermark != NO_TIME and low - self.watermark <= CELL_MS:
             return low
         due = [group.figures.due(self._spans) for group in self._classes]
+        due += [at + CELL_MS for at, _, _ in self._coming if at != NO_TIME]  # gates that come with it have rows then
         first = min([self._waiting.due(self.watermark), self._rejects.due(), *due])
         return min(low, max(units.line(first), self.watermark + CELL_MS))
 
     def _close(self, w: int, out: Outcome) -> None:
         unit = units.name(self.number, w) if self.by_line else f"{self.number:02d}/{self.watermark}-{w}"
-        self._spans = joined(np.concatenate([self._spans, self._waiting.active(w)]), GAP_MS)
+        known, news = self._spans, self._waiting.active(w)
+        self._spans = joined(np.concatenate([known, news]), GAP_MS)
         if len(self._spans):
             out.first_ms, out.last_ms = int(self._spans[0, 0]), int(self._spans[-1, 1])
             self._first = min(self._first, out.first_ms)
@@ -139,8 +143,11 @@ class Shard:
                 out.accepted += step.shown
         for version, of in sorted(steps.items()):
             out.rows += self._rows(version, of, unit)
-            told = [share for step in of for block in step.blocks for share in shares(block, version)]
-            out.shares.setdefault(w, []).extend(told)
+            for step in of:
+                for block in step.blocks:
+                    lines = units.lines_of_windows(block.starts, block.ends, step.delay_ms, known, news)
+                    for line, share in zip(lines.tolist(), shares(block, version), strict=False):
+                        out.shares.setdefault(line, []).append(share)
         released_rejects = self._rejects.add(rejects)
         for reason, n in (_by_reason(rejects) if self.exact else released_rejects).items():
             out.rejected[reason] = out.rejected.get(reason, 0) + n

@@ -31,6 +31,7 @@ class Step:
     """What a class tells of panes and windows of one version (``version`` = place among the run's switches)."""
 
     version: int
+    delay_ms: int
     runs: Runs  # chains by the tables' gate rows
     shown: int  # cross records that live counters may now show
     blocks: list[Block]
@@ -133,7 +134,7 @@ class ShardClass:
         blocks = list(self.figures.advance(w, spans, runs))
         gate = self.gates[runs.chain // DIRECTION_COUNT]
         chain = gate * DIRECTION_COUNT + runs.chain % DIRECTION_COUNT
-        return Step(self._at, Runs(chain, runs.start_ms, runs.end_ms, runs.n), shown, blocks)
+        return Step(self._at, self.delay_ms, Runs(chain, runs.start_ms, runs.end_ms, runs.n), shown, blocks)
 
     def _release(self, panes: I64, covers: I64, exact: bool) -> tuple[Runs, int]:
         """Runs that ended in these panes (chains local to the class), and cross records that may be shown."""

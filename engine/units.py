@@ -11,7 +11,10 @@ order, under one name. So an insert that is repeated after a kill is the same in
 
 from __future__ import annotations
 
-from engine.model import CELL_MS, END
+import numpy as np
+
+from engine.model import CELL_MS, END, I64, NO_TIME
+from engine.rows import joined
 
 
 def line(close_ms: int) -> int:
@@ -27,3 +30,21 @@ def name(shard: int, line_ms: int) -> str:
 def name_of_all(line_ms: int) -> str:
     """Name of the unit in which the shards meet."""
     return f"all/{line_ms}"
+
+
+def lines_of_windows(starts: I64, ends: I64, delay_ms: int, known: I64, news: I64) -> I64:
+    """The lines (w,) at which windows [starts, ends) come out that a step closes, had it gone line by line.
+
+    ``known``, ``news`` (s, 2): spans of first and last active cell (ms), those of earlier steps and of this one. A
+    window has rows where it touches activity; one between two spans has them as soon as the second is known, at the
+    end of its first cell.
+    """
+    closed = -(-(ends + delay_ms) // CELL_MS) * CELL_MS
+    news = joined(news, CELL_MS)
+    behind = np.append(news[:, 1], END)  # of each span of news its last cell; after them there is nothing
+    first = np.append(news[:, 0], NO_TIME)
+    place = np.searchsorted(behind, starts)
+    cell = np.maximum(first[place], -(-starts // CELL_MS) * CELL_MS)  # the first active one at or after the start
+    told = (known[None, :, 0] < ends[:, None]) & (starts[:, None] <= known[None, :, 1])
+    late = (place < len(news)) & ~told.any(axis=1)
+    return np.where(late, np.maximum(closed, cell + CELL_MS), closed)

@@ -20,6 +20,7 @@ from engine import units
 from engine.book import Book, Versions
 from engine.config import Config
 from engine.model import END, NO_TIME, Progress
+from engine.sets import Given
 from engine.shard import Outcome, Shard
 from engine.shard_class import Switch
 from engine.tables import Tables
@@ -41,6 +42,7 @@ class Told:
     watermark: int
     switches: list[Switch]
     shares: Mapping[int, list[Share]]
+    sets: list[Given]
     accepted: int
     rejected: Mapping[str, int]
     first_ms: int
@@ -59,7 +61,7 @@ class _ShardLogic(StatefulBatchLogic[bytes, object, bytes]):
             self._shard = self._make(shard_number(values[0]), None)
         out: Outcome = self._shard.take([blob for blob in values if not is_tick(blob)])
         told = Told(
-            self._shard.number, out.watermark, out.switches, out.shares,
+            self._shard.number, out.watermark, out.switches, out.shares, out.sets,
             out.accepted, out.rejected, out.first_ms, out.last_ms,
         )  # fmt: skip
         return [*out.rows, told, END_OF_RUN if out.watermark == END else TICK], False
@@ -119,6 +121,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
             for reason, n in told.rejected.items():
                 run.rejected[reason] = run.rejected.get(reason, 0) + n
             run.first_ms, run.last_ms = min(run.first_ms, told.first_ms), max(run.last_ms, told.last_ms)
+            self._zones.tell(told.sets)
             for line, shares in told.shares.items():
                 run.shares.setdefault(line, []).extend(shares)
         closed = min(run.watermark.values())

@@ -80,7 +80,7 @@ class Parts:
         """Give a batch to a partition; its refused messages go to the dead letters."""
         fed = part.feed(payloads)
         for message, why in fed.faults:
-            tell(f"{self.topic}/{source_partition} offset {int(payloads.offsets[message])}: no valid registry: {why}")
+            tell(f"{self.topic}/{source_partition} offset {int(payloads.offsets[message])}: {why}")
         if self.letters is not None:
             self._bury(self.letters, payloads, fed, source_partition)
 

@@ -35,6 +35,7 @@ _TEXT = {
     "d": "toString(length({0})), ':', {0}",
     "t": "toString(toUnixTimestamp64Milli({0})), ';'",
     "i": "ifNull(toString({0}), 'N'), ';'",
+    "n": "ifNull(toString({0}), 'N'), ';'",
     "f": "ifNull(toString(reinterpretAsUInt64({0})), 'N'), ';'",
 }
 

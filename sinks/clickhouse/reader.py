@@ -14,7 +14,7 @@ from sinks.clickhouse.schema import COMMON, DATETIME_MAX, KEY_TIME, plain
 
 _TIME_MIN = -2_208_988_800_000  # 1900-01-01, first instant of DateTime64(3)
 SLICE_ROWS = 65_536
-_TYPES = {"d": pa.string(), "t": pa.timestamp("ms", "UTC"), "i": pa.int64(), "f": pa.float64()}
+_TYPES = {"d": pa.string(), "t": pa.timestamp("ms", "UTC"), "i": pa.int64(), "n": pa.int64(), "f": pa.float64()}
 
 
 class Asked(TypedDict, total=False):

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.errors import HitonamiError
-from engine.model import NULL_INT, PRODUCTS, TS_MAX, TS_MIN, Released
+from engine.model import NO_TIME, NULL_INT, PRODUCTS, TS_MAX, TS_MIN, Released
 from sinks.clickhouse import arrow
 from sinks.clickhouse.connection import Connection
 
@@ -121,7 +121,7 @@ def check(rows: Released) -> None:
 def to_arrow(rows: Released, run_id: str, first: int, last: int) -> pa.Table:
     """Rows ``[first, last)`` as one record batch: run_id, the product's columns, registry_version.
 
-    Names stay dictionaries: no Python object per row. NULL_INT and NaN become null.
+    Names stay dictionaries: no Python object per row. NULL_INT, NO_TIME and NaN become null.
     """
     n = last - first
     arrays = {"run_id": _constant(run_id, n)}
@@ -132,9 +132,9 @@ def to_arrow(rows: Released, run_id: str, first: int, last: int) -> pa.Table:
             arrays[name] = pa.DictionaryArray.from_arrays(codes, arrow.strings(rows.names[name]))
         elif kind == "t":
             arrays[name] = arrow.numbers(column.astype(np.int64, copy=False), _TIME)
-        elif kind == "i":
+        elif kind in "in":
             whole = column.astype(np.int64, copy=False)
-            arrays[name] = arrow.numbers(whole, pa.int64(), whole == NULL_INT)
+            arrays[name] = arrow.numbers(whole, pa.int64(), whole == (NULL_INT if kind == "i" else NO_TIME))
         else:
             # + 0.0 makes -0.0 zero: one value, one text, one digest.
             real = column.astype(np.float64, copy=False) + 0.0

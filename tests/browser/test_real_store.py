@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine.model import DIRECTIONS, NULL_INT, PRODUCTS, STATUS, Released
+from engine.model import DIRECTIONS, NO_TIME, NULL_INT, PRODUCTS, STATUS, Released
 from sinks.clickhouse.store import Run, Store
 from tests.browser.conftest import Clock, Served, cell, open_page, zone_cell
 from tests.browser.fake_store import CONFIG, REGISTRY
@@ -51,7 +51,13 @@ def zones(start: int, zone: str, inflow: tuple[int, int], outflow: tuple[int, in
     numbers = {"window_start": start}
     for side, (low, high) in (("inflow", inflow), ("outflow", outflow)):
         numbers |= {side: (low + high) // 2, f"{side}_low": low, f"{side}_high": high}
-    empty = {"i": (NULL_INT, np.int64), "f": (np.nan, np.float64), "d": (0, np.int32), "t": (0, np.int64)}
+    empty = {
+        "i": (NULL_INT, np.int64),
+        "n": (NO_TIME, np.int64),
+        "f": (np.nan, np.float64),
+        "d": (0, np.int32),
+        "t": (0, np.int64),
+    }
     columns = {}
     for name, kind in PRODUCTS["zones"][1].items():
         fill, dtype = empty[kind]

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.model import NULL_INT, PRODUCTS, Released
+from engine.model import NO_TIME, NULL_INT, PRODUCTS, Released
 from sinks.clickhouse.store import Run
 
 T0 = 1_770_447_600_000  # 2026-02-07T07:00:00Z, a full hour
-DTYPES = {"t": np.int64, "i": np.int64, "f": np.float64}
-EMPTY = {"i": NULL_INT, "f": float("nan")}
+DTYPES = {"t": np.int64, "i": np.int64, "n": np.int64, "f": np.float64}
+EMPTY = {"i": NULL_INT, "n": NO_TIME, "f": float("nan")}
 
 
 def released(product: str, unit: str, rows: Sequence[Sequence[Any]], version: str = "v1") -> Released:

@@ -65,8 +65,9 @@ def test_order_batches_and_run_id_do_not_matter(store: Store) -> None:
 def other(value: Any, kind: str) -> list[Any]:
     if kind == "t":
         return [value + 1]
-    if kind == "i":
-        return [value + 1, None] if value is not None else [0]
+    if kind in ("i", "n"):
+        more = [0] if kind == "i" else [0, -1]  # n may be negative: -1 is a number of it
+        return [value + 1, None] if value is not None else more
     if kind == "f":
         return [float(np.nextafter(value, 2)), None] if value is not None else [0.0]
     return [f"{value}x", ""]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +14,12 @@ import numpy as np
 from engine import registry
 from engine.book import Book
 from engine.config import Config
-from engine.model import END, NO_TIME, NULL_INT, Payloads, Released
+from engine.model import END, NO_TIME, NULL_INT, PRODUCTS, Payloads, Released
 from engine.partition import Fed, Partition
-from engine.shard import Shard
+from engine.shard import Outcome, Shard
 from engine.shard_class import Switch
 from engine.tables import Tables
-from engine.zones import ZoneFigures, zone_rows
+from engine.zones import Share, ZoneFigures, zone_rows
 
 
 def payloads(messages: Sequence[bytes], record_ts: Sequence[int] | None = None, first_offset: int = 0) -> Payloads:
@@ -68,6 +69,15 @@ class Result:
         return {p: sorted(json.dumps(r, sort_keys=True) for r in rows) for p, rows in self.rows.items() if rows}
 
 
+class _Shard(Shard):
+    """A shard that, going line by line, tells shares at the line at which it stands: as it says in bulk."""
+
+    def _close(self, w: int, out: Outcome) -> None:
+        before = set(out.shares)
+        super()._close(w, out)
+        assert not self.by_line or set(out.shares) - before <= {w}
+
+
 def to_dicts(rows: Released) -> Iterable[dict[str, Any]]:
     """One dict per row, names resolved, nulls as None."""
     columns: dict[str, list[Any]] = {}
@@ -77,6 +87,8 @@ def to_dicts(rows: Released) -> Iterable[dict[str, Any]]:
             values = [rows.names[name][v] for v in values]
         elif column.dtype == np.float64:
             values = [None if v != v else v for v in values]
+        elif PRODUCTS[rows.product][1][name] == "n":
+            values = [None if v == NO_TIME else v for v in values]
         elif not name.endswith(("_start", "_end", "hour")):
             values = [None if v == NULL_INT else v for v in values]
         columns[name] = values
@@ -105,32 +117,41 @@ def run(
     bound = config["time", "bound_ms"]
     parts = [Partition(i, book, bound, shards) for i in range(len(logs))]
     threshold, exact = config.threshold, config["status", "exact"]
-    owners = [Shard(s, shards, len(logs), book, threshold, exact=exact, by_line=by_line) for s in range(shards)]
+    owners = [_Shard(s, shards, len(logs), book, threshold, exact=exact, by_line=by_line) for s in range(shards)]
     switches: list[Switch] = []
 
     def of(version: int) -> Tables:
         return book.tables(switches[version].sequence)
 
     zones = ZoneFigures(of)
+    held: dict[int, list[Share]] = {}  # by line, until every shard has passed it
     rng = random.Random(seed)
     result = Result()
     at = [0] * len(logs)
     waiting: list[list[bytes]] = [[] for _ in range(shards)]
 
     def deliver(shard: int) -> None:
+        nonlocal zones
         blobs, waiting[shard] = waiting[shard], []
         out = owners[shard].take(blobs)
         result.shown_accepted += out.accepted
         for reason, n in out.rejected.items():
             result.shown_rejected[reason] = result.shown_rejected.get(reason, 0) + n
         switches.extend(out.switches[len(switches) :])
-        shares = [share for line in sorted(out.shares) for share in out.shares[line]]
-        out.rows += zone_rows(zones.add(shares), of, threshold, "z")
+        zones.tell(out.sets)
+        for line, shares in out.shares.items():
+            held.setdefault(line, []).extend(shares)
+        for line in sorted(line for line in held if line <= min(owner.watermark for owner in owners)):
+            out.rows += zone_rows(zones.add(held.pop(line)), of, threshold, "z")
         for rows in out.rows:
             if by_line and rows.product != "zones":
                 assert (rows.product, rows.unit) not in result.units
                 result.units[rows.product, rows.unit] = list(to_dicts(rows))
             result.rows.setdefault(rows.product, []).extend(to_dicts(rows))
+        if restart and rng.random() < 0.3:
+            state = pickle.dumps(zones.state())
+            zones = ZoneFigures(of)
+            zones.restore(pickle.loads(state))
 
     def told(number: int) -> None:
         for part in parts[number].partials():
@@ -155,7 +176,7 @@ def run(
                 deliver(shard)
             if restart and rng.random() < 0.3:
                 state = owners[shard].snapshot()
-                owners[shard] = Shard(
+                owners[shard] = _Shard(
                     shard, shards, len(logs), book, threshold, exact=exact, by_line=by_line, state=state
                 )
     if finish:

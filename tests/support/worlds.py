@@ -180,12 +180,12 @@ def log_of(registry: dict[str, Any], bound: int, start: int, in_kafka: bool, eve
     return log
 
 
-def _world(zone: str, gates: list[Any], sensors: list[Any], logs: list[Any], threshold: int, bound: int) -> World:
+def world_of(zone: str, gates: list[Any], sensors: list[Any], logs: list[Any], threshold: int, bound: int) -> World:
     registry = registry_of(zone, gates, sensors)
     made = [log_of(registry, bound, START + at, kafka, events) for at, kafka, events in logs]
     return World(registry, made, threshold, bound)
 
 
 PARTS = (GATES, SENSORS, LOGS, st.sampled_from(sorted(PRIVACY)), st.sampled_from([5_000, 5_000, 0, 60_000]))
-WORLDS = st.builds(_world, st.sampled_from(["Asia/Tokyo", "Australia/Lord_Howe"]), *PARTS)
-EVEN_WORLDS = st.builds(_world, st.just("Asia/Tokyo"), *PARTS)  # all days are alike
+WORLDS = st.builds(world_of, st.sampled_from(["Asia/Tokyo", "Australia/Lord_Howe"]), *PARTS)
+EVEN_WORLDS = st.builds(world_of, st.just("Asia/Tokyo"), *PARTS)  # all days are alike
