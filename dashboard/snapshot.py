@@ -11,14 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.model import DIRECTIONS, END, LENGTH_MS, NO_TIME, REASONS, STATUS, WINDOWS
+from engine.model import DIRECTIONS, END, LENGTH_MS, LOS, NO_TIME, REASONS, STATUS, WINDOWS
 
 if TYPE_CHECKING:
     from sinks.clickhouse.store import Run, Store
 
 GRACE_MS = 10_000  # what a row may be late beyond window, delay and bound before it counts as unknown
 FLOW_COLUMNS = ("t", "n", "lo", "hi", "s", "c")
-ZONE_COLUMNS = ("t", "in", "in_lo", "in_hi", "out", "out_lo", "out_hi", "s", "c")
+ZONE_COLUMNS = (
+    "t", "in", "in_lo", "in_hi", "out", "out_lo", "out_hi", "s", "c",
+    "occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "los",
+)  # fmt: skip
 _FLOW_SOURCE = {"n": "n", "lo": "n_low", "hi": "n_high"}
 _ZONE_SOURCE = {
     "in": "inflow",
@@ -27,7 +30,14 @@ _ZONE_SOURCE = {
     "out": "outflow",
     "out_lo": "outflow_low",
     "out_hi": "outflow_high",
+    "occ": "occupancy",
+    "occ_lo": "occupancy_low",
+    "occ_hi": "occupancy_high",
+    "err": "error",
+    "drift_lo": "drift_low",
+    "drift_hi": "drift_high",
 }
+_ROUNDED = {"c": "coverage", "dens": "density"}
 
 Columns = dict[str, list[Any]]
 
@@ -146,8 +156,11 @@ def _columns(
             return row["window_start"]
         if name == "s":
             return STATUS.index(row["status"])
-        if name == "c":
-            return None if row["coverage"] is None else round(row["coverage"], 4)
+        if name == "los":
+            return LOS.index(row["los"])
+        if name in _ROUNDED:
+            told = row[_ROUNDED[name]]
+            return None if told is None else round(told, 4)
         return row[source[name]]
 
     found = [rows.get(key) for key in keys]

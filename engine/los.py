@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import I32
+from engine.model import I32, LOS
 
 F64 = NDArray[np.float64]
-WORDS = ("unknown", "A", "B", "C", "D", "E", "F")  # index = grade, 0 = nothing tells
-UNKNOWN, WORST = 0, 6
+UNKNOWN, WORST = 0, len(LOS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ OF_KIND = {"walkway": WALKWAY, "plaza": WALKWAY, "exit": WALKWAY, "queue": QUEUE
 
 
 def grade(scheme: Scheme, density: Any, flow: Any = np.nan, speed: Any = np.nan) -> I32:
-    """Grades (WORDS) of people per m², people per min and metre of width, and m/s; NaN = not known.
+    """Grades (places in LOS) of people per m², people per min and metre of width, and m/s; NaN = not known.
 
     The arguments are arrays of one shape or numbers. Give the end of each range that is worse, but a flow that is
     certain. Negative values are not known: no number of people is.

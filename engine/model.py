@@ -141,6 +141,7 @@ class Events:
 # (NaN = null), d = int32 code into names.
 NULL_INT = -1
 STATUS = ("unknown", "released", "suppressed", "range")
+LOS = ("unknown", "A", "B", "C", "D", "E", "F")  # levels of service: index = grade, 0 = nothing tells
 UNKNOWN_STATUS, RELEASED_STATUS, SUPPRESSED_STATUS, RANGE_STATUS = 0, 1, 2, 3
 
 # product -> (key columns, all columns with kind); every stored row adds run_id, registry_version, revision.

@@ -45,10 +45,14 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What gates (G,) told of one window: bounds (G, 3) of all counted up to its end, and sensor time in ms (G,)."""
+    """What gates (G,) told of one window.
+
+    Bounds (G, 3) of all counted up to its end, the lower bounds (G, 3) of those in it, sensor time in ms (G,).
+    """
 
     low: I64
     high: I64
+    least: I64
     covered: I64
     expected: I64
 
@@ -127,10 +131,8 @@ class Occupancy:
 
     def _bounds(self, tables: Tables, sides: I64, told: Told) -> tuple[I64, I64]:
         """Bounds (sides, 3) of who came in, went out, or either; of a gate that is gone its last."""
-        gate = sides // 2
-        order = np.where(sides[:, None] % 2 == 0, [1, 0, 2], [0, 1, 2])  # into zone a: ba
-        low, high = (np.take_along_axis(of[gate], order, axis=1) for of in (told.low, told.high))
-        gone = ~tables.gate_here[gate]
+        low, high = (_turned(of, sides) for of in (told.low, told.high))
+        gone = ~tables.gate_here[sides // 2]
         low[gone], high[gone] = self._s["now_low"][sides[gone]], self._s["now_high"][sides[gone]]
         return low, high
 
@@ -153,9 +155,9 @@ class Occupancy:
         for i, closing in self._closed(of, known):
             margin = 0 if exact[i] else ALLOWED
             if self._ends_empty(of, zones[i], closing) and most[i] - self._least[zones[i]] <= margin:
-                self._anchor(of, i, of.end, 0, time)
+                self._anchor(of, i, of.end, 0, time, told)
         if self._sets:
-            self._set(of, known, time)
+            self._set(of, known, time, told)
         z["end"][zones] = of.end
         self._s["now_low"][of.sides], self._s["now_high"][of.sides] = of.low, of.high
         self._least[zones[known]] = np.minimum(self._least[zones], least)[known]
@@ -181,7 +183,7 @@ class Occupancy:
         """Sets (ts, people) of a zone up to this window's end."""
         return sorted(key for key in self._sets.get(of.tables.zone_ids[zone], ()) if key[0] <= of.end)
 
-    def _set(self, of: _Part, known: Flags, time: I64) -> None:
+    def _set(self, of: _Part, known: Flags, time: I64, told: Told) -> None:
         for i, zone in enumerate(of.zones.tolist()):
             due = self._due(of, zone)
             if not due:
@@ -192,15 +194,17 @@ class Occupancy:
             before = int(self._z["end"][zone])
             since = of.start - _BEFORE_MS if before == NO_TIME else max(before, of.start)
             if known[i] and ts >= max(since, int(self._z["anchor"][zone])):
-                self._anchor(of, i, ts, people, time)
+                self._anchor(of, i, ts, people, time, told)
         oldest = of.end - 2 * GAP_MS - longest_delay_ms(of.tables)  # of zones that have no windows
         kept = {zone: {key for key in waiting if key[0] > oldest} for zone, waiting in self._sets.items()}
         self._sets = {zone: waiting for zone, waiting in kept.items() if waiting}
 
-    def _anchor(self, of: _Part, i: int, ts: int, people: int, time: I64) -> None:
+    def _anchor(self, of: _Part, i: int, ts: int, people: int, time: I64, told: Told) -> None:
         """Let ``people`` be in the zone at ``ts``, not behind this window's end; the drift is what was counted more."""
         z, zone, mine = self._z, int(of.zones[i]), of.place == i
         sides, low, high = of.sides[mine], of.low[mine], of.high[mine]
+        if ts <= of.start:  # before the zone's first window: those who passed in it had not
+            high = np.maximum(high - np.maximum(_turned(told.least, sides), 0), self._s["now_low"][sides])
         if ts < of.end:  # between two edges: not fewer than at the one before, not more than at the one behind
             low = self._s["now_low"][sides]
         then = _Part(of.tables, of.code, of.start, ts, of.zones[i : i + 1], sides, np.zeros_like(sides), low, high)
@@ -292,6 +296,12 @@ def _sides(tables: Tables, zones: I64) -> tuple[I64, I64]:
     place = lookup[zone.ravel()]
     sides = np.flatnonzero(place >= 0)
     return sides, place[sides]
+
+
+def _turned(of_gates: I64, sides: I64) -> I64:
+    """Figures (sides, 3) of who came in, went out, or either, from those of gates (G, 3) by direction."""
+    order = np.where(sides[:, None] % 2 == 0, [1, 0, 2], [0, 1, 2])  # into zone a: ba
+    return np.take_along_axis(of_gates[sides // 2], order, axis=1)
 
 
 def _forms(of: _Part) -> tuple[F64, F64, Flags]:

@@ -20,6 +20,7 @@ from engine.model import (
     DIRECTION_COUNT,
     I32,
     I64,
+    LOS,
     NULL_INT,
     RANGE_STATUS,
     RELEASED_STATUS,
@@ -147,14 +148,16 @@ class ZoneFigures:
             window.shares.append(share)
             touched.add((share.end_ms, *key))
         done = [self._complete(code, start) for _, code, start in sorted(touched)]
-        return sorted((d for d in done if len(d.zones)), key=lambda d: (d.code, d.start_ms))
+        return sorted((d for d in done if d is not None), key=lambda d: (d.code, d.start_ms))
 
-    def _complete(self, code: int, start: int) -> Done:
-        """The zones of a window that are complete now, in order."""
+    def _complete(self, code: int, start: int) -> Done | None:
+        """The zones of a window that are complete now, in order; None where there is none."""
         window = self._open[code, start]
         tables, gates, sums = self._tables(window.version), self._count(window.version), window.sums
         want = (gates > 0) & (tables.zone_window <= code)
         zones = np.flatnonzero(want & (sums[:, 4] == gates))
+        if not len(zones):
+            return None
         told = _told(window.shares, len(tables.gate_ids))
         mine = sums[zones]
         held = self._occupancy.step(
@@ -185,9 +188,10 @@ class ZoneFigures:
 
 def _told(shares: list[Share], gates: int) -> Told:
     """What all shares of a window tell, by gate row."""
-    totals, times = np.zeros((2, gates, DIRECTION_COUNT), np.int64), np.zeros((2, gates), np.int64)
+    totals, times = np.zeros((3, gates, DIRECTION_COUNT), np.int64), np.zeros((2, gates), np.int64)
     for share in shares:
-        totals[0, share.gates], totals[1, share.gates] = share.total_low, share.total_high
+        for place, of in enumerate((share.total_low, share.total_high, share.low)):
+            totals[place, share.gates] = of
         times[0, share.gates], times[1, share.gates] = share.covered, share.expected
     return Told(*totals, *times)
 
@@ -245,7 +249,7 @@ def _rows(done: list[Done], tables: Tables, threshold: int, unit: str) -> Releas
         "window": WINDOWS,
         "zone": tables.zone_ids,
         "los_scheme": _SCHEMES,
-        "los": los.WORDS,
+        "los": LOS,
         "status": STATUS,
     }
     return Released("zones", unit, columns, names, tables.registry.version)

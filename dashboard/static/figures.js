@@ -16,6 +16,32 @@ export function figure(status, n, lo, hi, k) {
   return {kind: 'range', text: `${whole(lo)}–${whole(hi)}`, note: t('about', {n: whole(n ?? Math.floor((lo + hi) / 2))})};
 }
 
+/** Two numbers that may be below 0. @param {number} lo @param {number} hi */
+function between(lo, hi) {
+  return lo === hi ? whole(lo) : `${whole(lo)}${lo < 0 ? ' … ' : '–'}${whole(hi)}`;
+}
+
+/**
+ * People inside, as counted since somebody knew; `error`: how far sensors may be wrong, null = they do not tell.
+ * @param {number | null} n @param {number | null} lo @param {number | null} hi @param {number | null} error
+ */
+export function inside(n, lo, hi, error) {
+  if (n == null || lo == null || hi == null) return unknown('noAnchor');
+  const note = error ? t('aboutError', {n: whole(n), e: whole(error)}) : lo === hi ? t('exact') : t('about', {n: whole(n)});
+  return {kind: lo === hi ? 'exact' : 'range', text: between(lo, hi), note};
+}
+
+/** People counted too many when the count began anew. @param {number | null} lo @param {number | null} hi */
+export function drift(lo, hi) {
+  return {kind: 'range', text: lo == null || hi == null ? '—' : between(lo, hi), note: ''};
+}
+
+/** A level of service, 1 = A; below it people per m². @param {number | null} grade @param {number | null} density */
+export function level(grade, density) {
+  if (!grade) return unknown('notGraded');
+  return {kind: 'exact', text: 'ABCDEF'[grade - 1], note: density == null ? '' : t('perM2', {n: density.toFixed(2)})};
+}
+
 /** @param {string} why a key of the words @param {Record<string, string>} [put] */
 export function unknown(why, put) {
   return {kind: 'unknown', text: t('unknown'), note: t(why, put)};

@@ -1,5 +1,5 @@
 /** The two tables: built once per layout, then only the texts that change are touched. */
-import {ago, figure, percent, span, unknown} from './figures.js';
+import {ago, drift, figure, inside, level, percent, span, unknown} from './figures.js';
 import {lang, t} from './i18n.js';
 
 const WINDOWS = ['10s', '1m', '5m', '15m', '1h', '1d'];
@@ -118,8 +118,13 @@ export function gateTable(table) {
 
 /** @param {HTMLTableElement} table */
 export function zoneTable(table) {
-  return new Table(table, 'zone', ['inflow', 'outflow'], (store, row) => ['in', 'out'].map((side) => {
+  return new Table(table, 'zone', ['inside', 'los', 'inflow', 'outflow', 'drift'], (store, row) => {
     const z = store.zones, status = z.s[row] === 0 ? 0 : null;
-    return figure(status, z[side][row], z[`${side}_lo`][row], z[`${side}_hi`][row], store.layout?.k ?? 1);
-  }), (store) => store.zones, 1);
+    return [
+      inside(z.occ[row], z.occ_lo[row], z.occ_hi[row], z.err[row]),
+      level(z.los[row], z.dens[row]),
+      ...['in', 'out'].map((side) => figure(status, z[side][row], z[`${side}_lo`][row], z[`${side}_hi`][row], store.layout?.k ?? 1)),
+      drift(z.drift_lo[row], z.drift_hi[row]),
+    ];
+  }, (store) => store.zones, 1);
 }

@@ -118,5 +118,5 @@ def cell(page: Page, gate: str, column: int) -> Any:
 
 
 def zone_cell(page: Page, zone: str, column: int) -> Any:
-    """A zone's figure cell: 0 inflow, 1 outflow."""
-    return page.locator(f"#zone-table tbody tr:has(.name:text-is('{zone}')) td").nth(column)
+    """A zone's figure cell: -2 inside, -1 level of service, 0 inflow, 1 outflow, 2 drift."""
+    return page.locator(f"#zone-table tbody tr:has(.name:text-is('{zone}')) td").nth(column + 2)

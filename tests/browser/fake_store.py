@@ -40,6 +40,7 @@ FLOW = pa.schema(
     ]
 )
 SIDES = [f"{side}{part}" for side in ("inflow", "outflow") for part in ("", "_low", "_high")]
+INSIDE = ("occupancy", "occupancy_low", "occupancy_high", "error", "drift_low", "drift_high")
 ZONES = pa.schema(
     [
         ("window", pa.string()),
@@ -48,6 +49,9 @@ ZONES = pa.schema(
         *((name, pa.int64()) for name in SIDES),
         ("status", pa.string()),
         ("coverage", pa.float64()),
+        *((name, pa.int64()) for name in INSIDE),
+        ("density", pa.float64()),
+        ("los", pa.string()),
     ]
 )
 
@@ -127,8 +131,11 @@ class FakeStore:
         run: str = "live",
         window: str = "10s",
         coverage: float | None = 0.95,
+        **inside: Any,
     ) -> None:
+        """``inside``: occupancy, its bounds, error, drift, density and los; null and unknown where not given."""
         row: dict[str, Any] = {"window": window, "window_start": start_ms, "zone": zone, "coverage": coverage}
+        row |= {"los": "unknown", **inside}
         for side, bounds in (("inflow", inflow), ("outflow", outflow)):
             low, high = bounds or (None, None)
             row |= {f"{side}_low": low, f"{side}_high": high}

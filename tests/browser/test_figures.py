@@ -35,6 +35,20 @@ def test_each_kind_of_figure(shown: Page):
     expect(shown.locator("#unknowns")).to_have_text("3 / 5")
 
 
+def test_who_is_inside_a_zone(shown: Page, store: FakeStore, clock: Clock):
+    for column, text in ((-2, "不明基準なし"), (-1, "不明判定なし"), (2, "—")):
+        expect(zone_cell(shown, "北1条", column)).to_have_text(text)
+    assert hatched(zone_cell(shown, "北1条", -2)) and not hatched(zone_cell(shown, "北1条", 2))
+    inside = {"occupancy": 17, "occupancy_low": 12, "occupancy_high": 22, "error": 3, "drift_low": -9, "drift_high": 1}
+    store.put_zone("c1", clock.last_start(), (14, 14), (12, 22), **inside, density=0.34, los="B")
+    for column, text in ((-2, "12–22約 17 ±3"), (-1, "B0.34 人/m²"), (2, "-9 … 1")):
+        expect(zone_cell(shown, "北1条", column)).to_have_text(text)
+    inside = {"occupancy": 7, "occupancy_low": 7, "occupancy_high": 7, "error": None, "drift_low": 0, "drift_high": 0}
+    store.put_zone("c1", clock.last_start(), (14, 14), (12, 22), **inside, density=None, los="unknown")
+    for column, text in ((-2, "7確定"), (-1, "不明判定なし"), (2, "0")):
+        expect(zone_cell(shown, "北1条", column)).to_have_text(text)
+
+
 def test_the_header_tells_the_runs_row(shown: Page):
     for name, text in (("read", "12,345"), ("accepted", "12,333"), ("rejected", "12")):
         expect(shown.locator(f"#{name}")).to_have_text(text)

@@ -162,3 +162,30 @@ def test_cuts_interleavings_shards_restarts_and_lines_change_nothing(
     plain = told.run()
     mixed = told.run(seed=seed, shards=shards, restart=True, by_line=seed % 2 == 1)
     assert mixed.canonical() == plain.canonical()
+
+
+@given(ALL_WORLDS, *WORDS)
+def test_ranges_hold_the_truth_and_are_it_where_nothing_is_hidden(
+    world: World, zones: Any, errors: list[float | None], sets: list[Any], partitions: list[int]
+) -> None:
+    """People known at an anchor, and everybody who has passed since by the logs."""
+    world = with_zones(world, zones, errors)
+    told, held = with_sets(world, sets, partitions)
+    result, truth = told.run(), world.naive.truth
+    rows = zone_rows(result)
+    for name in {zone for _, _, zone in rows}:
+        zone = Zone(world.naive, result.rows, name, [g for g in held if g.zone == name])
+        for start, end, count, _ in zone.counts():
+            if count is None:
+                continue
+            people = count.people
+            for gate, into, out in zone.ways:
+                for way, sign in ((into, 1), (out, -1)):
+                    people += sign * (truth[gate, way].before(end) - truth[gate, way].before(count.at))
+            row = rows[zone.finest, start, name]
+            assert row["occupancy_low"] <= people <= row["occupancy_high"]
+            if world.threshold == 1 and world.naive.window(count.at, zone.finest)[0] == count.at:
+                assert row["occupancy_low"] == row["occupancy_high"] == people
+            most = 2 * (world.threshold - 1) * 2 * len(zone.ways)
+            edge = count.at == world.naive.window(count.at, zone.finest)[0]
+            assert not edge or row["occupancy_high"] - row["occupancy_low"] <= most

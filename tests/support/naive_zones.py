@@ -70,9 +70,9 @@ class Zone:
         self.runs: dict[tuple[str, str], list[tuple[int, int]]] = {}
         for row in sorted(self.rows.get("runs_of_flow", []), key=lambda r: r["run_end"]):
             self.runs.setdefault((row["gate"], row["direction"]), []).append((row["run_end"], row["n"]))
-        self.unseen = {
-            (r["window"], r["window_start"], r["gate"]) for r in self.rows.get("flow", []) if r["status"] == "unknown"
-        }
+        flow = self.rows.get("flow", [])
+        self.least = {(r["window"], r["window_start"], r["gate"], r["direction"]): r["n_low"] for r in flow}
+        self.unseen = {(r["window"], r["window_start"], r["gate"]) for r in flow if r["status"] == "unknown"}
 
     def _error(self, gate: str) -> float | None:
         told = [sensor.get("relative_error") for sensor in self.naive.registry["sensors"] if sensor["gate"] == gate]
@@ -153,7 +153,13 @@ class Zone:
             first = start - MINUTE if before == -math.inf else max(before, start)
             if known and due and due[-1].ts >= max(first, -math.inf if held is None else held.at):
                 ts, people, _ = due[-1]
-                base = now if ts == end else {chain: Range(then[chain].low, now[chain].high) for chain in now}
+                base = now
+                if ts < end:
+                    base = {chain: Range(then[chain].low, now[chain].high) for chain in now}
+                if ts <= start:  # those who passed in this window had not
+                    for chain, (low, high) in base.items():
+                        n = self.least.get((self.finest, start, *chain)) or 0
+                        base[chain] = Range(low, max(low, high - n))
                 drift = None
                 if held is not None:
                     low, high = self.inside(held, base)

@@ -76,6 +76,18 @@ def test_zones_have_their_own_rows():
     ]  # fmt: skip
 
 
+def test_zones_tell_who_is_inside():
+    store = FakeStore()
+    inside = {"occupancy": -2, "occupancy_low": -12, "occupancy_high": 8, "error": 3, "drift_low": -4, "drift_high": 6}
+    store.put_zone("c1", T, (6, 16), (7, 7), **inside, density=-0.012345, los="B")
+    store.put_zone("c2", T, (6, 16), (7, 7))
+    zones = view(store).zones
+    names = ("occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "los")
+    assert [zones[name] for name in names] == [
+        [-2, None], [-12, None], [8, None], [3, None], [-4, None], [6, None], [-0.0123, None], [2, 0],
+    ]  # fmt: skip
+
+
 def test_layout_names_places_in_both_languages_and_falls_back_to_ids():
     layout = view(FakeStore()).layout
     assert [gate["name"] for gate in layout["gates"]] == [{"ja": i, "en": i} for i in ("j1", "j2", "j3")]

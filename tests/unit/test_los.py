@@ -7,14 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from engine.los import OF_KIND, QUEUE, SCHEMES, WALKWAY, WORDS, Scheme, grade, grade_range
+from engine.los import OF_KIND, QUEUE, SCHEMES, WALKWAY, Scheme, grade, grade_range
+from engine.model import LOS
 from engine.registry import ZONE_KINDS
 
 NAN, ULP = math.nan, 1e-9
 
 
 def word(scheme: Scheme, density: float = NAN, flow: float = NAN, speed: float = NAN) -> str:
-    return WORDS[int(grade(scheme, density, flow, speed))]
+    return LOS[int(grade(scheme, density, flow, speed))]
 
 
 # Fruin 1971: square feet a person at which A, B, C, D, E end -> p/m²; HCM 2000: m² a person
@@ -108,8 +109,8 @@ def test_a_full_corridor_that_stopped_never_grades_well() -> None:
 def test_a_range_has_the_grade_of_its_worse_end() -> None:
     low, high = np.array([0.0, 0.3, -0.2, 0.5, 0.0, 0.4]), np.array([0.3, 0.32, 0.2, 3.0, 3.0, NAN])
     graded = grade_range(WALKWAY, low, high, np.full(6, NAN))
-    assert [WORDS[g] for g in graded] == ["A", "B", "A", "F", "unknown", "unknown"]
-    assert [WORDS[g] for g in grade_range(WALKWAY, np.array([-9.0]), np.array([-1.0]), np.array([50.0]))] == ["unknown"]
+    assert [LOS[g] for g in graded] == ["A", "B", "A", "F", "unknown", "unknown"]
+    assert [LOS[g] for g in grade_range(WALKWAY, np.array([-9.0]), np.array([-1.0]), np.array([50.0]))] == ["unknown"]
 
 
 def test_every_kind_has_a_scheme_of_its_own_name() -> None:
