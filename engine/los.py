@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from engine.model import I32, LOS
+from engine.model import F64, I32, LOS
 
-F64 = NDArray[np.float64]
 UNKNOWN, WORST = 0, len(LOS) - 1
 
 

@@ -29,11 +29,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.closings import next_closing
-from engine.model import DIRECTION_COUNT, GAP_MS, I64, NO_TIME, NULL_INT
+from engine.model import DIRECTION_COUNT, F64, GAP_MS, I64, NO_TIME, NULL_INT
 from engine.sets import Given
 from engine.tables import Tables, longest_delay_ms
 
-F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 NULL = NO_TIME  # of numbers of people that may be negative
 IN, OUT, UNDIRECTED = 0, 1, 2  # columns of a side's bounds

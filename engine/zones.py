@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine import los
 from engine.figures import Block
 from engine.model import (
     DIRECTION_COUNT,
+    F64,
     I32,
     I64,
     LOS,
@@ -34,7 +34,6 @@ from engine.occupancy import NULL, Held, Occupancy, Told
 from engine.sets import Given
 from engine.tables import Tables
 
-F64 = NDArray[np.float64]
 # inflow low and high, outflow low and high, gates told (-1 = row made), covered ms, expected ms, gates unknown, gates
 # whose coverage cannot be told
 _COLUMNS = 9
