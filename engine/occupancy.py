@@ -40,6 +40,7 @@ ASSUMED_ERROR = 0.1  # of sensors that tell none, where it is decided whether pe
 ALLOWED = 5  # people that errors of few passages make beside what is in proportion to them
 _BEFORE_MS = 60_000  # a set may come so long before the first window: sensors are first heard one after the other
 _DAY_MS = 86_400_000
+_LAYOUTS = 100  # most that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,9 @@ class Occupancy:
         self._s = {name: np.empty((0, DIRECTION_COUNT), np.int64) for name in self._SIDES}
         self._time: I64 = np.empty((0, 2), np.int64)
         self._sets: dict[str, set[tuple[int, int]]] = {}  # zone -> (ts, people)
-        self._closing: I64 = np.empty((0, 2), np.int64)  # of each zone the next; follows from the rest
+        # of each zone the next closing, and the sides of zones that come together: these follow from the rest
+        self._closing: I64 = np.empty((0, 2), np.int64)
+        self._layouts: dict[tuple[int, bytes], _Sides] = {}
 
     def tell(self, sets: Sequence[Given]) -> None:
         """Take in ``set`` records, before any window that ends at or behind their instant; one as often as may be."""
@@ -105,15 +108,13 @@ class Occupancy:
         ``version``: the place of ``tables`` in the run; ``known`` (n,): no gate was unknown.
         """
         self._grow(tables)
-        sides, place = _sides(tables, zones)
-        low, high = self._bounds(tables, sides, told)
-        finest = np.asarray(tables.zone_window[zones] == code)
-        if finest.any():
-            mine = finest[place]
-            moved = np.cumsum(finest) - 1
-            of = _Part(tables, code, start, end, zones[finest], sides[mine], moved[place[mine]], low[mine], high[mine])
-            self._move(of, version, known[finest], told)
-        return self._held(_Part(tables, code, start, end, zones, sides, place, low, high), known)
+        window = tables, version, code, start, end
+        of, finest = self._part(*window, zones, told), np.asarray(tables.zone_window[zones] == code)
+        if finest.all():
+            self._move(of, version, known, told)
+        elif finest.any():
+            self._move(self._part(*window, zones[finest], told), version, known[finest], told)
+        return self._held(of, known)
 
     def _grow(self, tables: Tables) -> None:
         zones, sides = len(tables.zone_ids) - len(self._begun), 2 * len(tables.gate_ids) - len(self._time)
@@ -128,12 +129,19 @@ class Occupancy:
                 self._s[name] = np.concatenate([self._s[name], np.zeros((sides, DIRECTION_COUNT), np.int64)])
             self._time = np.concatenate([self._time, np.zeros((sides, 2), np.int64)])
 
-    def _bounds(self, tables: Tables, sides: I64, told: Told) -> tuple[I64, I64]:
-        """Bounds (sides, 3) of who came in, went out, or either; of a gate that is gone its last."""
-        low, high = (_turned(of, sides) for of in (told.low, told.high))
-        gone = ~tables.gate_here[sides // 2]
-        low[gone], high[gone] = self._s["now_low"][sides[gone]], self._s["now_high"][sides[gone]]
-        return low, high
+    def _part(self, tables: Tables, version: int, code: int, start: int, end: int, zones: I64, told: Told) -> _Part:
+        """Bounds of who came in, went out, or either; of a gate that is gone its last."""
+        key = version, zones.tobytes()
+        sides = self._layouts.get(key)
+        if sides is None:
+            if len(self._layouts) >= _LAYOUTS:
+                self._layouts.clear()
+            sides = self._layouts[key] = _sides(tables, zones)
+        low, high = told.low.take(sides.turn), told.high.take(sides.turn)
+        if len(sides.gone):
+            gone = sides.number[sides.gone]
+            low[sides.gone], high[sides.gone] = self._s["now_low"][gone], self._s["now_high"][gone]
+        return _Part(tables, code, start, end, zones, sides, low, high)
 
     # ------------------------------------------------------------------------ a zone's finest windows
     def _move(self, of: _Part, version: int, known: Flags, told: Told) -> None:
@@ -146,9 +154,8 @@ class Occupancy:
         self._closing[zones[changed]] = NO_TIME
         z["version"][zones] = version
         self._begun[zones] |= known
-        gate, here = of.sides // 2, of.tables.gate_here[of.sides // 2]
-        time = np.column_stack([told.covered[gate], told.expected[gate]]) * here[:, None]
-        self._time[of.sides] += time
+        time = np.stack([told.covered, told.expected], axis=1)[of.sides.gate]  # 0 of gates that are gone
+        self._time[of.sides.number] += time
 
         most, least, exact = _forms(of)
         for i, closing in self._closed(of, known):
@@ -158,7 +165,7 @@ class Occupancy:
         if self._sets:
             self._set(of, known, time, told)
         z["end"][zones] = of.end
-        self._s["now_low"][of.sides], self._s["now_high"][of.sides] = of.low, of.high
+        self._s["now_low"][of.sides.number], self._s["now_high"][of.sides.number] = of.low, of.high
         self._least[zones[known]] = np.minimum(self._least[zones], least)[known]
 
     def _closed(self, of: _Part, known: Flags) -> list[tuple[int, tuple[int, int]]]:
@@ -200,33 +207,34 @@ class Occupancy:
 
     def _anchor(self, of: _Part, i: int, ts: int, people: int, time: I64, told: Told) -> None:
         """Let ``people`` be in the zone at ``ts``, not behind this window's end; the drift is what was counted more."""
-        z, zone, mine = self._z, int(of.zones[i]), of.place == i
-        sides, low, high = of.sides[mine], of.low[mine], of.high[mine]
+        z, zone = self._z, int(of.zones[i])
+        mine = np.flatnonzero(of.sides.place == i)
+        sides, low, high = of.sides.picked(mine), of.low[mine], of.high[mine]
         if ts <= of.start:  # before the zone's first window: those who passed in it had not
-            high = np.maximum(high - np.maximum(_turned(told.least, sides), 0), self._s["now_low"][sides])
+            high = np.maximum(high - np.maximum(told.least.take(sides.turn), 0), self._s["now_low"][sides.number])
         if ts < of.end:  # between two edges: not fewer than at the one before, not more than at the one behind
-            low = self._s["now_low"][sides]
-        then = _Part(of.tables, of.code, of.start, ts, of.zones[i : i + 1], sides, np.zeros_like(sides), low, high)
+            low = self._s["now_low"][sides.number]
+        then = _Part(of.tables, of.code, of.start, ts, of.zones[i : i + 1], sides, low, high)
         z["drift_low"][zone] = z["drift_high"][zone] = NULL
         if z["anchor"][zone] != NO_TIME:
             (least,), (most,), _ = self._people(then)
             z["drift_low"][zone], z["drift_high"][zone] = least - people, most - people
         z["anchor"][zone], z["people"][zone] = ts, people
-        self._s["base_low"][sides], self._s["base_high"][sides] = low, high
-        self._time[sides] = 0 if ts == of.end else time[mine]
+        self._s["base_low"][sides.number], self._s["base_high"][sides.number] = low, high
+        self._time[sides.number] = 0 if ts == of.end else time[mine]
         self._least[zone] = _forms(then)[1][0] - people
 
     # ------------------------------------------------------------------------ any windows
     def _people(self, of: _Part) -> tuple[I64, I64, F64]:
         """People since the anchor (n,): low, high, and the error of the sensors; NaN where one of them tells none."""
-        low = np.maximum(0, of.low - self._s["base_high"][of.sides])
-        high = np.maximum(0, of.high - self._s["base_low"][of.sides])
+        low = np.maximum(0, of.low - self._s["base_high"][of.sides.number])
+        high = np.maximum(0, of.high - self._s["base_low"][of.sides.number])
         people = self._z["people"][of.zones]
         passages = high[:, IN] + high[:, OUT]
-        covered, expected = self._time[of.sides].T
+        covered, expected = self._time[of.sides.number].T
         # time in which a gate was not seen is taken as busy as the rest
         unseen = np.where(covered > 0, expected - covered, 0) / np.maximum(covered, 1)
-        error = np.where(passages > 0, of.tables.gate_error[of.sides // 2], 0)
+        error = np.where(passages > 0, of.tables.gate_error[of.sides.gate], 0)
         wrong = passages * (error + unseen) + np.where(of.low[:, UNDIRECTED] > 0, high[:, UNDIRECTED], 0)
         return (
             people + of.sum(low[:, IN] - high[:, OUT]),
@@ -241,12 +249,12 @@ class Occupancy:
             null = np.full(n, NULL, np.int64)
             return Held(null, null, np.full(n, NULL_INT, np.int64), null, null)
         low, high, error = self._people(of)
-        whole = np.ceil(np.round(error, 6))
+        whole = np.ceil(np.round(np.where(np.isnan(error), NULL_INT, error), 6)).astype(np.int64)
         drift_low, drift_high = (np.where(have, self._z[name][of.zones], NULL) for name in ("drift_low", "drift_high"))
         return Held(
             np.where(have, low, NULL),
             np.where(have, high, NULL),
-            np.where(have & ~np.isnan(error), np.nan_to_num(whole), NULL_INT).astype(np.int64),
+            np.where(have, whole, NULL_INT),
             drift_low,
             drift_high,
         )
@@ -262,45 +270,60 @@ class Occupancy:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sides:
+    """The sides (m,) of some zones, ascending: their numbers, gates, and the places of their zones.
+
+    ``turn`` (m, 3): where in figures (G, 3) of gates by direction stand who came in, who went out, and either.
+    ``gone``: places of those whose gate is not in this version any more.
+    """
+
+    number: I64
+    gate: I64
+    place: I64
+    turn: I64
+    gone: I64
+
+    def picked(self, which: I64) -> _Sides:
+        """Some of them, of one zone."""
+        number = self.number[which]
+        return _Sides(number, self.gate[which], np.zeros_like(number), self.turn[which], which[:0])
+
+
+@dataclass(frozen=True, slots=True)
 class _Part:
-    """Some zones (n,) of one window, their sides (m,) with the place of their zone, and the sides' bounds (m, 3)."""
+    """Some zones (n,) of one window, their sides (m,), and the bounds (m, 3) of who has passed there up to the end."""
 
     tables: Tables
     code: int
     start: int
     end: int
     zones: I64
-    sides: I64
-    place: I64
+    sides: _Sides
     low: I64
     high: I64
 
     def sum(self, of_sides: I64) -> I64:
         """Sums of people by zone."""
         out = np.zeros(len(self.zones), np.int64)
-        np.add.at(out, self.place, of_sides)
+        np.add.at(out, self.sides.place, of_sides)
         return out
 
     def total(self, of_sides: F64) -> F64:
         """Sums of other numbers by zone, added in the order of the sides."""
-        return np.bincount(self.place, of_sides, len(self.zones)).astype(np.float64, copy=False)
+        return np.bincount(self.sides.place, of_sides, len(self.zones)).astype(np.float64, copy=False)
 
 
-def _sides(tables: Tables, zones: I64) -> tuple[I64, I64]:
-    """Sides of zones, ascending, and the place of each one's zone in ``zones``."""
-    zone = np.column_stack([tables.gate_a, tables.gate_b])
+def _sides(tables: Tables, zones: I64) -> _Sides:
+    zone = np.stack([tables.gate_a, tables.gate_b], axis=1)
     zone[tables.gate_a == tables.gate_b] = -1  # who passes leaves the zone and enters it
     lookup = np.full(len(tables.zone_ids) + 1, -1, np.int64)
     lookup[zones] = np.arange(len(zones))
     place = lookup[zone.ravel()]
-    sides = np.flatnonzero(place >= 0)
-    return sides, place[sides]
-
-
-def _turned(of_gates: I64, sides: I64) -> I64:
-    """Figures (sides, 3) of who came in, went out, or either, from those of gates (G, 3) by direction."""
-    order = np.where(sides[:, None] % 2 == 0, [1, 0, 2], [0, 1, 2])  # into zone a: ba
-    return np.take_along_axis(of_gates[sides // 2], order, axis=1)
+    number = np.flatnonzero(place >= 0)
+    gate = number // 2
+    order = np.where(number[:, None] % 2 == 0, [1, 0, 2], [0, 1, 2])  # into zone a: ba
+    turn = gate[:, None] * DIRECTION_COUNT + order
+    return _Sides(number, gate, place[number], turn, np.flatnonzero(~tables.gate_here[gate]))
 
 
 def _forms(of: _Part) -> tuple[F64, F64, Flags]:
@@ -309,7 +332,7 @@ def _forms(of: _Part) -> tuple[F64, F64, Flags]:
     The first at t less the second at an earlier s is how many more people certainly came in than went out in (s, t]:
     low of who came in, less high of who went out, less what the sensors may have counted wrong.
     """
-    told = of.tables.gate_error[of.sides // 2]
+    told = of.tables.gate_error[of.sides.gate]
     error = np.where(np.isnan(told), ASSUMED_ERROR, told)
     low, high = of.low, of.high
     either = np.where(low[:, UNDIRECTED] > 0, high[:, UNDIRECTED], 0)  # who went some way may have gone out

@@ -67,7 +67,7 @@ def test_csv_of_the_other_products(store: Store, tmp_path: Path) -> None:
     ]
     header, row, end = text(store, "zones", tmp_path / "x.csv")
     assert header == ",".join([*PRODUCTS["zones"][1], "run_id", "registry_version", "revision"])
-    assert row == '1h,2026-02-07T07:00:00.000Z,c1,7,,,,,,,,,0.25,,"",unknown,unknown,,r1,v1,0'
+    assert row == '1h,2026-02-07T07:00:00.000Z,c1,7,,,,,,,,,0.25,,"",unknown,unknown,,,,,r1,v1,0'
     assert end == ""
     assert text(store, "rejects", tmp_path / "x.csv")[1] == "2026-02-07T07:00:00.000Z,j1-03,late,6,r1,v1,0"
 

@@ -1,4 +1,4 @@
-"""Who is inside a zone, day after day: anchors, what stays over night, drift, what is lost, what operators say.
+"""Who is inside a zone, day after day: anchors, what stays over night, drift, what is lost, how it is graded.
 
 Days are told by records of counts and read off rows of 15 minutes; with k = 1 and guard = 0, so to the person.
 """
@@ -6,94 +6,12 @@ Days are told by records of counts and read off rows of 15 minutes; with k = 1 a
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
-from engine import registry
-from engine.book import Book
-from engine.config import Config
-from engine.partition import Partition
 from engine.rfc3339 import parse_ms
-from tests.support.engine_run import Result, payloads, run
-
-EXACT = Config({"flow": {"k": 1, "guard": 0}})
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
-APPROVED = [{"from": "2020-01-01T00:00:00Z", "to": None}]
-NIGHT = [{"from": "00:46", "to": "05:44"}]
-COLUMNS = ("occupancy_low", "occupancy_high", "error")
-Log = list[tuple[bytes, int | None]]
-
-
-def at(text: str, day: int = 2) -> int:
-    """Local time HH:MM in Sapporo on a day of February 2026, in ms."""
-    found = parse_ms(f"2026-02-{day:02d}T{text}:00+09:00")
-    assert found is not None
-    return found
-
-
-def world(
-    zone: dict[str, Any] | None = None, *, error: float | None = 0, gates: int = 1, **more: Any
-) -> dict[str, Any]:
-    """A hall with one gate or more, from outside into it, that tell quarters of hours."""
-    sensors = [
-        {"id": f"s{i}", "kind": "counter", "gate": f"g{i}", "approved": APPROVED, "relative_error": error, **more}
-        for i in range(gates)
-    ]
-    return {
-        "version": "v1",
-        "timezone": "Asia/Tokyo",
-        "zones": [{"id": "hall", "kind": "walkway", "area_m2": 100, "width_m": 10, "closed": NIGHT} | (zone or {})],
-        "gates": [{"id": f"g{i}", "a": None, "b": "hall", "leaf": "15m"} for i in range(gates)],
-        "sensors": sensors,
-    }
-
-
-def count(ts: int, into: int = 0, out: int = 0, sensor: str = "s0", **more: Any) -> tuple[bytes, None]:
-    record = {"type": "count", "sensor": sensor, "ts": ts, "span_ms": MINUTE, "ab": into, "ba": out, **more}
-    return json.dumps(record).encode(), None
-
-
-def told(ts: int, people: int, zone: str = "hall") -> tuple[bytes, None]:
-    return json.dumps({"type": "set", "zone": zone, "people": people, "by": "h", "ts": ts}).encode(), None
-
-
-def ticks(*days: int) -> Log:
-    """A tick an hour, that windows close."""
-    return [
-        (json.dumps({"type": "tick", "ts": at("00:00", day) + hour * HOUR}).encode(), None)
-        for day in days
-        for hour in range(24)
-    ]
-
-
-def beats(sensor: str, start: int, end: int) -> Log:
-    return [
-        (json.dumps({"type": "heartbeat", "sensor": sensor, "ts": ts}).encode(), None)
-        for ts in range(start, end, 10 * MINUTE)
-    ]
-
-
-def in_order(*logs: Log) -> Log:
-    return sorted((record for log in logs for record in log), key=lambda record: json.loads(record[0])["ts"])
-
-
-def rows(result: Result, window: str = "15m", zone: str = "hall") -> dict[int, dict[str, Any]]:
-    """Rows of a zone by the end of their window (those of these tests are as long as their names)."""
-    length = {"15m": 15 * MINUTE, "1h": HOUR, "1d": DAY}[window]
-    found = [row for row in result.rows["zones"] if (row["window"], row["zone"]) == (window, zone)]
-    return {row["window_start"] + length: row for row in found}
-
-
-def inside(result: Result, *, day: int = 2, **more: Any) -> list[tuple[str, int | None]]:
-    """(local time, occupancy) where it changes, of a day."""
-    out: list[tuple[str, int | None]] = []
-    for end, row in sorted(rows(result, **more).items()):
-        minutes = (end - at("00:00", day)) // MINUTE
-        if 0 < minutes <= 1440 and (not out or out[-1][1] != row["occupancy"]):
-            out.append((f"{minutes // 60:02d}:{minutes % 60:02d}", row["occupancy"]))
-    return out
-
+from tests.support.engine_run import run
+from tests.support.halls import EXACT, HOUR, MINUTE, Log, at, beats, count, in_order, inside, rows, ticks, told, world
 
 # Monday 2 February: opens at 5:44, 30 come, 10 go, the rest at night
 MONDAY: Log = [
@@ -242,45 +160,6 @@ def test_a_gate_with_the_zone_on_both_sides_moves_nobody() -> None:
     assert (found["inflow"], found["occupancy"]) == (10, 0)
 
 
-def test_an_operators_word_between_two_edges_leaves_a_range() -> None:
-    log = in_order(
-        [count(at("08:00"), 5), count(at("08:16"), 3), count(at("08:27"), 0, 1), count(at("08:40"), 2)],
-        [count(at("08:50"), 2), count(at("09:10"))],
-        [told(at("08:22"), 50)],
-    )
-    found = rows(run(world(), [log], EXACT))
-    assert found[at("08:15")]["occupancy"] is None
-    # of 3 who came in and 1 who went out in that quarter nobody knows who was before the word
-    assert [found[at(t)][name] for t in ("08:30", "08:45") for name in COLUMNS[:2]] == [49, 53, 51, 55]
-    on_edge = rows(run(world(), [in_order(log, [told(at("08:45"), 60)])], EXACT))
-    assert [on_edge[at("09:00")][name] for name in (*COLUMNS, "drift_low", "drift_high")] == [62, 62, 0, -9, -5]
-
-
-def test_of_two_words_for_one_instant_the_larger_number_holds() -> None:
-    log = [count(at("08:00")), told(at("08:15"), 7), told(at("08:15"), 9), told(at("08:15"), 8), count(at("08:20"))]
-    assert rows(run(world(), [log], EXACT))[at("08:30")]["occupancy"] == 9
-
-
-def test_the_first_word_may_come_a_little_before_the_first_record() -> None:
-    for start, people in ((at("07:59"), 12), (at("07:58"), None)):
-        log = [told(start, 12), count(at("08:00")), count(at("08:20"))]
-        assert rows(run(world(), [log], EXACT))[at("08:15")]["occupancy"] == people
-
-
-def test_a_word_in_every_partition_counts_once() -> None:
-    logs = [[count(at("08:00"), 5), told(at("08:30"), 20), count(at("09:00"))] for _ in range(3)]
-    for log, sensor in zip(logs, ("s0", "s1", "s2"), strict=True):
-        log[0], log[2] = count(at("08:00"), 5, sensor=sensor), count(at("09:00"), sensor=sensor)
-    # one is behind: it meets the word when the others are further
-    logs[1].insert(1, count(at("08:12"), sensor="s1"))
-    logs[2][1:2] = [count(at("08:20"), sensor="s2"), told(at("08:30"), 20)]
-    result = run(world(gates=3), logs, EXACT)
-    assert inside(result)[-2:] == [("08:15", None), ("08:30", 20)]
-    assert all(row["drift_low"] is None for row in rows(result).values())
-    for seed in range(6):
-        assert run(world(gates=3), logs, EXACT, seed=seed, shards=2, restart=True).canonical() == result.canonical()
-
-
 def test_a_version_changes_area_error_and_hours() -> None:
     first, second = world(error=0.1), world({"area_m2": 400, "closed": []}, error=0.5) | {"version": "v2"}
     publish = (json.dumps({"type": "registry", "registry": second}).encode(), None)
@@ -378,35 +257,3 @@ def test_counts_that_contradict_themselves_have_no_grade() -> None:
     log = [count(at("05:00")), count(at("08:00"), 0, 7), count(at("08:20"))]
     row = rows(run(world(), [log], EXACT))[at("08:15")]
     assert (row["occupancy"], row["density"], row["los"]) == (-7, -0.07, "unknown")
-
-
-BAD: list[tuple[dict[str, Any], str]] = [
-    ({"zone": "nowhere"}, "zone: no such zone"),
-    ({"zone": None}, "zone: no such zone"),
-    ({"people": -1}, "people: must be a whole number from 0 to 2147483647"),
-    ({"people": 1.5}, "people: must be a whole number from 0 to 2147483647"),
-    ({"people": True}, "people: must be a whole number from 0 to 2147483647"),
-    ({"people": None}, "people: must be a whole number from 0 to 2147483647"),
-    ({"by": 7}, "by: must be text"),
-    ({"ts": "yesterday"}, "ts: must be a time"),
-    ({"ts": at("08:30") + 60_001}, "ts: too far in the future"),
-    ({"ts": at("08:29")}, "ts: what ended then has closed"),  # on the line before W
-]
-
-
-@pytest.mark.parametrize(("change", "why"), BAD, ids=[why for _, why in BAD])
-def test_words_that_cannot_hold_are_told(change: dict[str, Any], why: str) -> None:
-    part = Partition(0, Book(registry.parse(json.dumps(world()).encode())), 60_000, 1)
-    good = {"type": "set", "zone": "hall", "people": 3, "by": "h", "ts": at("08:29") + 1}
-    first = count(at("08:29") + 9_000)  # W = 8:29:09
-    messages = [
-        first[0],
-        *(json.dumps(r).encode() for r in (good, good | change)),
-        json.dumps([good, good | change]).encode(),
-    ]
-    fed = part.feed(payloads(messages, [at("08:30")] * 4))
-    assert fed.faults == [(2, f"no valid set: {why}"), (3, f"no valid set: {why}")]
-    assert len(fed.reason) == 0 and part.read == 1  # no events
-    part.finish()
-    (told_of,) = part.partials()
-    assert len(told_of.sets) == 2
