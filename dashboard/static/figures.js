@@ -33,7 +33,8 @@ export function inside(n, lo, hi, error) {
 
 /** People counted too many when the count began anew. @param {number | null} lo @param {number | null} hi */
 export function drift(lo, hi) {
-  return {kind: 'range', text: lo == null || hi == null ? '—' : between(lo, hi), note: ''};
+  if (lo == null || hi == null) return {kind: 'none', text: '—', note: ''};
+  return {kind: 'range', text: between(lo, hi), note: ''};
 }
 
 /** A level of service, 1 = A; below it people per m². @param {number | null} grade @param {number | null} density */

@@ -91,7 +91,7 @@ export class Table {
         const kind = `figures ${f.kind}`;
         if (cell.className !== kind) cell.className = kind;
       });
-      const dark = figures.every((f) => f.kind === 'unknown');
+      const dark = figures.every((f) => f.kind === 'unknown' || f.kind === 'none');
       if (dark) unknowns++;
       row.row.classList.toggle('unknown', dark);
       put(row.coverage, why ? '—' : percent(least(columns.c, place * this.each, this.each)));
