@@ -22,15 +22,16 @@ if TYPE_CHECKING:
 
 _FILE_S = 600.0  # length of a plan in a file where it is not given
 _SCENARIO = ("rate", "seconds", "seed", "start_ms", "clock_of_day_s")  # what a scenario is made of
+_BUSY_S = 8 * 3600  # a weekday begins at this hour in Kafka, whatever the clock says; the other scenarios have theirs
 _KAFKA_ONLY = ("partitions", "format", "per_array", "processes", "unpaced", "report")
 
 
 def load(
-    scenario: Annotated[str, typer.Argument(help="weekday, city or nation")],
+    scenario: Annotated[str, typer.Argument(help="weekday, snow-festival, smoke, blackout, city or nation")],
     kafka: KafkaOption = None,
     rate: Annotated[float | None, typer.Option("--rate", help="Events per second on average.")] = None,
     seconds: Annotated[
-        int | None, typer.Option("--seconds", help="Length; where not given a day in a file, no end in Kafka.")
+        int | None, typer.Option("--seconds", help="Length; where not given all of it in a file, no end in Kafka.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same events.")] = 1,
     truth: Annotated[Path | None, typer.Option("--truth", help="File for the true counts.")] = None,
@@ -101,14 +102,14 @@ def load(
     options = {**shape, "rate": rate, "seconds": seconds, "seed": seed}
     files = _Files(registry_out, truth, report)
     if kafka is None:
-        (_weekday_file if scenario in loadgen.SCENARIOS else _plan_file)(scenario, options, Path(str(output)), files)
+        (_scenario_file if scenario in loadgen.SCENARIOS else _plan_file)(scenario, options, Path(str(output)), files)
         return
     files.touch()
     guard.on_signals()
     there = _Topic(kafka, topic, kafka_settings(kafka_config))
     try:
         if scenario in loadgen.SCENARIOS:
-            _weekday_kafka(scenario, options, there, files)
+            _scenario_kafka(scenario, options, there, files)
         else:
             _plan_kafka(scenario, options, there, files, processes or 1, not unpaced)
     except ConnectionError as error:
@@ -152,7 +153,7 @@ class _Files(NamedTuple):
                 write(self.truth)
 
 
-def _weekday(scenario: str, options: dict[str, Any], files: _Files) -> loadgen.Scenario:
+def _scenario(scenario: str, options: dict[str, Any], files: _Files) -> loadgen.Scenario:
     """A scenario made, and its registry written."""
     import loadgen
 
@@ -164,21 +165,23 @@ def _weekday(scenario: str, options: dict[str, Any], files: _Files) -> loadgen.S
     return made
 
 
-def _weekday_file(scenario: str, options: dict[str, Any], output: Path, files: _Files) -> None:
+def _scenario_file(scenario: str, options: dict[str, Any], output: Path, files: _Files) -> None:
     import loadgen
 
-    seconds = loadgen.WEEKDAY_S if options["seconds"] is None else options["seconds"]
-    made = _weekday(scenario, {**options, "seconds": seconds}, files)
+    seconds = loadgen.LENGTHS_S[scenario] if options["seconds"] is None else options["seconds"]
+    made = _scenario(scenario, {**options, "seconds": seconds}, files)
     with _written("-o", output):
         loadgen.write_file(made, output)
     files.write_truth(lambda path: loadgen.write_truth(made, path))
 
 
-def _weekday_kafka(scenario: str, options: dict[str, Any], topic: _Topic, files: _Files) -> None:
+def _scenario_kafka(scenario: str, options: dict[str, Any], topic: _Topic, files: _Files) -> None:
     import loadgen
 
-    now = {"start_ms": int(time.time() * 1000), "clock_of_day_s": 8 * 3600}
-    made = _weekday(scenario, {**options, **now}, files)
+    now = {"start_ms": int(time.time() * 1000)}
+    if scenario == "weekday":
+        now["clock_of_day_s"] = _BUSY_S
+    made = _scenario(scenario, {**options, **now}, files)
     sent = loadgen.produce(made, topic.bootstrap, topic.name, stop=guard.stop.is_set, kafka_config=topic.settings)
     say(f"{sent.events} events in {sent.seconds:.1f} s")
     files.write_truth(lambda path: loadgen.write_truth(made, path))

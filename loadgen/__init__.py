@@ -9,6 +9,8 @@ A live run begins now, at a busy hour whatever the wall clock says:
 
     produce(SCENARIOS["weekday"](seconds=None, start_ms=now_ms, clock_of_day_s=8 * 3600), "127.0.0.1:9092")
 
+`snow-festival`, `smoke` and `blackout` have beams, trackers and cameras too, and sensors with faults.
+
 Loads of any rate, with late, repeated and bad events, are plans:
 
     plan = planned("city", seconds=60, late=0.01, bad=0.01)
@@ -20,20 +22,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from loadgen.bulk import Bulk, bulk_registry, write_bulk
+from loadgen.faults import Fault
 from loadgen.files import write_file, write_registry, write_truth
 from loadgen.kafka import Sent, create_topic, partitions_of, produce
 from loadgen.librdkafka import SettingsRefused
 from loadgen.plan import PLANS, Plan, planned
 from loadgen.processes import send
+from loadgen.scenario import Message, Scenario, TruthRow, ZoneRow
+from loadgen.scenes import LENGTH_S, blackout, smoke, snow_festival
 from loadgen.truth import Tally
-from loadgen.weekday import WEEKDAY_S, Message, Scenario, TruthRow, weekday
+from loadgen.weekday import WEEKDAY_S, weekday
 from loadgen.wire import write_plan, write_plan_registry
 
 __all__ = [
+    "LENGTHS_S",
     "PLANS",
     "SCENARIOS",
     "WEEKDAY_S",
     "Bulk",
+    "Fault",
     "Message",
     "Plan",
     "Scenario",
@@ -41,12 +48,16 @@ __all__ = [
     "SettingsRefused",
     "Tally",
     "TruthRow",
+    "ZoneRow",
+    "blackout",
     "bulk_registry",
     "create_topic",
     "partitions_of",
     "planned",
     "produce",
     "send",
+    "smoke",
+    "snow_festival",
     "weekday",
     "write_bulk",
     "write_file",
@@ -56,5 +67,12 @@ __all__ = [
     "write_truth",
 ]
 
-# name -> factory(seed, seconds, rate, start_ms, clock_of_day_s), as `hitonami load SCENARIO` knows them
-SCENARIOS: Mapping[str, Callable[..., Scenario]] = {"weekday": weekday}
+# name -> factory(seed, seconds, rate, start_ms), as `hitonami load SCENARIO` knows them
+SCENARIOS: Mapping[str, Callable[..., Scenario]] = {
+    "weekday": weekday,
+    "snow-festival": snow_festival,
+    "smoke": smoke,
+    "blackout": blackout,
+}
+# How long each of them is where it has an end.
+LENGTHS_S: Mapping[str, int] = {"weekday": WEEKDAY_S, **LENGTH_S}

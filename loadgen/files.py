@@ -11,7 +11,8 @@ from typing import IO, cast
 
 import zstandard
 
-from loadgen.weekday import Scenario
+from loadgen.encode_space import with_record_ts
+from loadgen.scenario import Scenario
 
 _BLOCK = 1 << 20
 
@@ -41,6 +42,7 @@ def write_file(
 ) -> int:
     """Write a scenario's events to ``path`` in order of arrival, one JSON object a line, as fast as possible.
 
+    A sensor whose clock is wrong has ``record_ts`` in its events, which is otherwise taken to be their own time.
     ``stop`` is asked now and then, ``on_progress`` gets the number of events so far. Returns the number of events.
     Raises ValueError for a scenario without end that nothing can stop, OSError where the file cannot be written.
     """
@@ -50,7 +52,7 @@ def write_file(
     with opened(path) as out:
         block = bytearray()
         for message in scenario.events():
-            block += message.value
+            block += with_record_ts(message.value, message.arrival_ms) if message.skewed else message.value
             block += b"\n"
             written += 1
             if len(block) >= _BLOCK:
@@ -69,14 +71,17 @@ def write_file(
 def write_truth(scenario: Scenario, path: str | Path) -> None:
     """Write what is true about the events read so far, as JSON Lines (compressed by suffix).
 
-    One line per gate, direction and leaf window that had people:
+    One line per gate, direction and leaf window that had people, one per zone and 10 s, one per fault of a sensor:
     ``{"gate":"j1","direction":"ab","leaf":"10s","start_ms":1770148800000,"n":3}``
+    ``{"zone":"c1","start_ms":1770148800000,"people":37,"mean":36.2,"speed":1.21}``
+    ``{"sensor":"j4-02","kind":"silent","from_ms":1770163200000,"to_ms":1770164388000,"by":null,"direction":null}``
     and at the end one line ``{"totals":{"cross":…,"count":…,"heartbeat":…,"events":…,"people":…}}``.
     Raises OSError where the file cannot be written.
     """
     with opened(path) as out:
-        for row in scenario.truth():
-            out.write(json.dumps(row._asdict(), separators=(",", ":")).encode() + b"\n")
+        for rows in (scenario.truth(), scenario.zones(), scenario.faults):
+            for row in rows:
+                out.write(json.dumps(row._asdict(), separators=(",", ":")).encode() + b"\n")
         out.write(json.dumps({"totals": scenario.totals()}, separators=(",", ":")).encode() + b"\n")
 
 

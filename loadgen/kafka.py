@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from loadgen.librdkafka import SettingsRefused
-from loadgen.weekday import Scenario
+from loadgen.scenario import Scenario
 
 Client = TypeVar("Client", AdminClient, Producer)
 
