@@ -17,9 +17,12 @@ from loadgen.motion import STEP_S, Passed, Path, rank, walking_speed
 from loadgen.people import AB, BA, FREE_SPEED_M_S, NOBODY, UNKNOWN, Coming, together
 from loadgen.place import GATES, LENGTH_M, PLAZAS, ROW, SECTION_ENDS, WALL_M, WIDTH_M, ZONE_ROW, ZONES
 
+F64 = NDArray[np.float64]
+
 JAM_M2 = 3.6  # persons/m² at which people stop pressing on: touching one another cannot be avoided from there (Fruin)
 CAPACITY_S_M = 1.22  # Weidmann's greatest flow, 73.5 persons/min/m
 _CREEP = 0.05  # share of the speed that is left to those who squeeze into a jam
+_PACKED_M2 = 4.2  # where nobody gets in any more
 _SOFT_M2 = 0.6  # over this much density below the jam they slow down to that
 _CELL_M = 5.0
 _CELLS = int(LENGTH_M / _CELL_M)
@@ -58,9 +61,10 @@ class Crowd:
         self.persons = Persons()
         self.control = control or Control()
         self.waiting = NOBODY
-        self.tokens = np.zeros(len(GATES))
+        self.tokens = np.zeros(len(GATES))  # how many each gate still lets through
+        self.full = np.zeros(len(PLAZAS), bool)
         self.people: NDArray[np.int64] = np.zeros(len(ZONES), np.int64)  # of each zone, at the end of the last step
-        self.speeds: NDArray[np.float64] = np.zeros(len(ZONES))  # sum of their speeds
+        self.speeds: F64 = np.zeros(len(ZONES))  # sum of their speeds
 
     def step(self, clock_s: float, coming: Coming) -> tuple[Passed, Path]:
         """Move everybody from ``clock_s`` on; ``coming`` joins those who wait at the doors.
@@ -69,13 +73,13 @@ class Crowd:
         """
         self.waiting = together([self.waiting, coming])
         p = self.persons
+        self._aim_at_door(self.control.think(self.rng, p, clock_s))
         if not len(p) and not len(self.waiting):
             self.people, self.speeds = np.zeros(len(ZONES), np.int64), np.zeros(len(ZONES))
             nothing = np.empty(0, np.int64)
             return Passed(np.empty(0), nothing, nothing, np.empty(0), np.empty(0)), Path(
                 nothing, np.empty((0, 2)), np.empty(0), np.empty((0, 2)), np.empty((0, 2))
             )
-        self.aim_at_door(self.control.think(self.rng, p, clock_s))
         self._wake(clock_s)
         self.tokens = np.minimum(self.tokens + _CAPACITY * self.room, 2 * _CAPACITY * self.room)
         self.tokens[_SINGLE] = np.ceil(_SLOTS * self.room)
@@ -105,7 +109,7 @@ class Crowd:
         p.aim_along[who] = _PLAZA_ALONG[stop] + (self.rng.random(len(who)) - 0.5) * (_PLAZA_OPENING[stop] - 1.0)
         p.aim_across[who] = _PLAZA_SIDE[stop] * WALL_M
 
-    def aim_at_door(self, who: NDArray[np.int64]) -> None:
+    def _aim_at_door(self, who: NDArray[np.int64]) -> None:
         """Send people, by row, to some place in the opening of the door they want to leave by."""
         p = self.persons
         door = p.target[who]
@@ -114,7 +118,7 @@ class Crowd:
         p.aim_along[who] = np.where(end, _HEIGHT[door], _HEIGHT[door] + off)
         p.aim_across[who] = np.where(end, p.lane[who] * 0.9, _FACE[door])
 
-    def _speeds(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def _speeds(self) -> tuple[F64, F64, F64]:
         """Shares of the free speed: in each cell, of those who walk into each cell, in each plaza."""
         p = self.persons
         inside = p.side < 0
@@ -122,34 +126,38 @@ class Crowd:
         plazas = np.bincount(p.side[~inside], minlength=len(PLAZAS)) / (_PLAZA_AREA * self.room)
         self.full = plazas >= JAM_M2
         here = walking_speed(np.minimum(cells, JAM_M2)) / FREE_SPEED_M_S
-        pressing = np.clip((JAM_M2 - cells) / _SOFT_M2, _CREEP, 1.0)
+        pressing = np.clip((JAM_M2 - cells) / _SOFT_M2, np.where(cells < _PACKED_M2, _CREEP, 0.0), 1.0)
         ahead = pressing * walking_speed(cells) / FREE_SPEED_M_S
         return here, ahead, walking_speed(np.minimum(plazas, JAM_M2)) / FREE_SPEED_M_S
 
-    def _move(
-        self, here: NDArray[np.float64], ahead: NDArray[np.float64], plazas: NDArray[np.float64], clock_s: float
-    ) -> tuple[Passed, Path]:
+    def _wish(self, here: F64, ahead: F64, plazas: F64) -> tuple[F64, F64, F64, F64, NDArray[np.bool_]]:
+        """Where people would be at the end of the step (along, across), how far their aim is, how far they get (m).
+
+        And whether they get to their aim.
+        """
         p = self.persons
         walkway = p.side < 0
         along, across = p.aim_along - p.along, p.aim_across - p.across
         far = walkway & (np.abs(along) > _NEAR_M)
         way = np.sign(along)
         cell = _cell(p.along)
-        following = np.where(far, np.clip(cell + way.astype(np.int64), 0, _CELLS - 1), cell)
-        share = np.where(walkway, np.minimum(here[cell], ahead[following]), plazas[p.side])
-        share = np.where(walkway & ~far, here[cell], share)
-        reach = p.speed * share * STEP_S  # how far they get
+        following = np.clip(cell + way.astype(np.int64), 0, _CELLS - 1)
+        share = np.where(walkway, here[cell], plazas[p.side])
+        share = np.where(far, np.minimum(share, ahead[following]), share)
+        reach = p.speed * share * STEP_S
         reach[p.phase == RESTING] = 0.0
         distance = np.hypot(along, across)
         part = np.minimum(reach / np.maximum(distance, 1e-9), 1.0)
         drift = np.clip(p.lane - p.across, -_DRIFT * reach, _DRIFT * reach)
-        move_along = np.where(far, way * reach, along * part)
-        move_across = np.where(far, drift, across * part)
-        arrives = ~far & (reach > 0.0) & (reach >= distance)
+        new_along = p.along + np.where(far, way * reach, along * part)
+        new_across = p.across + np.where(far, drift, across * part)
+        return new_along, new_across, distance, reach, ~far & (reach > 0.0) & (reach >= distance)
 
-        new_along, new_across = p.along + move_along, p.across + move_across
+    def _move(self, here: F64, ahead: F64, plazas: F64, clock_s: float) -> tuple[Passed, Path]:
+        p = self.persons
+        new_along, new_across, distance, reach, arrives = self._wish(here, ahead, plazas)
         section = _section(p.along)
-        lies = walkway & ~arrives & (section != _section(new_along))
+        lies = (p.side < 0) & ~arrives & (section != _section(new_along))
         crossing = arrives & (p.phase != INSIDE)
         who = np.flatnonzero(lies | crossing)
         gate, direction, bend = self._lines(who, section, new_along, lies, distance, reach)
@@ -159,35 +167,33 @@ class Crowd:
         who, gate, direction, bend = who[allowed], gate[allowed], direction[allowed], bend[allowed]
 
         start = np.stack([p.along, p.across], axis=1)
-        knee_share = np.ones(len(p))
+        bends = np.ones(len(p))
         knee = np.stack([new_along, new_across], axis=1)
         through = crossing[who]
-        self._pass_openings(who[through], bend[through], knee, knee_share, new_along, new_across)
+        self._pass_openings(who[through], bend[through], knee, bends, new_along, new_across)
         end = np.stack([new_along, new_across], axis=1)
         p.now = np.hypot(end[:, 0] - p.along, end[:, 1] - p.across) / STEP_S
         p.along, p.across = new_along, new_across
-        settled = np.flatnonzero(arrives & (p.phase == INSIDE) & (knee_share == 1.0))
+        settled = np.flatnonzero(arrives & (p.phase == INSIDE) & (bends == 1.0))
         p.phase[settled] = RESTING
         p.until_s[settled] = clock_s + STEP_S + p.rest_s[settled]
 
-        told = gate >= 0
-        line = np.where(_ENDS[gate] | (_FACE[gate] == 0), -1, gate)
-        where = start[who] + (knee[who] - start[who]) * np.where(through, 1.0, bend)[:, None]
-        spot = np.where(
-            line < 0, (where[:, 1] + WALL_M) / WIDTH_M, (where[:, 0] - _HEIGHT[gate]) / _OPENING[gate] + 0.5
-        )
-        passed = Passed(bend[told], gate[told], direction[told], spot[told], np.maximum(p.now[who], 0.6)[told])
-        return passed, Path(p.number.copy(), start, knee_share, knee, end)
+        place = start[who] + (knee[who] - start[who]) * np.where(through, 1.0, bend)[:, None]
+        lying = _ENDS[gate] | (_FACE[gate] == 0)  # across the walkway, not in a wall
+        along_wall = (place[:, 0] - _HEIGHT[gate]) / _OPENING[gate] + 0.5
+        lane = np.where(lying, (place[:, 1] + WALL_M) / WIDTH_M, along_wall)
+        passed = Passed(bend, gate, direction, lane, np.maximum(p.now[who], 0.6))
+        return Passed._make(column[gate >= 0] for column in passed), Path(p.number.copy(), start, bends, knee, end)
 
     def _lines(
         self,
         who: NDArray[np.int64],
         section: NDArray[np.int64],
-        new_along: NDArray[np.float64],
+        new_along: F64,
         lies: NDArray[np.bool_],
-        distance: NDArray[np.float64],
-        reach: NDArray[np.float64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+        distance: F64,
+        reach: F64,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], F64]:
         """For people who come to a line: its gate (-1 = an open plaza has none), direction, share of the step."""
         p = self.persons
         between = lies[who]
@@ -210,9 +216,9 @@ class Crowd:
         who: NDArray[np.int64],
         gate: NDArray[np.int64],
         direction: NDArray[np.int64],
-        bend: NDArray[np.float64],
+        bend: F64,
         between: NDArray[np.bool_],
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.bool_], F64]:
         """Who may pass (n,), and when (n,): a single-file gate has its own moments."""
         p = self.persons
         open_ = (gate < 0) | self.control.open[gate, direction]
@@ -234,11 +240,11 @@ class Crowd:
     def _pass_openings(
         self,
         who: NDArray[np.int64],
-        bend: NDArray[np.float64],
-        knee: NDArray[np.float64],
-        knee_share: NDArray[np.float64],
-        new_along: NDArray[np.float64],
-        new_across: NDArray[np.float64],
+        bend: F64,
+        knee: F64,
+        bends: F64,
+        new_along: F64,
+        new_across: F64,
     ) -> None:
         """Those who go through a door or the opening of a plaza: to their aim, and straight on for the rest."""
         if not len(who):
@@ -248,7 +254,7 @@ class Crowd:
         leaves = phase == TO_DOOR
         across = np.where(leaves, _OUT_ACROSS[target], _PLAZA_SIDE[stop] * np.where(phase == TO_STOP, 1.0, -1.0))
         on = 0.8 * p.speed[who] * STEP_S * (1.0 - bend)
-        knee[who, 0], knee[who, 1], knee_share[who] = p.aim_along[who], p.aim_across[who], bend
+        knee[who, 0], knee[who, 1], bends[who] = p.aim_along[who], p.aim_across[who], bend
         new_along[who] = p.aim_along[who] + np.where(leaves, _OUT_ALONG[target], 0.0) * on
         new_across[who] = p.aim_across[who] + across * on
         p.phase[who[leaves]] = GONE
@@ -258,9 +264,9 @@ class Crowd:
         p.aim_along[enters] = self.rng.uniform(box[:, 0], box[:, 1])
         p.aim_across[enters] = self.rng.uniform(box[:, 2], box[:, 3])
         p.side[returns], p.phase[returns] = -1, TO_DOOR
-        self.aim_at_door(returns)
+        self._aim_at_door(returns)
 
-    def _enter(self, clock_s: float, ahead: NDArray[np.float64]) -> tuple[Passed, Path]:
+    def _enter(self, clock_s: float, ahead: F64) -> tuple[Passed, Path]:
         """Let those in who wait at doors that are open, as many as get through; those at shut doors stay away."""
         w, p = self.waiting, self.persons
         due = np.flatnonzero(w.enter_s < clock_s + STEP_S)
@@ -298,7 +304,7 @@ class Crowd:
         rows = np.arange(len(p) - len(door), len(p))
         stopping = rows[p.stop[rows] >= 0]
         self._aim_at_opening(stopping, p.stop[stopping])
-        self.aim_at_door(rows[p.stop[rows] < 0])
+        self._aim_at_door(rows[p.stop[rows] < 0])
         p.now[rows] = 0.8 * new.speed
         spot = np.where(_ENDS[door], (knee[:, 1] + WALL_M) / WIDTH_M, off / _OPENING[door] + 0.5)
         passed = Passed(share, door, 1 - _OUTWARDS[door], spot, 0.8 * new.speed)
@@ -349,9 +355,9 @@ _PARTS = [
 ]
 
 
-def _cell(along: NDArray[np.float64]) -> NDArray[np.int64]:
+def _cell(along: F64) -> NDArray[np.int64]:
     return np.clip((along / _CELL_M).astype(np.int64), 0, _CELLS - 1)
 
 
-def _section(along: NDArray[np.float64]) -> NDArray[np.int64]:
+def _section(along: F64) -> NDArray[np.int64]:
     return np.searchsorted(_BOUNDS, along, side="right")

@@ -108,8 +108,9 @@ class Scenario:
         if self._read:
             raise RuntimeError("the events of a scenario can be read once")
         self._read = True
-        rng = np.random.default_rng(self.seed)
-        teller = Teller(rng, self.cast.sensors, Faults(self.faults), self.start_ms)
+        rng = np.random.default_rng([self.seed, 0])
+        others = np.random.default_rng([self.seed, 1])  # people are the same, whatever watches them
+        teller = Teller(others, self.cast.sensors, Faults(self.faults), self.start_ms)
         crowd = Crowd(rng, self.scale, Control(self.cast.orders))
         waiting: list[tuple[int, int, Told]] = []
         number, window_ms = 0, self.start_ms - self.start_ms % WINDOW_MS

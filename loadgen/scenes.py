@@ -83,10 +83,16 @@ _SMOKE = _Scene(
     (
         Weekday(),
         Flow(
-            hours=(18 + 2 / 60, 18 + 2.1 / 60, 18 + 15 / 60, 18 + 15.1 / 60),
+            hours=(18 + 2 / 60, 18 + 2.1 / 60, 18 + 14 / 60, 18 + 14.1 / 60),
             per_second=(0.0, 6.8, 6.8, 0.0),
             origins={"b1": 1.0},
             targets={"j1": 0.5, "j5": 0.4, "e4": 0.1},
+        ),
+        Flow(  # trains full of people who have not heard of it
+            hours=(17 + 55 / 60, 17 + 57 / 60, 18 + 6 / 60, 18 + 7 / 60),
+            per_second=(0.0, 2.5, 2.5, 0.0),
+            origins={"j1": 1.0},
+            targets={"j5": 0.9, "e3": 0.1},
         ),
     ),
     (
@@ -107,7 +113,7 @@ _SMOKE = _Scene(
 )
 
 # The Hokkaido earthquake of 2018-09-06, 03:07, and the blackout after it: the place is closed and empty, is opened as
-# a shelter, and 1,700 people stay in five plazas. Half a minute's power loss stops every sensor at once.
+# a shelter, and 1,700 people stay in five plazas. The power loss stops all sensors at once.
 _QUAKE_S = _at(3, 7)
 _BLACKOUT = _Scene(
     "blackout",

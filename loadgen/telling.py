@@ -143,8 +143,9 @@ class Teller:
         if self.faults.now(sensor, STUCK, passage.at_ms) or self.faults.now(sensor, SILENT, passage.at_ms):
             return True
         fault = self.faults.now(sensor, IMBALANCED, passage.at_ms)
-        wrong_way = fault is not None and fault.direction == DIRECTIONS[passage.direction]
-        return wrong_way and self.rng.random() < (fault.by or 0.0 if fault else 0.0)
+        if fault is None or fault.direction != DIRECTIONS[passage.direction]:
+            return False
+        return self.rng.random() < (fault.by or 0.0)
 
     def _cross(self, row: int, at: int, direction: int, truth: Truth) -> None:
         self.seq[row] += 1
@@ -173,10 +174,11 @@ class Teller:
             if self.faults.now(sensor, STUCK, start) and row in self.counted:
                 seen = self.counted[row]
             truth = tuple((gate, way, start, n) for way, n in enumerate(people))
-            value = encode.count(self.keys[row], self._clock(row, start), SPAN_MS, *seen)
-            self._say(row, "count", start + SPAN_MS, value, truth)
+            end = start + SPAN_MS
+            value = encode.count(self.keys[row], self._clock(row, end) - SPAN_MS, SPAN_MS, *seen)
+            self._say(row, "count", end, value, truth)
             self.counted[row] = seen
-            start, people, seen = start + SPAN_MS, [0, 0, 0], [0, 0, 0]
+            start, people, seen = end, [0, 0, 0], [0, 0, 0]
         self.spans[row] = start, people, seen
 
     # ------------------------------------------------------------------------------ the rest
