@@ -44,7 +44,14 @@ def beam(sensor: bytes, ts: int, which: int, on: bool, seq: int | None = None) -
     )
 
 
-def occupancy(sensor: bytes, ts: int, people: int, speed: float | None = None) -> bytes:
+def occupancy(sensor: bytes, ts: int, people: int, speed: float | None = None, seq: int | None = None) -> bytes:
     """People in the sensor's zone at ``ts`` and their speed in m/s; None: the field is left out."""
     told = b"" if speed is None else b',"speed":%a' % float(speed)
+    if seq is not None:
+        told += b',"seq":%d' % seq
     return b'{"sensor":"%b","ts":%d,"type":"occupancy","people":%d%b}' % (sensor, ts, people, told)
+
+
+def with_record_ts(value: bytes, record_ts: int) -> bytes:
+    """The same event with the time it was recorded, which a file's reader takes for Kafka's."""
+    return b'%b,"record_ts":%d}' % (value[:-1], record_ts)

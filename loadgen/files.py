@@ -11,7 +11,7 @@ from typing import IO, cast
 
 import zstandard
 
-from loadgen.encode_space import with_record_ts
+from loadgen.encode import with_record_ts
 from loadgen.scenario import Scenario
 
 _BLOCK = 1 << 20

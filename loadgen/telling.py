@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loadgen import encode, encode_space
+from loadgen import encode
 from loadgen.faults import CHATTERING, IMBALANCED, SILENT, SKEWED, STUCK, Faults
 from loadgen.motion import STEP_S, Path
 from loadgen.people import AB, BA, DIRECTIONS
@@ -156,14 +156,14 @@ class Teller:
         """Who comes from side a interrupts beam a first; each beam is free again when they are past it."""
         speed = min(max(passage.speed, _BEAM_SPEED_M_S[0]), _BEAM_SPEED_M_S[1])
         gap, body = round(_BEAM_GAP_M / speed * 1000), round(_BODY_M / speed * 1000)
-        first, second = (b"a", b"b") if passage.direction == AB else (b"b", b"a")
+        first, second = (0, 1) if passage.direction == AB else (1, 0)
         for after, which, on in sorted(((0, first, 1), (body, first, 0), (gap, second, 1), (gap + body, second, 0))):
             self._beam(row, passage.at_ms + after, which, on == 1, truth)
             truth = ()
 
-    def _beam(self, row: int, at: int, which: bytes, on: bool, truth: Truth = ()) -> None:
+    def _beam(self, row: int, at: int, which: int, on: bool, truth: Truth = ()) -> None:
         self.seq[row] += 1
-        value = encode_space.beam(self.keys[row], self._clock(row, at), which, on, self.seq[row])
+        value = encode.beam(self.keys[row], self._clock(row, at), which, on, self.seq[row])
         self._say(row, "beam", at, value, truth)
 
     def _close_spans(self, row: int, now_ms: int) -> None:
@@ -190,19 +190,19 @@ class Teller:
         for after, track, x, y in zip(*seen, strict=True):
             at = step_ms + after
             if at < end_ms:
-                value = encode_space.point(key, at + skew, track, x, y)
+                value = encode.point(key, at + skew, track, x, y)
                 self.quick.append((at + _TRACK_MS, Told("point", key, value, (), skew != 0)))
 
     def _occupancy(self, row: int, read: Reading) -> None:
         sensor = self.sensors[row]
         zone = ZONE_ROW[str(sensor.zone)]
         people = read.people[zone]
-        now = people, read.speeds[zone] / people if people else None
+        now = people, round(read.speeds[zone] / people, 2) if people else None
         if self.faults.now(sensor.id, STUCK, read.at_ms):
             now = self.read.get(row, now)
         self.read[row] = now
         self.seq[row] += 1
-        value = encode_space.occupancy(self.keys[row], self._clock(row, read.at_ms), *now, self.seq[row])
+        value = encode.occupancy(self.keys[row], self._clock(row, read.at_ms), *now, self.seq[row])
         self._say(row, "occupancy", read.at_ms, value)
 
     def _chatter(self, start_ms: int, end_ms: int) -> None:
@@ -212,7 +212,7 @@ class Teller:
             row = rows[fault.sensor]
             for at in np.sort(self.rng.integers(begin, end, self.rng.poisson((end - begin) / 1000 * (fault.by or 0)))):
                 if self.sensors[row].kind == "beam_pair":
-                    self._beam(row, int(at), b"a", bool(self.rng.integers(0, 2)))
+                    self._beam(row, int(at), 0, bool(self.rng.integers(0, 2)))
                 else:
                     self._cross(row, int(at), int(self.rng.integers(AB, BA + 1)), ())
 

@@ -18,7 +18,7 @@ _SHARES = np.arange(_SAMPLES) / _SAMPLES
 
 
 class Seen(NamedTuple):
-    """Points of one tracker in a step, in order of time: ms after its beginning, track, x, y (metres)."""
+    """Points of one tracker in a step, in order of time: ms after its beginning, track, x, y (m, to the millimetre)."""
 
     after_ms: list[int]
     track: list[int]
@@ -56,7 +56,7 @@ class Tracker:
         sample, row = np.nonzero(inside.T)
         x, y = site_xy(place[row, sample, 0], place[row, sample, 1])
         after = (sample * (1000 // RATE_HZ)).tolist()
-        return Seen(after, track[row].tolist(), x.tolist(), y.tolist())
+        return Seen(after, track[row].tolist(), np.round(x, 3).tolist(), np.round(y, 3).tolist())
 
     def _may_see(self, path: Path) -> NDArray[np.bool_]:
         places = np.stack([path.start, path.knee, path.end])

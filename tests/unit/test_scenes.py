@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import loadgen
-from engine import registry
-from loadgen.faults import Fault
+from engine import decode, registry
+from engine.fast import _beam, _crossing, _decode
+from engine.model import BEAM, END, KINDS, NO_TIME, POINT
+from engine.plan import plan
+from engine.tables import Tables
 from loadgen.place import BEARING_DEG, GATES, ZONES
-from loadgen.scenario import Scenario
 from loadgen.telling import Passage
+from tests.support.decoded import room_for
+from tests.support.scenes import WAYS, Played, told_by
 
-Event = dict[str, Any]
-LEAF_MS = {"10s": 10_000, "1m": 60_000}
-WAYS = ("ab", "ba", "unknown")
 SCENES = ("snow-festival", "smoke", "blackout")
 FIELDS = {
     "cross": {"dir", "seq"},
@@ -31,34 +29,6 @@ FIELDS = {
     "occupancy": {"people", "speed", "seq"},
     "heartbeat": set(),
 }
-
-
-class Played:
-    """A scenario read to its end, with all passages."""
-
-    def __init__(self, scenario: Scenario) -> None:
-        scenario.passages = []
-        self.scenario = scenario
-        self.messages = list(scenario.events())
-        self.passages: list[Passage] = [p for p in scenario.passages if p.at_ms < (scenario.end_ms or 0)]
-        self.zones: dict[str, list[loadgen.ZoneRow]] = defaultdict(list)
-        for row in scenario.zones():
-            self.zones[row.zone].append(row)
-
-    def events(self) -> Iterator[Event]:
-        return (json.loads(message.value) for message in self.messages)
-
-    def clock(self, hour: int, minute: float) -> int:
-        """A clock time in ms of the event time."""
-        seconds = hour * 3600 + minute * 60 - self.scenario.clock_of_day_s
-        return self.scenario.start_ms + round(seconds * 1000)
-
-    def flow(self, gate: str, way: str, from_ms: int, to_ms: int) -> int:
-        return sum(
-            1
-            for p in self.passages
-            if GATES[p.gate].id == gate and WAYS[p.direction] == way and from_ms <= p.at_ms < to_ms
-        )
 
 
 @pytest.fixture(scope="module")
@@ -212,56 +182,6 @@ def test_events_have_the_fields_of_the_contract(played: Played) -> None:
     }
 
 
-def left_of(line: list[list[float]], x: float, y: float) -> float:
-    (x0, y0), (x1, y1) = line
-    return (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
-
-
-def told_by(played: Played) -> Counter:
-    """People by (gate, direction, leaf, start of the window), from events alone; of twins the first one counts."""
-    document = played.scenario.registry
-    gates = {gate["id"]: gate for gate in document["gates"]}
-    sensors = {sensor["id"]: sensor for sensor in document["sensors"]}
-    first = {group: next(s["id"] for s in sensors.values() if s["group"] == group) for group in ("e3", "k1")}
-    told: Counter = Counter()
-    beams: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    tracks: dict[tuple[str, int], list[tuple[int, float, float]]] = defaultdict(list)
-
-    def count(gate: str, way: str, at: float, people: int = 1) -> None:
-        leaf = gates[gate]["leaf"]
-        told[gate, way, leaf, int(at - at % LEAF_MS[leaf])] += people
-
-    for event in played.events():
-        sensor = sensors[event["sensor"]]
-        if sensor["group"] and first[sensor["group"]] != sensor["id"]:
-            continue
-        if event["type"] == "cross":
-            count(sensor["gate"], event.get("dir", "unknown"), event["ts"])
-        elif event["type"] == "count":
-            for field, way in (("ab", "ab"), ("ba", "ba"), ("un", "unknown")):
-                count(sensor["gate"], way, event["ts"], event[field])
-        elif event["type"] == "beam" and event["on"]:
-            beams[sensor["gate"]].append((event["ts"], event["beam"]))
-        elif event["type"] == "point" and sensor["gate"]:
-            tracks[sensor["gate"], event["track"]].append((event["ts"], event["x"], event["y"]))
-    for gate, on in beams.items():
-        on.sort()
-        assert len(on) % 2 == 0
-        for (at, one), (behind, other) in zip(on[::2], on[1::2], strict=True):
-            assert {one, other} == {"a", "b"} and behind - at < 1_500
-            count(gate, one + other, behind)
-    for (gate, _), points in tracks.items():
-        points.sort()
-        line = gates[gate]["line_m"]
-        for (early, x0, y0), (late, x1, y1) in pairwise(points):
-            assert late - early < 2_000
-            before, after = left_of(line, x0, y0), left_of(line, x1, y1)
-            if (before > 0) != (after > 0):
-                at = early + (late - early) * before / (before - after)
-                count(gate, "ab" if before > 0 else "ba", at)
-    return +told
-
-
 @pytest.mark.parametrize("name", ["smoke", "weekday"])
 def test_sound_sensors_tell_the_truth(name: str, request: pytest.FixtureRequest) -> None:
     played: Played = request.getfixturevalue(name)
@@ -275,6 +195,42 @@ def test_sound_sensors_tell_the_truth(name: str, request: pytest.FixtureRequest)
         if row.leaf == "10s":
             leafs[row.gate, row.direction] += row.n
     assert leafs == passed
+
+
+def test_the_engine_reads_every_event_and_counts_the_same_people(smoke: Played) -> None:
+    """Beams and points through the engine's kernels give the passages that truly were, to the 10 s."""
+    tables = Tables(registry.parse(json.dumps(smoke.scenario.registry).encode()))
+    data = b"".join(message.value for message in smoke.messages)
+    ends = np.cumsum([len(message.value) for message in smoke.messages])
+    rows = len(ends)
+    out = room_for(rows)
+    ids = _decode.Ids(tables.wire_ids())
+    unknown = np.full(rows, NO_TIME, np.int64)
+    assert _decode.decode(data, np.append(0, ends[:-1]), ends, unknown, ids, *out, 0) == (rows, rows)
+    column = dict(zip(decode.COLUMNS, out, strict=True))
+    assert not column["reason"].any()
+    told = Counter(KINDS[kind] for kind in column["kind"].tolist())
+    assert told == {kind: n for kind, n in smoke.scenario.totals().items() if kind not in ("events", "people")}
+
+    where, repeat = plan(tables), np.zeros(rows, np.uint8)
+    beams, tracks = _beam.Beams(1_500), _crossing.Tracks(2_000)
+    of_beams, of_points = (np.flatnonzero(column["kind"] == kind) for kind in (BEAM, POINT))
+    beams.add(of_beams, *(column[name] for name in ("sensor", "ts", "seq", "has_seq", "n")), repeat)
+    tracks.add(of_points, *(column[name] for name in ("sensor", "ts", "seq", "x", "y")), repeat)
+    assert not repeat.any()
+    packed = beams.settle(END, where.sensor_wait_ms, tables.sensor_gate) + tracks.settle(
+        END,
+        where.sensor_wait_ms,
+        where.sensor_gate,
+        where.sensor_zone,
+        where.line_um,
+        where.corner_at,
+        where.corner_um,
+    )
+    found = np.frombuffer(packed, np.int64).reshape(-1, 4).tolist()
+    counted = Counter((tables.gate_ids[gate], WAYS[way], ms // 10_000 * 10_000) for ms, _, gate, way in found)
+    truth = {(r.gate, r.direction, r.start_ms): r.n for r in smoke.scenario.truth() if r.gate in ("b1", "e2", "e4")}
+    assert counted == truth and sum(truth.values()) > 5_000
 
 
 def test_cameras_and_trackers_see_who_is_in_their_zone(weekday: Played) -> None:
@@ -331,99 +287,6 @@ def test_people_are_the_same_whatever_watches_them() -> None:
 
     assert passages() == passages(equipment="all") == passages(equipment="all", faults=False)
     assert len(passages()) > 1_000
-
-
-# ------------------------------------------------------------------------------ the faults
-def with_fault(fault: Callable[[int], Fault]) -> tuple[Played, Fault]:
-    """Twenty minutes of a weekday with one fault, and the fault."""
-    scenario = loadgen.weekday(seed=6, seconds=1_200, equipment="all", faults=False)
-    wrong = fault(scenario.start_ms)
-    scenario.faults = (wrong,)
-    return Played(scenario), wrong
-
-
-def of(played: Played, fault: Fault, kind: str, inside: bool = True) -> list[Event]:
-    return [
-        event
-        for message, event in zip(played.messages, played.events(), strict=True)
-        if event["sensor"] == fault.sensor
-        and event["type"] == kind
-        and (fault.from_ms <= message.arrival_ms - 1_000 < fault.to_ms) is inside
-    ]
-
-
-def test_a_silent_sensor_tells_nothing_and_its_people_are_true() -> None:
-    played, fault = with_fault(lambda start: Fault("j3-02", "silent", start + 300_000, start + 900_000))
-    told = [e for e in played.events() if e["sensor"] == "j3-02" and fault.from_ms <= e["ts"] < fault.to_ms]
-    assert told == [] and of(played, fault, "heartbeat", inside=False)
-    truth = sum(row.n for row in played.scenario.truth() if row.gate == "j3")
-    assert truth == sum(1 for p in played.passages if GATES[p.gate].id == "j3") > 500
-    assert sum(n for key, n in told_by(played).items() if key[0] == "j3") < truth - 100
-
-
-def test_a_twin_tells_what_a_silent_sensor_does_not() -> None:
-    played, fault = with_fault(lambda start: Fault("k1-01", "silent", start, start + 1_200_000))
-    first, second = (
-        [e for e in played.events() if e["sensor"] == sensor and e["type"] == "cross"] for sensor in ("k1-01", "k1-02")
-    )
-    truth = Counter((p.at_ms, WAYS[p.direction]) for p in played.passages if GATES[p.gate].id == "k1")
-    assert first == [] and Counter((e["ts"], e["dir"]) for e in second) == truth
-    assert sum(row.n for row in played.scenario.truth() if row.gate == "k1") == truth.total() > 20
-    assert fault.kind == "silent"
-
-
-def test_a_stuck_counter_lives_and_sees_nobody_and_a_stuck_camera_says_the_same_again() -> None:
-    played, fault = with_fault(lambda start: Fault("j3-02", "stuck", start + 300_000, start + 900_000))
-    told = [e for e in played.events() if e["sensor"] == "j3-02" and fault.from_ms <= e["ts"] < fault.to_ms]
-    assert {e["type"] for e in told} == {"heartbeat"} and len(told) == 60
-    played, fault = with_fault(lambda start: Fault("cam-q5", "stuck", start + 300_000, start + 900_000))
-    read = [
-        (e["ts"], e["people"], e.get("speed")) for e in played.events() if e["sensor"] == "cam-q5" and "people" in e
-    ]
-    frozen = {row[1:] for row in read if fault.from_ms - 10_000 <= row[0] < fault.to_ms}
-    assert len(frozen) == 1 and len({row[1:] for row in read}) > 20
-    played, fault = with_fault(lambda start: Fault("b2-01", "stuck", start + 300_000, start + 900_000))
-    counts = [(e["ts"], e["ab"], e["ba"]) for e in played.events() if e["type"] == "count"]
-    assert len({row[1:] for row in counts if fault.from_ms - 60_000 <= row[0] < fault.to_ms}) == 1
-    assert len({row[1:] for row in counts}) > 3
-
-
-@pytest.mark.parametrize("sensor", ["e1-02", "e2-01"])
-def test_a_chattering_sensor_tells_what_did_not_happen(sensor: str) -> None:
-    played, fault = with_fault(lambda start: Fault(sensor, "chattering", start + 300_000, start + 900_000, 3.0))
-    told = [e for e in played.events() if e["sensor"] == sensor and fault.from_ms <= e["ts"] < fault.to_ms]
-    assert len(told) > 0.9 * 3 * 600
-    gate = sensor.split("-")[0]
-    true = sum(1 for p in played.passages if GATES[p.gate].id == gate)
-    assert sum(row.n for row in played.scenario.truth() if row.gate == gate) == true < 300
-    seqs = [e["seq"] for e in played.events() if e["sensor"] == sensor and "seq" in e]
-    assert len(set(seqs)) == len(seqs)
-
-
-def test_a_skewed_clock_is_told_with_the_time_of_the_record(tmp_path: Path) -> None:
-    played, fault = with_fault(lambda start: Fault("j3-02", "skewed", start + 300_000, start + 900_000, 45_000.0))
-    skewed = [message for message in played.messages if message.skewed]
-    assert {message.key for message in skewed} == {b"j3-02"} and len(skewed) > 100
-    for message in skewed:
-        assert -45_000 <= message.arrival_ms - json.loads(message.value)["ts"] <= -43_000
-    scenario = loadgen.weekday(seed=6, seconds=1_200, equipment="all", faults=False)
-    scenario.faults = (fault,)
-    loadgen.write_file(scenario, tmp_path / "events.jsonl")
-    lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
-    records = [(line["sensor"], line["record_ts"] - line["ts"]) for line in lines if "record_ts" in line]
-    assert len(records) == len(skewed) and {sensor for sensor, _ in records} == {"j3-02"}
-    assert sum(row.n for row in scenario.truth()) == sum(1 for p in played.passages if GATES[p.gate].id != "b2") + sum(
-        row.n for row in scenario.truth() if row.gate == "b2"
-    )
-
-
-def test_an_imbalanced_sensor_misses_a_share_of_one_direction() -> None:
-    played, _ = with_fault(lambda start: Fault("j3-02", "imbalanced", start, start + 1_200_000, 0.5, "ba"))
-    told = Counter(e["dir"] for e in played.events() if e["sensor"] == "j3-02" and e["type"] == "cross")
-    lane = [p for p in played.passages if GATES[p.gate].id == "j3" and int(p.lane * 3) == 1]
-    true = Counter(WAYS[p.direction] for p in lane)
-    assert told["ab"] == true["ab"] > 100
-    assert told["ba"] == pytest.approx(0.5 * true["ba"], rel=0.25)
 
 
 # ------------------------------------------------------------------------------ the scenes
@@ -507,37 +370,3 @@ def test_the_blackout_silences_all_and_clocks_come_back_wrong(blackout: Played) 
             assert -2_000 <= off - (fault.by or 0) <= 0
             wrong[event["sensor"]].add(off)
     assert len(wrong) > 20
-
-
-# ------------------------------------------------------------------------------ the rest
-def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(ValueError, match="rate"):
-        loadgen.smoke(rate=100)
-    with pytest.raises(ValueError, match="positive"):
-        loadgen.blackout(seconds=0)
-    with pytest.raises(ValueError, match="rate"):
-        loadgen.weekday(rate=100, equipment="all")
-    with pytest.raises(ValueError, match="equipment"):
-        loadgen.weekday(equipment="some")
-
-
-def test_a_scene_without_end_begins_at_any_moment() -> None:
-    start = 1_790_000_003_217  # no multiple of anything
-    scenario = loadgen.smoke(seed=1, seconds=None, start_ms=start)
-    messages = []
-    for message in scenario.events():
-        if message.arrival_ms > start + 600_000:
-            break
-        messages.append(message)
-    rows = [row for row in scenario.zones() if row.zone == "c2"]
-    assert [row.start_ms for row in rows] == list(range(start - start % 10_000, rows[-1].start_ms + 1, 10_000))
-    assert rows[0].people == 0 and rows[-1].people > 20 and rows[-1].start_ms > start + 580_000
-    assert min(json.loads(message.value)["ts"] for message in messages if b"count" not in message.value) >= start
-    assert scenario.totals()["events"] == len(messages) + 1  # the one at which it was stopped
-
-
-def test_lengths_and_names() -> None:
-    assert list(loadgen.SCENARIOS) == list(loadgen.LENGTHS_S)
-    for name, seconds in loadgen.LENGTHS_S.items():
-        scenario = loadgen.SCENARIOS[name]()
-        assert scenario.name == name and scenario.seconds == seconds
