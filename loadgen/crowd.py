@@ -141,14 +141,14 @@ class Crowd:
         far = walkway & (np.abs(along) > _NEAR_M)
         way = np.sign(along)
         cell = _cell(p.along)
-        following = np.clip(cell + way.astype(np.int64), 0, _CELLS - 1)
+        following = np.minimum(np.maximum(cell + way.astype(np.int64), 0), _CELLS - 1)
         share = np.where(walkway, here[cell], plazas[p.side])
         share = np.where(far, np.minimum(share, ahead[following]), share)
         reach = p.speed * share * STEP_S
         reach[p.phase == RESTING] = 0.0
         distance = np.hypot(along, across)
         part = np.minimum(reach / np.maximum(distance, 1e-9), 1.0)
-        drift = np.clip(p.lane - p.across, -_DRIFT * reach, _DRIFT * reach)
+        drift = np.minimum(np.maximum(p.lane - p.across, -_DRIFT * reach), _DRIFT * reach)
         new_along = p.along + np.where(far, way * reach, along * part)
         new_across = p.across + np.where(far, drift, across * part)
         return new_along, new_across, distance, reach, ~far & (reach > 0.0) & (reach >= distance)
@@ -356,8 +356,8 @@ _PARTS = [
 
 
 def _cell(along: F64) -> NDArray[np.int64]:
-    return np.clip((along / _CELL_M).astype(np.int64), 0, _CELLS - 1)
+    return np.minimum(np.maximum((along / _CELL_M).astype(np.int64), 0), _CELLS - 1)
 
 
 def _section(along: F64) -> NDArray[np.int64]:
-    return np.searchsorted(_BOUNDS, along, side="right")
+    return _BOUNDS.searchsorted(along, side="right")

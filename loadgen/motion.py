@@ -48,5 +48,7 @@ def rank(groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """0, 1, 2, … within each run of equal numbers."""
     if not len(groups):
         return np.empty(0, np.int64)
-    begins = np.flatnonzero(np.diff(groups, prepend=groups[0] - 1))
-    return np.arange(len(groups)) - np.repeat(begins, np.diff(np.append(begins, len(groups))))
+    at = np.arange(len(groups))
+    begins = np.zeros(len(groups), np.int64)
+    begins[1:] = np.where(groups[1:] != groups[:-1], at[1:], 0)
+    return at - np.maximum.accumulate(begins)

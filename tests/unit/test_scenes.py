@@ -255,6 +255,7 @@ def test_points_lie_where_their_tracker_sees_and_are_as_fast_as_people(weekday: 
         if event["type"] == "point":
             tracks[event["sensor"], event["track"]].append((event["ts"], event["x"], event["y"]))
     assert {sensor for sensor, _ in tracks} == {"tr-b1", "tr-x3"}
+    assert np.median([len(points) for (sensor, _), points in tracks.items() if sensor == "tr-x3"]) > 25  # one each
     for points in tracks.values():
         points.sort()
         at, x, y = np.array(points).T
