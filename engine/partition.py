@@ -30,7 +30,15 @@ from engine.model import (
     Events,
     Payloads,
 )
-from engine.partial import ACTIVE_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, VERSION_COLUMNS, Partial
+from engine.partial import (
+    ACTIVE_COLUMNS,
+    COVER_COLUMNS,
+    HEADING_COLUMNS,
+    PANE_COLUMNS,
+    STOCK_COLUMNS,
+    VERSION_COLUMNS,
+    Partial,
+)
 from engine.refused import Refused
 from engine.rejects import named
 from engine.tables import Tables
@@ -275,6 +283,7 @@ class Partition:
                 self._told_to,
                 w,
                 self._plain if shard == 0 else 0,
+                0,
                 panes[pane_shard == shard],
                 covered[cover_shard == shard],
                 rejects[reject_shard == shard],
@@ -282,6 +291,9 @@ class Partition:
                 counted[self._shard_of[counted[:, 1]] == shard],
                 versions,
                 placed if shard == 0 else placed[:0],
+                np.empty((0, STOCK_COLUMNS), np.int64),
+                np.empty((0, COVER_COLUMNS), np.int64),
+                np.empty((0, HEADING_COLUMNS), np.int64),
             )
             for shard in range(self.shards)
         ]
