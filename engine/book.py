@@ -16,7 +16,7 @@ import orjson
 from engine import registry
 from engine.errors import BadInput
 from engine.registry import Registry
-from engine.tables import Tables
+from engine.tables import Follow, Tables, followed_delays
 
 Versions = tuple[str, ...]  # hashes of versions, in the order in which they came
 PART_CHARS = 400_000  # longest piece of a registry's text in one record: brokers refuse messages over 1 MB
@@ -26,7 +26,8 @@ class Book:
     """Versions by hash and tables by sequence, shared by all partitions and shards of a process.
 
     ``keep`` is given every version that is met, before anything tells of it; ``find`` fetches one by its hash that
-    this process has not met itself (after a restart, or met by another process).
+    this process has not met itself (after a restart, or met by another process). ``follow``: how long people are
+    followed (config points, beams).
     """
 
     def __init__(
@@ -34,10 +35,11 @@ class Book:
         first: Registry,
         keep: Callable[[Registry], None] = lambda _version: None,
         find: Callable[[str], Registry | None] = lambda _hash: None,
+        follow: Follow | None = None,
     ) -> None:
         self.first = first.hash
         self._versions = {first.hash: first}
-        self._keep, self._find = keep, find
+        self._keep, self._find, self._follow = keep, find, follow
         self._tables: dict[Versions, Tables] = {}
 
     @property
@@ -64,7 +66,7 @@ class Book:
         known = self._tables.get(sequence)
         if known is None:
             before = self.tables(sequence[:-1]) if len(sequence) > 1 else None
-            known = self._tables[sequence] = Tables(self.version(sequence[-1]), before)
+            known = self._tables[sequence] = Tables(self.version(sequence[-1]), before, self._follow)
         return known
 
 
@@ -79,6 +81,7 @@ def fault_of_change(before: Tables, new: Registry) -> str | None:
     lines = {g["id"]: g.get("line_m") for g in _rows(before.registry, "gates")}
     new_lines = {g["id"]: g.get("line_m") for g in _rows(new, "gates")}
     known = {g.id: g for g in before.gates}
+    row, delays = {g.id: at for at, g in enumerate(before.gates)}, followed_delays(new, before.follow)
     for i, gate in enumerate(new.gates):
         old = known.get(gate.id)
         if old is None:
@@ -88,6 +91,8 @@ def fault_of_change(before: Tables, new: Registry) -> str | None:
                 return f"gates[{i}].{name}: changes, take a new id"
         if gate.id in lines and lines[gate.id] != new_lines[gate.id]:
             return f"gates[{i}].line_m: changes, take a new id"
+        if delays[gate.id] > before.gate_delay_ms[row[gate.id]]:
+            return f"gates[{i}]: a beam pair comes to a gate that closes without pair_ms, take a new id"
     return None
 
 

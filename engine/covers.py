@@ -38,6 +38,16 @@ def _union_of_one(spans: I64) -> I64:
     return np.column_stack([np.full(len(one), spans[0, 0]), one])
 
 
+def at_gates(spans: I64, tables: Tables) -> I64:
+    """The spans (m, 3) of trackers that serve all gates, once more under their rows at each gate."""
+    own, at_gate = tables.roaming[np.argsort(tables.roaming[:, 0], kind="stable")].T
+    first, behind = (np.searchsorted(own, spans[:, 0], side) for side in ("left", "right"))
+    count = behind - first
+    span = np.repeat(np.arange(len(spans)), count)
+    place = np.arange(len(span)) - np.repeat(np.cumsum(count) - count, count)
+    return np.column_stack([at_gate[first[span] + place], spans[span, 1:]])
+
+
 def split(spans: I64, tables: Tables, w: int) -> tuple[I64, I64]:
     """Cut spans (m, 3) at W.
 
@@ -50,11 +60,11 @@ def split(spans: I64, tables: Tables, w: int) -> tuple[I64, I64]:
         return spans, empty
     spans = union(spans)
     sensor = spans[:, 0]
-    open_from = _open_from(sensor, tables, w)
+    still_open = open_from(sensor, tables, w)
     behind = spans.copy()
-    behind[:, 2] = np.minimum(behind[:, 2], open_from)
+    behind[:, 2] = np.minimum(behind[:, 2], still_open)
     ahead = spans.copy()
-    ahead[:, 1] = np.maximum(ahead[:, 1], open_from)
+    ahead[:, 1] = np.maximum(ahead[:, 1], still_open)
     behind, ahead = behind[behind[:, 1] < behind[:, 2]], ahead[ahead[:, 1] < ahead[:, 2]]
     if not len(behind):
         return ahead, empty
@@ -63,11 +73,11 @@ def split(spans: I64, tables: Tables, w: int) -> tuple[I64, I64]:
     for code in np.unique(leaf).tolist():
         parts.append(_by_pane(behind[leaf == code], code, tables))
     rows = np.concatenate(parts)
-    return ahead, summed(rows[_approved(rows, tables)], (2, 0), 3)
+    return ahead, summed(rows[approved(rows, tables)], (2, 0), 3)
 
 
-def _approved(rows: I64, tables: Tables) -> NDArray[np.bool_]:
-    """Which rows (pane_ms, …, sensor at 2, …) lie in panes at whose start their sensor was approved."""
+def approved(rows: I64, tables: Tables) -> NDArray[np.bool_]:
+    """(m,) Which rows (pane_ms, …, sensor at 2, …) lie in panes at whose start their sensor was approved."""
     pane, first, behind = rows[:, 0], tables.approved_at[rows[:, 2]], tables.approved_at[rows[:, 2] + 1]
     out = np.zeros(len(rows), np.bool_)
     for number in range(int((behind - first).max(initial=0))):
@@ -77,7 +87,7 @@ def _approved(rows: I64, tables: Tables) -> NDArray[np.bool_]:
     return out
 
 
-def _open_from(sensor: I64, tables: Tables, w: int) -> I64:
+def open_from(sensor: I64, tables: Tables, w: int) -> I64:
     """For each sensor row: the first leaf edge whose pane is still open at ``w``."""
     if w == END:
         return np.full(len(sensor), END, np.int64)
@@ -88,6 +98,15 @@ def _open_from(sensor: I64, tables: Tables, w: int) -> I64:
         # a pane is closed when end + delay <= w, so the pane holding w - delay is the first open one
         out[mine] = tables.zone_clock.floor(w - delay[mine], code)
     return out
+
+
+def close_of(pane_ms: I64, sensor: I64, tables: Tables) -> I64:
+    """When panes of 10 s (m,) of sensors close: with the leaf window that holds them, later by the sensor's delay."""
+    leaf, out = tables.sensor_leaf[sensor], np.empty(len(pane_ms), np.int64)
+    for code in np.unique(leaf).tolist():
+        mine = leaf == code
+        out[mine] = tables.zone_clock.next(pane_ms[mine], code)
+    return out + tables.sensor_delay_ms[sensor]
 
 
 def _by_pane(spans: I64, code: int, tables: Tables) -> I64:

@@ -24,7 +24,7 @@ class Expected:
         local = {g: i for i, g in enumerate(gates)}
         lanes: dict[tuple[int, str], list[tuple[int, int]]] = {}
         silent: list[tuple[int, int, int]] = []
-        for row, sensor in zip(tables.sensor_row, tables.registry.sensors, strict=True):
+        for row, sensor in zip(tables.standing_row, tables.standing, strict=True):
             gate = local.get(int(tables.sensor_gate[row]))
             if gate is None:
                 continue

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pickle
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from engine.model import (
     I32,
     I64,
     NO_TIME,
+    POINT,
     REASONS,
     REGISTRY,
     SET,
@@ -33,17 +34,18 @@ from engine.model import (
 from engine.partial import (
     ACTIVE_COLUMNS,
     COVER_COLUMNS,
-    HEADING_COLUMNS,
     PANE_COLUMNS,
-    STOCK_COLUMNS,
     VERSION_COLUMNS,
     Partial,
 )
 from engine.refused import Refused
 from engine.rejects import named
+from engine.sharding import reject_shards, sensor_shards, watches
+from engine.space import Space
 from engine.tables import Tables
 
-_STATE = 5  # version of the snapshot
+_STATE = 6  # version of the snapshot
+_NO_ROWS: I64 = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Partition:
         self._told_to = NO_TIME  # W up to which partials were made
         self._plain = 0  # accepted counts and heartbeats not told yet
         self._cells: I64 = np.empty(0, np.int64)  # active cells not told yet, sorted
+        self._persons = 0  # accepted points and beams not told yet
         self._refused = Refused()
         self._covers: I64 = np.empty((0, 3), np.int64)  # covered spans not told yet
         self._covered: I64 = np.empty((0, COVER_COLUMNS), np.int64)  # of panes that closed before a version came
@@ -97,13 +100,16 @@ class Partition:
         self._counted: I64 = np.empty(0, np.int64)
         self.ended = False
         panes: tuple[bytes, ...] | None = None
+        space: tuple[Any, ...] | None = None
         if since != NO_TIME:
             panes = (np.array([since, NO_TIME], np.int64).tobytes(), b"", b"")
         if state is not None:
-            panes = self._restore(state)
+            panes, space = self._restore(state)
         self._panes = self._kernels.PaneTable(bound_ms, panes)
         self._chunks = Chunks()
         self._times: I64 = np.empty((4, 2 * CHUNK_ROWS), np.int64)  # columns between the stages, written anew each time
+        self._repeat: U8 = np.zeros(2 * CHUNK_ROWS, np.uint8)  # all 0 between the chunks
+        self._space = Space(book.tables(self._sequence), space)
         self._use(book.tables(self._sequence))
 
     @property
@@ -126,6 +132,7 @@ class Partition:
         more = len(tables.sensor_ids) - len(self._counted)
         self._counted = np.append(self._counted, np.full(more, END, np.int64))
         self._fresh = self._counted != NO_TIME  # sensors not told yet
+        self._watches = tables.once("watches", lambda: watches(tables))
         ids = self._kernels.Ids
         self._ids = tables.once(ids, lambda: ids(tables.wire_ids()))
         self._shard_of = tables.once(self.shards, lambda: sensor_shards(tables, self.shards))
@@ -181,6 +188,7 @@ class Partition:
         self._covered = np.concatenate([self._covered, covered])
         before, self._sequence = self.tables, (*self._sequence, version.hash)
         self._use(self._book.tables(self._sequence))
+        self._space.switch(self.tables, self.watermark, w)
         self._versions.append((w, version.hash))
         moved = self.tables.moved(before)
         if moved:  # a repeat of a record from before the move is still a duplicate
@@ -192,7 +200,7 @@ class Partition:
         """Judge and count a chunk; message and reason of what is refused."""
         tables, reason = self.tables, events.reason
         if self._times.shape[1] < len(events):
-            self._times = np.empty((4, len(events)), np.int64)
+            self._times, self._repeat = np.empty((4, len(events)), np.int64), np.zeros(len(events), np.uint8)
         pane_ms, pane_end_ms, mark_ms, told_ms = self._times[:, : len(events)]
         self._kernels.admit(
             events.kind,
@@ -212,6 +220,8 @@ class Partition:
             pane_end_ms,
             mark_ms,
         )
+        repeat, followed = self._repeat[: len(events)], bool((events.kind >= POINT).any())
+        points, beams = self._space.add(events, repeat) if followed else (_NO_ROWS, _NO_ROWS)
         tally = self._panes.add(
             events.kind,
             reason,
@@ -224,14 +234,19 @@ class Partition:
             pane_ms,
             pane_end_ms,
             mark_ms,
+            repeat,
             tables.sensor_delay_ms,
+            tables.sensor_wait_ms,
             tables.sensor_reporting,
             tables.sensor_beat_ms,
             told_ms,
         )
-        accepted, crosses, counted, first_ms, last_ms = tally
+        if followed:
+            self._persons += self._space.judged(events, repeat, points, beams)
+            repeat[points], repeat[beams] = 0, 0
+        accepted, persons, counted, first_ms, last_ms = tally
         self.accepted += accepted
-        self._plain += accepted - crosses
+        self._plain += accepted - persons
         self.first_ms, self.last_ms = min(self.first_ms, first_ms), max(self.last_ms, last_ms)
         if counted:
             good = (reason == 0) & (events.kind == COUNT)
@@ -250,7 +265,7 @@ class Partition:
             self._cells = cells[np.append(True, cells[1:] != cells[:-1])]
         fresh = np.frombuffer(self._panes.covers(), np.int64).reshape(-1, 3)
         if len(fresh):
-            self._covers = np.concatenate([self._covers, fresh])
+            self._covers = np.concatenate([self._covers, fresh, covers.at_gates(fresh, self.tables)])
 
     def _note_counts(self, rows: I64, sensor: I32, pane_end_ms: I64) -> None:
         if len(rows):
@@ -266,7 +281,9 @@ class Partition:
         w = _line(self.watermark)
         if w <= self._told_to:
             return []
+        passages, stock, headings = self._space.take(self.watermark, w)
         panes = np.frombuffer(self._panes.take(w), np.int64).reshape(-1, PANE_COLUMNS)
+        panes = np.concatenate([panes, passages]) if len(passages) else panes
         self._covers, covered = covers.split(self._covers, self.tables, w)
         covered, self._covered = np.concatenate([self._covered, covered]), self._covered[:0]
         active = self._take_active(w)
@@ -276,6 +293,7 @@ class Partition:
         counted = self._take_counted(w)
         pane_shard, cover_shard = self._shard_of[panes[:, 2]], self._shard_of[covered[:, 2]]
         reject_shard = self._reject_shard_of[rejects[:, 1]]
+        watch = covered[self._watches[covered[:, 2]]]
         out = [
             Partial(
                 self.number,
@@ -283,7 +301,7 @@ class Partition:
                 self._told_to,
                 w,
                 self._plain if shard == 0 else 0,
-                0,
+                self._persons if shard == 0 else 0,
                 panes[pane_shard == shard],
                 covered[cover_shard == shard],
                 rejects[reject_shard == shard],
@@ -291,13 +309,11 @@ class Partition:
                 counted[self._shard_of[counted[:, 1]] == shard],
                 versions,
                 placed if shard == 0 else placed[:0],
-                np.empty((0, STOCK_COLUMNS), np.int64),
-                np.empty((0, COVER_COLUMNS), np.int64),
-                np.empty((0, HEADING_COLUMNS), np.int64),
+                *((rows if shard == 0 else rows[:0]) for rows in (stock, watch, headings)),
             )
             for shard in range(self.shards)
         ]
-        self._told_to, self._plain = w, 0
+        self._told_to, self._plain, self._persons = w, 0, 0
         return out
 
     def _take_versions(self, w: int) -> I64:
@@ -331,31 +347,32 @@ class Partition:
                 _STATE,
                 self.accepted,
                 self.rejected.tolist(),
-                (self.first_ms, self.last_ms, self._told_to, self._plain, self.ended),
+                (self.first_ms, self.last_ms, self._told_to, self._plain, self._persons, self.ended),
                 self._cells.tobytes(),
                 self._refused.state(),
                 self._covers.tobytes(),
                 self._counted.tobytes(),
                 self._panes.state(),
                 (self._sequence, self._versions, self._records.pieces, self._covered.tobytes(), self._sets),
+                self._space.state(),
             ),
             5,
         )
 
-    def _restore(self, state: bytes) -> tuple[bytes, ...]:
+    def _restore(self, state: bytes) -> tuple[tuple[bytes, ...], tuple[Any, ...]]:
         version, *rest = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
-        self.accepted, rejected, marks, cells, refused, spans, counted, panes, registries = rest
+        self.accepted, rejected, marks, cells, refused, spans, counted, panes, registries, space = rest
         self._sequence, self._versions, pieces, covered, self._sets = registries
         self._covered = np.frombuffer(covered, np.int64).reshape(-1, COVER_COLUMNS)
         self._records = Records(pieces)
         self.rejected, self._refused = np.array(rejected, np.int64), Refused(refused)
-        self.first_ms, self.last_ms, self._told_to, self._plain, self.ended = marks
+        self.first_ms, self.last_ms, self._told_to, self._plain, self._persons, self.ended = marks
         self._cells = np.frombuffer(cells, np.int64)
         self._covers = np.frombuffer(spans, np.int64).reshape(-1, COVER_COLUMNS - 1)
         self._counted = np.frombuffer(counted, np.int64).copy()
-        return tuple(panes)
+        return tuple(panes), tuple(space)
 
     def rejected_by_reason(self) -> Mapping[str, int]:
         """Exact rejects by reason word, without zeros."""
@@ -369,24 +386,6 @@ def _line(w: int) -> int:
 
 def _part(events: Events, first: int, behind: int) -> Events:
     return Events(**{name: getattr(events, name)[first:behind] for name in COLUMNS})
-
-
-def sensor_shards(tables: Tables, shards: int) -> I32:
-    """Shard of every sensor row (S,): that of its gate, so a chain is in one place; of its id where it has none."""
-    gates = tables.gate_ids
-    names = [gates[g] if g >= 0 else tables.sensor_ids[s] for s, g in enumerate(tables.sensor_gate.tolist())]
-    return np.array([shard_of(name, shards) for name in names], np.int32)
-
-
-def reject_shards(tables: Tables, shards: int) -> I32:
-    """Shard of every sensor row's rejects (S + 1,), last those of no sensor: by id, one chain if it moves too."""
-    by_name = [shard_of(name, shards) for name in tables.names]
-    return np.array([*by_name, 0], np.int32)[np.append(tables.sensor_name, np.int32(-1))]
-
-
-def shard_of(name: str, shards: int) -> int:
-    """Stable shard of a gate or sensor id (CRC-32)."""
-    return zlib.crc32(name.encode()) % shards
 
 
 def spans_of_cells(cells: I64) -> I64:

@@ -20,7 +20,7 @@ from engine.timezone import TimeZone
 _Approvals = tuple[tuple[int, int], ...]  # [from, to) in ms
 
 ZONE_KINDS = ("walkway", "plaza", "queue", "shelter", "exit")
-SENSOR_KINDS = ("counter", "beam_pair", "tracker", "occupancy")
+SENSOR_KINDS = (COUNTER, BEAM_PAIR, TRACKER, CAMERA) = ("counter", "beam_pair", "tracker", "occupancy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from engine.errors import BadInput
 from engine.figures import Block, Runs, flow_rows
 from engine.model import CELL_MS, END, GAP_MS, I64, NO_TIME, REASONS, Released
 from engine.partial import ACTIVE_COLUMNS, COUNTED_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
-from engine.partition import shard_of
 from engine.rejects import Rejects, named
 from engine.rows import joined, summed
 from engine.shard_class import ShardClass, Step, Switch, restored
+from engine.sharding import shard_of
 from engine.tables import Tables, classes
 from engine.zones import Share, shares
 
@@ -107,7 +107,7 @@ class Shard:
                 self._coming.append((at, len(met), self._met[part.partition][-1]))
             self._waiting.add(part)
             out.sets += sets.given(part.sets)
-            out.accepted += part.plain
+            out.accepted += part.plain + (part.persons if self.exact else 0)
         low = min(self._told.values(), default=NO_TIME)
         while self.watermark < low:
             self._close(self._next_line(low) if self.by_line else low, out)

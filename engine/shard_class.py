@@ -204,7 +204,7 @@ def restored(
 def _groups(tables: Tables, gates: set[int]) -> list[list[int]]:
     """Rows of the sensors that share a group at one of ``gates``, in the registry's order."""
     groups: dict[tuple[int, str], list[int]] = {}
-    for row, sensor in zip(tables.sensor_row, tables.registry.sensors, strict=True):
+    for row, sensor in zip(tables.standing_row, tables.standing, strict=True):
         if sensor.group and int(tables.sensor_gate[row]) in gates:
             groups.setdefault((int(tables.sensor_gate[row]), sensor.group), []).append(row)
     return [rows for rows in groups.values() if len(rows) > 1]

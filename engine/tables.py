@@ -10,17 +10,25 @@ A later version appends rows and never renumbers: what was counted under a row s
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import I8, I32, I64
-from engine.registry import Gate, Registry, Sensor, Zone
+from engine.registry import BEAM_PAIR, TRACKER, Gate, Registry, Sensor, Zone
 from engine.timezone import TimeZone
 
 _R = TypeVar("_R")
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """How long a tracked person may be unseen, and pass from one beam to the other, in ms (config: points, beams)."""
+
+    track_ms: int = 2000
+    pair_ms: int = 1500
 
 
 @dataclass(frozen=True, init=False)
@@ -30,22 +38,33 @@ class Tables:
     ``sensor_gate`` -1 = no gate. ``sensor_here``, ``gate_here``: whether the row stands in ``registry`` itself; of the
     others only what still closes open panes holds (gate, leaf, delay). ``sensor_row`` is the row of each of the
     registry's sensors; ``sensor_name`` the place of each row's id in ``names``, which holds every id once.
+    A tracker that serves all gates stands at each gate with a line once more, without an id of its own: ``standing``
+    are the registry's sensors and behind them these, ``standing_row`` their rows. ``roaming`` (r, 2): the tracker's own
+    row and the row at a gate.
+    ``gate_delay_ms``: ``delay_s`` and what people are followed for behind the pane's end, by which a gate's panes close
+    later; ``sensor_delay_ms`` that of its gate, ``sensor_wait_ms`` without what people are followed for
+    (docs/adr/0033). ``zone_delay_ms``: the largest delay by which anything that is told of a zone closes.
     ``approved_at[s]:approved_at[s + 1]`` are sensor s's rows in ``approved_from`` and ``approved_to``. ``gate_a``,
     ``gate_b`` -1 = outside. ``gate_error``: the largest relative error of a gate's sensors, NaN where one of them does
     not tell; of a gate that is gone, its last. ``zone_window`` = code of the coarsest leaf of its gates.
     """
 
     registry: Registry
+    follow: Follow
     zone_clock: TimeZone
     sensors: tuple[Sensor, ...]
     sensor_ids: tuple[str, ...]
     sensor_here: NDArray[np.bool_]
     sensor_row: tuple[int, ...]
+    standing: tuple[Sensor, ...]
+    standing_row: tuple[int, ...]
+    roaming: I64
     names: tuple[str, ...]
     sensor_name: I32
     sensor_gate: I32
     sensor_leaf: I8
     sensor_delay_ms: I64
+    sensor_wait_ms: I64
     sensor_reporting: I8
     sensor_beat_ms: I64
     approved_at: I32
@@ -64,29 +83,37 @@ class Tables:
     zone_window: I8
     zone_delay_ms: I64
 
-    def __init__(self, registry: Registry, before: Tables | None = None) -> None:
+    def __init__(self, registry: Registry, before: Tables | None = None, follow: Follow | None = None) -> None:
         put = object.__setattr__
         put(self, "registry", registry)
+        put(self, "follow", follow or (before.follow if before else Follow()))
         put(self, "zone_clock", TimeZone(registry.timezone) if before is None else before.zone_clock)
         zones, zone_row = _grown(before.zones if before else (), registry.zones, lambda z: z.id)
         gates, gate_row = _grown(before.gates if before else (), registry.gates, lambda g: g.id)
-        sensors, sensor_row = _grown(before.sensors if before else (), registry.sensors, lambda s: (s.id, s.gate))
+        put(self, "standing", (*registry.sensors, *_roaming(registry)))
+        sensors, sensor_row = _grown(before.sensors if before else (), self.standing, lambda s: (s.id, s.gate))
         put(self, "zones", tuple(zones))
         put(self, "zone_ids", tuple(z.id for z in zones))
-        self._put_gates(gates, gate_row, zone_row)
+        self._put_gates(gates, gate_row, zone_row, before)
         self._put_sensors(sensors, sensor_row, gate_row)
         put(self, "gate_error", self._errors(None if before is None else before.gate_error))
         touching = [[g for g in registry.gates if z.id in (g.a, g.b)] for z in zones]
         put(self, "zone_window", np.array([max((g.leaf for g in t), default=0) for t in touching], np.int8))
-        put(self, "zone_delay_ms", np.array([max((g.delay_ms for g in t), default=0) for t in touching], np.int64))
+        delays = [max((int(self.gate_delay_ms[gate_row[g.id]]) for g in t), default=0) for t in touching]
+        seen = [self.follow.track_ms if z.polygon_m else 0 for z in zones]
+        put(self, "zone_delay_ms", np.maximum(np.array(delays, np.int64), np.array(seen, np.int64)))
 
-    def _put_gates(self, gates: Sequence[Gate], row: dict[str, int], zone_row: dict[str, int]) -> None:
+    def _put_gates(
+        self, gates: Sequence[Gate], row: dict[str, int], zone_row: dict[str, int], before: Tables | None
+    ) -> None:
         put = object.__setattr__
         put(self, "gates", tuple(gates))
         put(self, "gate_ids", tuple(g.id for g in gates))
         put(self, "gate_here", _marked(len(gates), (row[g.id] for g in self.registry.gates)))
         put(self, "gate_leaf", np.array([g.leaf for g in gates], np.int8))
-        put(self, "gate_delay_ms", np.array([g.delay_ms for g in gates], np.int64))
+        delays = followed_delays(self.registry, self.follow)
+        kept = [] if before is None else before.gate_delay_ms.tolist()  # a gate's delay stays what it was
+        put(self, "gate_delay_ms", np.array([*kept, *(delays[g.id] for g in gates[len(kept) :])], np.int64))
         put(self, "gate_a", np.array([zone_row.get(g.a or "", -1) for g in gates], np.int32))
         put(self, "gate_b", np.array([zone_row.get(g.b or "", -1) for g in gates], np.int32))
 
@@ -94,10 +121,14 @@ class Tables:
         self, sensors: Sequence[Sensor], row: dict[tuple[str, str | None], int], gate_row: dict[str, int]
     ) -> None:
         put = object.__setattr__
-        here = tuple(row[s.id, s.gate] for s in self.registry.sensors)
+        standing = tuple(row[s.id, s.gate] for s in self.standing)
+        here = standing[: len(self.registry.sensors)]
         put(self, "sensors", tuple(sensors))
         put(self, "sensor_ids", tuple(s.id for s in sensors))
         put(self, "sensor_row", here)
+        put(self, "standing_row", standing)
+        added = [(row[s.id, None], row[s.id, s.gate]) for s in self.standing[len(here) :]]
+        put(self, "roaming", np.array(added, np.int64).reshape(-1, 2))
         names = {name: place for place, name in enumerate(dict.fromkeys(self.sensor_ids))}
         put(self, "names", tuple(names))
         put(self, "sensor_name", np.array([names[name] for name in self.sensor_ids], np.int32))
@@ -107,6 +138,7 @@ class Tables:
         # a sensor without gate: leaf 10s, no delay (the row behind the last gate)
         put(self, "sensor_leaf", np.append(self.gate_leaf, np.int8(0))[gate])
         put(self, "sensor_delay_ms", np.append(self.gate_delay_ms, np.int64(0))[gate])
+        put(self, "sensor_wait_ms", np.array([*(g.delay_ms for g in self.gates), 0], np.int64)[gate])
         put(self, "sensor_reporting", np.array([s.reporting for s in sensors], np.int8))
         put(self, "sensor_beat_ms", np.array([s.beat_ms for s in sensors], np.int64))
         put(self, "approved_at", np.cumsum([0, *(len(s.approved) for s in sensors)]).astype(np.int32))
@@ -119,14 +151,11 @@ class Tables:
         if before is not None:
             out[: len(before)] = before
         told: dict[int, list[float]] = {}
-        roaming = []  # of trackers that serve every gate with a line
-        for row, sensor in zip(self.sensor_row, self.registry.sensors, strict=True):
+        for row, sensor in zip(self.standing_row, self.standing, strict=True):
             error = np.nan if sensor.relative_error is None else sensor.relative_error
             told.setdefault(int(self.sensor_gate[row]), []).append(error)
-            if sensor.kind == "tracker" and sensor.gate is None and sensor.zone is None:
-                roaming.append(error)
         for gate in np.flatnonzero(self.gate_here).tolist():
-            errors = told.get(gate, []) + (roaming if self.gates[gate].line_m else [])
+            errors = told.get(gate, [])
             out[gate] = np.max(errors) if errors else np.nan  # NaN wins
         return out
 
@@ -146,6 +175,22 @@ class Tables:
         was = {before.sensor_ids[row]: row for row in before.sensor_row}
         pairs = ((was.get(self.sensor_ids[row], row), row) for row in self.sensor_row)
         return {old: new for old, new in pairs if old != new}
+
+
+def followed_delays(registry: Registry, follow: Follow) -> dict[str, int]:
+    """By gate id: ``delay_s`` and what people are followed for there, in ms (docs/adr/0033)."""
+    paired = {s.gate for s in registry.sensors if s.kind == BEAM_PAIR}
+    return {
+        g.id: g.delay_ms + max(follow.track_ms if g.line_m else 0, follow.pair_ms if g.id in paired else 0)
+        for g in registry.gates
+    }
+
+
+def _roaming(registry: Registry) -> list[Sensor]:
+    """Each tracker that serves all gates, once more at every gate with a line."""
+    lined = [g.id for g in registry.gates if g.line_m]
+    trackers = [s for s in registry.sensors if s.kind == TRACKER and s.gate is None and s.zone is None]
+    return [replace(tracker, gate=gate) for tracker in trackers for gate in lined]
 
 
 def classes(tables: Tables) -> dict[tuple[int, int], list[int]]:

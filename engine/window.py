@@ -71,7 +71,9 @@ class PaneTable:
         pane_ms: I64,
         pane_end_ms: I64,
         mark_ms: I64,
+        repeat: U8,
         sensor_delay_ms: I64,
+        sensor_wait_ms: I64,
         sensor_reporting: I8,
         sensor_beat_ms: I64,
         told_ms: I64,
@@ -79,7 +81,9 @@ class PaneTable:
         """Take in admitted rows in log order.
 
         IN  kind, sensor, ts, span_ms, n (rows, 3), seq, has_seq: model.Events; pane_ms, pane_end_ms, mark_ms: admit's;
-            sensor_delay_ms, sensor_reporting, sensor_beat_ms (S,): registry.Tables.
+            repeat (rows,): 1 where a point or beam stands in the partition already (engine/crossing.py, beam.py know
+            them; they have no keys here); sensor_delay_ms, sensor_wait_ms, sensor_reporting, sensor_beat_ms (S,):
+            registry.Tables.
         INOUT reason (rows,): late and duplicate rows get theirs.
         OUT told_ms (rows,): the time under which the row is told on: for an accepted event the instant that picks its
             pane, or W where the 10 s cell of that instant is already behind W; for a reject W as it was;
@@ -91,8 +95,10 @@ class PaneTable:
         Raises ValueError where columns differ in length or a sensor row does not exist.
         """
         rows = len(kind)
-        columns = (reason, sensor, ts, span_ms, n, seq, has_seq, pane_ms, pane_end_ms, mark_ms, told_ms)
+        columns = (reason, sensor, ts, span_ms, n, seq, has_seq, pane_ms, pane_end_ms, mark_ms, repeat, told_ms)
         if any(len(c) != rows for c in columns):
+            raise ValueError("columns differ in length")
+        if len({len(c) for c in (sensor_delay_ms, sensor_wait_ms, sensor_reporting, sensor_beat_ms)}) > 1:
             raise ValueError("columns differ in length")
         if rows and int(sensor.max()) >= len(sensor_delay_ms):
             raise ValueError("no such sensor row")
@@ -110,11 +116,15 @@ class PaneTable:
             if k not in EVENTS:
                 continue
             s, at, span, pane = int(sensor[i]), int(ts[i]), int(span_ms[i]), int(pane_ms[i])
-            close = int(pane_end_ms[i]) + int(sensor_delay_ms[s])
+            alone = k in (POINT, BEAM)
+            close = int(pane_end_ms[i]) + int((sensor_wait_ms if alone else sensor_delay_ms)[s])
             if close <= w:
                 reason[i], told_ms[i] = LATE, w
                 continue
-            if k == COUNT or (k != HEARTBEAT and has_seq[i]):
+            if alone and repeat[i]:
+                reason[i], told_ms[i] = DUPLICATE, w
+                continue
+            if k == COUNT or (k != HEARTBEAT and has_seq[i] and not alone):
                 key = (s, k, at, span if k == COUNT else int(seq[i]))
                 if key in self._keys:
                     reason[i], told_ms[i] = DUPLICATE, w

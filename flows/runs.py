@@ -19,7 +19,7 @@ from engine.errors import HitonamiError, UsageError
 from engine.model import END, NO_TIME, REASONS
 from engine.registry import Registry, parse
 from engine.rejects import named
-from engine.tables import Tables, longest_delay_ms
+from engine.tables import Follow, Tables, longest_delay_ms
 from flows import guard
 from flows.dump import DumpWriter
 from flows.joins import find_joins
@@ -254,7 +254,8 @@ def book_of(setup: Setup) -> Book:
         text = setup.store.registry(of)
         return None if text is None else parse(text.encode())
 
-    return Book(setup.registry, keep, find)
+    follow = Follow(int(setup.config["points", "track_ms"]), int(setup.config["beams", "pair_ms"]))
+    return Book(setup.registry, keep, find, follow)
 
 
 def new_run(setup: Setup, tables: Tables, kind: str) -> Run:

@@ -10,6 +10,8 @@ from engine.model import CROSS
 from tests.support.columns import Columns
 
 START, CELL, SENSORS, GAP_MS, BOUND_MS = 1_770_450_000_000, 10_000, 1_000, 0.05, 5_000
+BATCH = 20_000
+NO_REPEAT = np.zeros(BATCH, np.uint8)
 NONE, NO_DELAY, LONG = np.zeros(SENSORS, np.int8), np.zeros(SENSORS, np.int64), np.full(SENSORS, 5_000, np.int64)
 
 
@@ -30,12 +32,12 @@ def passages(rows: int) -> tuple[Columns, np.ndarray]:
 def window(made: Columns, pane: np.ndarray, end: np.ndarray, reason: np.ndarray, told: np.ndarray) -> list[bytes]:
     """The panes of the kernel, in batches as a live run has them; every pane is taken."""
     table, out = PaneTable(BOUND_MS), []
-    for first in range(0, len(told), 20_000):
-        rows = slice(first, first + 20_000)
+    for first in range(0, len(told), BATCH):
+        rows = slice(first, first + BATCH)
         kind, _, sensor, ts, span, n, seq, has_seq, record = (column[rows] for column in made)
         table.add(
-            kind, reason[rows], sensor, ts, span, n, seq, has_seq, pane[rows], end[rows], record, NO_DELAY, NONE, LONG,
-            told[rows],
+            kind, reason[rows], sensor, ts, span, n, seq, has_seq, pane[rows], end[rows], record,
+            NO_REPEAT[: len(kind)], NO_DELAY, NO_DELAY, NONE, LONG, told[rows],
         )  # fmt: skip
         out.append(table.take(table.watermark))
     return [*out, table.take(2**62)]

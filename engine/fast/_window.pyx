@@ -79,7 +79,9 @@ cdef class PaneTable:
         const int64_t[::1] pane_ms,           # IN    (rows,)
         const int64_t[::1] pane_end_ms,       # IN    (rows,)
         const int64_t[::1] mark_ms,           # IN    (rows,)
+        const uint8_t[::1] repeat,            # IN    (rows,)
         const int64_t[::1] sensor_delay_ms,   # IN    (S,)
+        const int64_t[::1] sensor_wait_ms,    # IN    (S,)
         const int8_t[::1] sensor_reporting,   # IN    (S,)
         const int64_t[::1] sensor_beat_ms,    # IN    (S,)
         int64_t[::1] told_ms,                 # OUT   (rows,) ms
@@ -90,8 +92,9 @@ cdef class PaneTable:
         cdef Tally tally = Tally(0, 0, 0, END, NO_TIME)
         if not (reason.shape[0] == sensor.shape[0] == ts.shape[0] == span_ms.shape[0] == n.shape[0] == rows
                 and seq.shape[0] == has_seq.shape[0] == pane_ms.shape[0] == pane_end_ms.shape[0] == rows
-                and mark_ms.shape[0] == told_ms.shape[0] == rows and n.shape[1] == 3
-                and sensor_delay_ms.shape[0] == sensor_reporting.shape[0] == sensor_beat_ms.shape[0]):
+                and mark_ms.shape[0] == repeat.shape[0] == told_ms.shape[0] == rows and n.shape[1] == 3
+                and (sensor_delay_ms.shape[0] == sensor_wait_ms.shape[0] == sensor_reporting.shape[0]
+                     == sensor_beat_ms.shape[0])):
             raise ValueError("columns differ in length")
         for i in range(rows):
             if sensor[i] >= sensor_delay_ms.shape[0]:
@@ -100,11 +103,10 @@ cdef class PaneTable:
             self.sensors = sensor_delay_ms.shape[0]
             free(self.of.last)
             self.of.last = <int32_t*> calloc(self.sensors + 1, sizeof(int32_t))
-        if self.of.last == NULL:
-            raise MemoryError()
         with nogil:
-            failed = self.run(kind, reason, sensor, ts, span_ms, n, seq, has_seq, pane_ms, pane_end_ms, mark_ms,
-                              sensor_delay_ms, sensor_reporting, sensor_beat_ms, told_ms, &tally)
+            failed = self.of.last == NULL or self.run(
+                kind, reason, sensor, ts, span_ms, n, seq, has_seq, pane_ms, pane_end_ms, mark_ms,
+                repeat, sensor_delay_ms, sensor_wait_ms, sensor_reporting, sensor_beat_ms, told_ms, &tally)
         if failed:
             raise MemoryError()
         return tally.accepted, tally.persons, tally.counts, tally.first, tally.last
@@ -113,11 +115,12 @@ cdef class PaneTable:
         self, const int8_t[::1] kind, uint8_t[::1] reason, const int32_t[::1] sensor, const int64_t[::1] ts,
         const int64_t[::1] span_ms, const int64_t[:, ::1] n, const int64_t[::1] seq, const uint8_t[::1] has_seq,
         const int64_t[::1] pane_ms, const int64_t[::1] pane_end_ms, const int64_t[::1] mark_ms,
-        const int64_t[::1] sensor_delay_ms, const int8_t[::1] sensor_reporting, const int64_t[::1] sensor_beat_ms,
+        const uint8_t[::1] repeat, const int64_t[::1] sensor_delay_ms, const int64_t[::1] sensor_wait_ms,
+        const int8_t[::1] sensor_reporting, const int64_t[::1] sensor_beat_ms,
         int64_t[::1] told_ms, Tally* tally,
     ) noexcept nogil:
         cdef Py_ssize_t i
-        cdef int d, added
+        cdef int d, added, alone
         cdef int32_t s
         cdef int8_t k
         cdef int64_t close, instant, start
@@ -128,28 +131,28 @@ cdef class PaneTable:
                     fetch_pane(&self.of, sensor[i + 2 * AHEAD])
                 if sensor[i + AHEAD] >= 0:
                     fetch_keys(&self.of, sensor[i + AHEAD])
-            told_ms[i] = NO_TIME
+            told_ms[i] = self.watermark
             if reason[i] != 0:
-                told_ms[i] = self.watermark
                 continue
             k = kind[i]
-            if k == TICK:
-                self.move(mark_ms[i])
-                continue
             if k == KIND_NONE or is_control(k):
+                told_ms[i] = NO_TIME
+                if k == TICK:
+                    self.move(mark_ms[i])
                 continue
             s = sensor[i]
-            close = pane_end_ms[i] + sensor_delay_ms[s]
+            alone = k == POINT or k == BEAM
+            close = pane_end_ms[i] + (sensor_wait_ms[s] if alone else sensor_delay_ms[s])
             if close <= self.watermark:
                 reason[i] = LATE
-                told_ms[i] = self.watermark
                 continue
-            added = new_key(&self.of, pane_ms[i], close, s, k, ts[i], span_ms[i], has_seq[i], seq[i])
+            # points and beams that repeat one are known already (fast/_crossing.pyx, _beam.pyx)
+            added = repeat[i] == 0 if alone else new_key(
+                &self.of, pane_ms[i], close, s, k, ts[i], span_ms[i], has_seq[i], seq[i])
             if added < 0:
                 return -1
             if added == 0:
                 reason[i] = DUPLICATE
-                told_ms[i] = self.watermark
                 continue
             if k == HEARTBEAT:
                 if sensor_reporting[s] == BY_HEARTBEAT and self.cover(s, ts[i], ts[i] + 2 * sensor_beat_ms[s]):
@@ -174,7 +177,7 @@ cdef class PaneTable:
             if self.tell(told_ms[i]):
                 return -1
             tally.accepted += 1
-            tally.persons += k == CROSS or k == POINT or k == BEAM
+            tally.persons += 1 if k == CROSS else alone
             tally.counts += k == COUNT
             tally.first = min(tally.first, instant)
             tally.last = max(tally.last, instant)

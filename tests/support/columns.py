@@ -93,9 +93,10 @@ def admitted(name: str, given: Columns, of: Tables) -> tuple[Any, ...]:
 def added(table: Any, given: Columns, judged: tuple[Any, ...], of: Tables) -> tuple[Any, ...]:
     """reason and told_ms after ``table.add``, its tally and the cells it told."""
     reason, told = judged[0].copy(), np.empty(len(given.kind), np.int64)
+    repeat = given.seq.astype(np.uint8) % 2
     tally = table.add(
         given.kind, reason, given.sensor, given.ts, given.span_ms, given.n, given.seq, given.has_seq, *judged[1:],
-        of.sensor_delay_ms, of.sensor_reporting, of.sensor_beat_ms, told,
+        repeat, of.sensor_delay_ms, of.sensor_wait_ms, of.sensor_reporting, of.sensor_beat_ms, told,
     )  # fmt: skip
     return reason, told, tally, table.cells()
 

@@ -320,7 +320,9 @@ def test_tables() -> None:
         "sensor_name": [0, 1, 2, 3, 4],
         "sensor_gate": [0, 1, 2, -1, -1],
         "sensor_leaf": [0, 2, 4, 0, 0],
-        "sensor_delay_ms": [0, 90_000, 500, 0, 0],
+        "roaming": [],
+        "sensor_delay_ms": [0, 91_500, 500, 0, 0],  # j2-01 is a beam pair
+        "sensor_wait_ms": [0, 90_000, 500, 0, 0],
         "sensor_reporting": [BY_HEARTBEAT, EVERY_SPAN, ON_CHANGE, ON_CHANGE, ON_CHANGE],
         "sensor_beat_ms": [30_000, 30_000, 2_500, 30_000, 30_000],
         "approved_at": [0, 1, 1, 3, 4, 5],
@@ -328,11 +330,11 @@ def test_tables() -> None:
         "approved_to": [END, 1000, 1_774_969_200_000, END, END],
         "gate_here": [True] * 4,
         "gate_leaf": [0, 2, 4, 1],
-        "gate_delay_ms": [0, 90_000, 500, 0],
+        "gate_delay_ms": [0, 91_500, 500, 0],
         "gate_a": [-1, 0, 1, -1],
         "gate_b": [0, 1, -1, -1],
         "zone_window": [2, 4, 0],  # coarsest leaf of its gates; 10s without gates
-        "zone_delay_ms": [90_000, 90_000, 0],
+        "zone_delay_ms": [91_500, 91_500, 0],
     }
     assert {name: column.dtype.name for name, column in columns.items()} == {
         "sensor_here": "bool",
@@ -340,7 +342,9 @@ def test_tables() -> None:
         "gate_here": "bool",
         "sensor_gate": "int32",
         "sensor_leaf": "int8",
+        "roaming": "int64",
         "sensor_delay_ms": "int64",
+        "sensor_wait_ms": "int64",
         "sensor_reporting": "int8",
         "sensor_beat_ms": "int64",
         "approved_at": "int32",

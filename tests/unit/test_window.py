@@ -17,7 +17,7 @@ ON_CHANGE, BY_HEARTBEAT, EVERY_SPAN = 0, 1, 2
 
 
 class Row(NamedTuple):
-    """One admitted record; ``record`` None = the record's own time, ``seq`` None = without."""
+    """One admitted record; ``record`` None = the record's own time, ``seq`` None = without; ``repeat``: is kept."""
 
     kind: int
     ts: float
@@ -26,14 +26,15 @@ class Row(NamedTuple):
     span: float = 0
     seq: int | None = None
     n: tuple[int, int, int] = (1, 0, 0)
+    repeat: bool = False
 
 
 class Log:
     """A table fed with rows of leaf 10 s; keeps what became of them."""
 
-    def __init__(self, kind: str, delay_s: int = 0, reporting: int = ON_CHANGE) -> None:
+    def __init__(self, kind: str, delay_s: int = 0, reporting: int = ON_CHANGE, wait_s: int = 0) -> None:
         self.table: Any = TABLES[kind](5_000)
-        self.kind, self.delay_s, self.reporting = kind, delay_s, reporting
+        self.kind, self.delay_s, self.reporting, self.wait_s = kind, delay_s, reporting, wait_s
 
     def add(self, *rows: Row) -> list[int]:
         def ms(values: list[float]) -> Any:
@@ -49,7 +50,8 @@ class Log:
             np.array([r.kind for r in rows], np.int8), reason, np.array([r.sensor for r in rows], np.int32), ts, span,
             np.array([r.n for r in rows], np.int64).reshape(-1, 3), np.array([r.seq or 0 for r in rows], np.int64),
             np.array([r.seq is not None for r in rows], np.uint8), pane, end, np.minimum(ts + span, record),
-            np.full(SENSORS, self.delay_s * 1000, np.int64), np.full(SENSORS, self.reporting, np.int8),
+            np.array([r.repeat for r in rows], np.uint8), np.full(SENSORS, self.delay_s * 1000, np.int64),
+            np.full(SENSORS, self.wait_s * 1000, np.int64), np.full(SENSORS, self.reporting, np.int8),
             np.full(SENSORS, 20_000, np.int64), self.told,
         )  # fmt: skip
         return reason.tolist()
@@ -216,24 +218,35 @@ def test_events_in_space_are_accepted_and_add_to_no_pane(kind: str) -> None:
     assert log.panes() == [[30, 40, 0, 1, 0, 0, 1, 0, 0]]
 
 
-def test_the_same_point_counts_once_by_its_track(kind: str) -> None:
+@pytest.mark.parametrize("of", [POINT, BEAM])
+def test_points_and_beams_that_repeat_one_are_known_by_who_keeps_them(kind: str, of: int) -> None:
     log = Log(kind)
-    assert log.add(*(point(10, t) for t in (7, 8, 7, 0, 0))) == [0, 0, DUPLICATE, 0, DUPLICATE]
-    assert log.add(point(10, 7, sensor=1), point(10.04, 7), cross(10, seq=7)) == [0, 0, 0]
-    assert log.tally[:2] == (3, 3)
+    assert log.add(Row(of, 10, seq=7), Row(of, 10, seq=7, repeat=True), Row(of, 10, seq=7)) == [0, DUPLICATE, 0]
+    assert log.tally[:2] == (2, 2)
+    assert log.told.tolist() == [10_000, 5_000, 10_000]
+    assert unpack(log.table.state()[2]) == []
 
 
-@pytest.mark.parametrize("of", [BEAM, OCCUPANCY])
-def test_beams_and_readings_count_once_by_their_seq(kind: str, of: int) -> None:
+def test_readings_count_once_by_their_seq(kind: str) -> None:
     log = Log(kind)
-    assert log.add(*(Row(of, 10, seq=s) for s in (7, 7, 8))) == [0, DUPLICATE, 0]
-    assert log.add(*[Row(of, 10)] * 3, Row(of, 10.001, seq=7), Row(of, 10, sensor=2, seq=7)) == [0] * 5
+    assert log.add(*(Row(OCCUPANCY, 10, seq=s) for s in (7, 7, 8))) == [0, DUPLICATE, 0]
+    assert log.add(*[Row(OCCUPANCY, 10)] * 3, Row(OCCUPANCY, 10.001, seq=7), Row(OCCUPANCY, 10, sensor=2, seq=7)) == (
+        [0] * 5
+    )
 
 
 def test_points_and_beams_are_late_from_the_moment_w_has_passed_them(kind: str) -> None:
     log = Log(kind)
     assert log.add(point(25), point(20), point(19.999), Row(BEAM, 20), Row(BEAM, 19.999)) == [0, 0, LATE, 0, LATE]
-    assert log.add(Row(OCCUPANCY, 20), Row(OCCUPANCY, 19.999), point(20), point(19.999)) == [0, LATE, DUPLICATE, LATE]
+    again = point(20, repeat=True), point(19.999, repeat=True)
+    assert log.add(Row(OCCUPANCY, 20), Row(OCCUPANCY, 19.999), *again) == [0, LATE, DUPLICATE, LATE]
+
+
+def test_points_and_beams_wait_for_their_sensor_alone_not_for_its_gate(kind: str) -> None:
+    log = Log(kind, delay_s=9, wait_s=7)
+    assert log.add(cross(25), point(12.999), Row(BEAM, 12.999), point(13), Row(BEAM, 13)) == [0, LATE, LATE, 0, 0]
+    assert log.add(Row(OCCUPANCY, 10.5), cross(12)) == [0, 0]
+    assert log.add(cross(45), point(32.999), Row(OCCUPANCY, 30), cross(29)) == [0, LATE, 0, LATE]
 
 
 def test_events_in_space_are_late_like_all_others(kind: str) -> None:
@@ -242,18 +255,18 @@ def test_events_in_space_are_late_like_all_others(kind: str) -> None:
     assert log.add(*rows) == [0, 0, LATE, LATE, LATE, LATE, 0]
 
 
-def test_a_restart_remembers_the_keys_of_points(kind: str) -> None:
+def test_a_restart_remembers_the_keys_of_readings(kind: str) -> None:
     log = Log(kind)
-    frame = [point(31 + at / 25, track, sensor=s) for at in range(3) for s in (0, 1) for track in range(50)]
-    rows = [*frame, Row(BEAM, 31, seq=2**63 - 1), Row(BEAM, 31, seq=-(2**63)), Row(OCCUPANCY, 31, seq=0)]
-    assert log.add(*rows) == [0] * 303
+    frame = [Row(OCCUPANCY, 31 + at / 25, seq=of, sensor=s) for at in range(3) for s in (0, 1) for of in range(50)]
+    rows = [*frame, Row(OCCUPANCY, 31, seq=2**63 - 1), Row(OCCUPANCY, 31, seq=-(2**63))]
+    assert log.add(*rows) == [0] * 302
     state = log.table.state()
-    assert len(unpack(state[2])) == 303
-    assert len(state[2]) < 303 * 4, "neighbours share what they have in common"
+    assert len(unpack(state[2])) == 302
+    assert len(state[2]) < 302 * 4, "neighbours share what they have in common"
     log.table = TABLES[kind](5_000, state)
-    assert log.add(*rows) == [DUPLICATE] * 303
+    assert log.add(*rows) == [DUPLICATE] * 302
     assert log.panes() == []
-    assert log.add(cross(60), *rows) == [0, *[LATE] * 303]
+    assert log.add(cross(60), *rows) == [0, *[LATE] * 302]
 
 
 @pytest.mark.parametrize("fast", [15, 20, 55])
