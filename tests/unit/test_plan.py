@@ -76,9 +76,10 @@ def test_gates_close_later_by_what_people_are_followed_for() -> None:
     later = version(gates, ZONES, [s for s in sensors if s["id"] != "p"])
     assert fault_of_change(first, later) is None
     assert Tables(later, first).gate_delay_ms.tolist() == [9_000, 2_500, 2_000, 3_000]
-    fault = fault_of_change(first, version(gates, ZONES, [*sensors, {"id": "r", "kind": "beam_pair", "gate": "neither"}]))
+    stranger = {"id": "r", "kind": "beam_pair", "gate": "neither"}
+    fault = fault_of_change(first, version(gates, ZONES, [*sensors, stranger]))
     assert fault == "gates[3]: a beam pair comes to a gate that closes without pair_ms, take a new id"
-    more = version(gates, ZONES, [*sensors, {"id": "r", "kind": "beam_pair", "gate": "lined"}])
+    more = version(gates, ZONES, [*sensors, stranger | {"gate": "lined"}])
     assert fault_of_change(first, more) is None  # it closes later than a pair needs
 
 
