@@ -52,12 +52,12 @@ _NO_ROWS: I64 = np.empty(0, np.int64)
 class Fed:
     """What was refused of one batch: the message (index in it) and the reason of each such event, in log order.
 
-    ``faults``: (message, why) of control records that could not hold; the log goes on as if they were not there.
+    ``faults``: (message, type, why) of control records that could not hold; the log goes on as if they were not there.
     """
 
     message: I32
     reason: U8
-    faults: list[tuple[int, str]]
+    faults: list[tuple[int, str, str]]
 
 
 class Partition:
@@ -141,7 +141,7 @@ class Partition:
     def feed(self, payloads: Payloads) -> Fed:
         """Take in messages in log order; what a registry or set record says holds behind its message."""
         refused: list[tuple[I32, U8]] = []
-        faults: list[tuple[int, str]] = []
+        faults: list[tuple[int, str, str]] = []
         first = 0
         while first < len(payloads):
             first, events = self._chunks.decode(payloads, self._ids, first, self._wire)
@@ -154,7 +154,7 @@ class Partition:
             refused.append(self._take(_part(events, 0, behind)))
             self._settle()
             message = bytes(payloads.data[payloads.starts[at] : payloads.ends[at]])
-            faults += [(at, why) for why in self._control(message, _part(events, begun, behind))]
+            faults += [(at, *fault) for fault in self._control(message, _part(events, begun, behind))]
             first = at + 1
         self._settle()
         messages = np.concatenate([np.empty(0, np.int32), *(rows for rows, _ in refused)])
@@ -162,19 +162,19 @@ class Partition:
         self.rejected += np.bincount(reason, minlength=len(REASONS))
         return Fed(messages, reason, faults)
 
-    def _control(self, message: bytes, events: Events) -> list[str]:
-        """Do what the control records of a message (its rows: ``events``) say; returns why some cannot hold."""
-        faults: list[str] = []
+    def _control(self, message: bytes, events: Events) -> list[tuple[str, str]]:
+        """Do what the control records of a message (rows ``events``) say; (type, why) of those that cannot hold."""
+        told: list[tuple[str, str]] = []
         if (events.kind == SET).any():
             zones = {zone.id for zone in self.tables.registry.zones}
             w = _line(self.watermark)
             found, faults = sets.read(message, events, zones, w)
             self._sets += [(w, given) for given in found]
-            faults = [f"no valid set: {why}" for why in faults]
+            told += [("set", why) for why in faults]
         if (events.kind == REGISTRY).any():
             fault = self._registry(message)
-            faults += [] if fault is None else [f"no valid registry: {fault}"]
-        return faults
+            told += [] if fault is None else [("registry", fault)]
+        return told
 
     def _registry(self, message: bytes) -> str | None:
         """Let a registry record hold from here on; returns why it cannot."""

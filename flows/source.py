@@ -79,8 +79,8 @@ class Parts:
     def feed(self, part: Partition, payloads: Payloads, source_partition: int) -> None:
         """Give a batch to a partition; its refused messages go to the dead letters."""
         fed = part.feed(payloads)
-        for message, why in fed.faults:
-            tell(f"{self.topic}/{source_partition} offset {int(payloads.offsets[message])}: {why}")
+        for message, of, why in fed.faults:
+            tell(f"{self.topic}/{source_partition} offset {int(payloads.offsets[message])}: no valid {of}: {why}")
         if self.letters is not None:
             self._bury(self.letters, payloads, fed, source_partition)
 

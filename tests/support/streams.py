@@ -133,7 +133,7 @@ def _plain(name: str, values: pa.Array, kind: pa.DataType) -> list[Any]:
     if kind == pa.bool_():  # true is what no field takes, but for this one
         return values.to_pylist() if name == "on" else [None if v is None else True for v in values.to_pylist()]
     if name == "on":
-        return [v if v is None else "?" for v in values.to_pylist()]
+        return ["?" if there else None for there in values.is_valid().to_pylist()]
     known = pa.types.is_integer(kind) or kind in REALS
     text = kind.value_type if pa.types.is_dictionary(kind) else kind
     known |= pa.types.is_string(text) or pa.types.is_large_string(text)

@@ -78,7 +78,7 @@ def test_words_that_cannot_hold_are_told(change: dict[str, Any], why: str) -> No
         json.dumps([good, good | change]).encode(),
     ]
     fed = part.feed(payloads(messages, [at("08:30")] * 4))
-    assert fed.faults == [(2, f"no valid set: {why}"), (3, f"no valid set: {why}")]
+    assert fed.faults == [(2, "set", why), (3, "set", why)]
     assert len(fed.reason) == 0 and part.read == 1  # no events
     part.finish()
     (told_of,) = part.partials()
