@@ -35,7 +35,6 @@ from tests.realservices.kafka import Kafka
 COMMAND = [sys.executable, "-m", "hitonami.cli"]
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK_S, STEP_MS = 0.1, 1_000  # every 0.1 s comes 1 s of events: 10 times as fast as life
-RATE = 20  # events per second of event time
 
 
 @dataclass
@@ -190,9 +189,7 @@ def matrix(
     rng, report = random.Random(seed), Report()
     length_s = 60 + kills * 120
     start_ms = (int(time.time()) - length_s - 7_200) * 1000
-    scenario = loadgen.SCENARIOS["weekday"](
-        seed=seed, seconds=length_s, start_ms=start_ms, clock_of_day_s=8 * 3600, rate=RATE
-    )
+    scenario = loadgen.weekday(seed=seed, seconds=length_s, start_ms=start_ms, clock_of_day_s=8 * 3600, equipment="all")
     work.mkdir(parents=True, exist_ok=True)
     loadgen.write_registry(scenario, work / "registry.json")
     (work / "config.toml").write_text("[time]\ntick_ms = 1000000000\n")  # the feed ticks, in event time
