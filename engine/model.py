@@ -39,6 +39,7 @@ class Window(NamedTuple):
 WINDOWS = ("10s", "1m", "5m", "15m", "1h", "1d")  # index = code of a window length
 LENGTH_MS = (10_000, 60_000, 300_000, 900_000, 3_600_000, 86_400_000)  # nominal; 1h and 1d follow the clock
 LEAVES = WINDOWS[:5]
+MINUTE = 1
 HOUR = 4
 DAY = 5
 
@@ -190,9 +191,32 @@ PRODUCTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
             "error": "i",
         },
     ),
+    "alerts": (
+        ("id", "changed"),
+        {
+            "id": "d",
+            "changed": "t",
+            "state": "d",
+            "reason": "d",
+            "began": "t",
+            "rule": "d",
+            "kind": "d",
+            "severity": "d",
+            "zone": "d",
+            "gate": "d",
+            "of_window": "d",
+            "value": "f",
+            "threshold": "f",
+        },
+    ),
     "rejects": (("hour", "sensor", "reason"), {"hour": "t", "sensor": "d", "reason": "d", "n": "i"}),
 }
-DIGESTED = ("runs_of_flow", "flow", "zones")  # products a window's digest is over (not rejects, runs, registries)
+DIGESTED = (
+    "runs_of_flow",
+    "flow",
+    "zones",
+    "alerts",
+)  # products a window's digest is over (not rejects, runs, registries)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from typing import Any
 
 import orjson
 
+from engine import rfc3339
 from engine.errors import BadInput
-from engine.model import LEAVES, REPORTING
+from engine.model import ID_BYTES, LEAVES, REPORTING
 from engine.registry_fields import Fields
+from engine.thresholds import Threshold, places, thresholds
 from engine.timezone import TimeZone
 
 _Approvals = tuple[tuple[int, int], ...]  # [from, to) in ms
@@ -53,6 +55,7 @@ class Gate:
     leaf: int
     delay_ms: int
     line_m: tuple[tuple[float, float], ...] | None = None
+    width_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,10 @@ class _Device:
 
 @dataclass(frozen=True)
 class Registry:
-    """One checked version. ``text`` is its canonical JSON, ``hash`` the SHA-256 of that."""
+    """One checked version. ``text`` is its canonical JSON, ``hash`` the SHA-256 of that.
+
+    Who made it and when, ``by`` and ``at`` of the document, decide nothing: they are checked and stay in the text.
+    """
 
     version: str
     timezone: str
@@ -93,6 +99,7 @@ class Registry:
     sensors: tuple[Sensor, ...]
     text: str
     hash: str = field(default="")
+    thresholds: tuple[Threshold, ...] = ()
 
 
 def load(path: str | Path) -> Registry:
@@ -135,7 +142,15 @@ def check(raw: bytes) -> tuple[Registry | None, list[str]]:
     same: dict[_Approvals, _Approvals] = {}
     sensors = [_sensor(s, f"sensors[{i}]", faults, same) for i, s in enumerate(_rows(document, "sensors", faults))]
     devices = [_device(d, f"devices[{i}]", faults) for i, d in enumerate(_rows(document, "devices", faults))]
-    for part, rows in (("zones", zones), ("gates", gates), ("sensors", sensors), ("devices", devices)):
+    rules = thresholds(_rows(document, "thresholds", faults), places(zones, gates), ZONE_KINDS, faults)
+    _signed(document, faults)
+    for part, rows in (
+        ("zones", zones),
+        ("gates", gates),
+        ("sensors", sensors),
+        ("devices", devices),
+        ("thresholds", rules),
+    ):
         seen: set[str] = set()
         for i, row in enumerate(rows):
             if row is not None and row.id in seen:
@@ -168,6 +183,7 @@ def check(raw: bytes) -> tuple[Registry | None, list[str]]:
             sensors=tuple(s for s in sensors if s),
             text=text,
             hash=hashlib.sha256(text.encode()).hexdigest(),
+            thresholds=tuple(rule for rule in rules if rule),
         ),
         [],
     )
@@ -179,6 +195,15 @@ def _rows(document: Mapping[str, Any], name: str, faults: list[str]) -> Sequence
         return rows
     faults.append(f"{name}: not a list")
     return []
+
+
+def _signed(document: Mapping[str, Any], faults: list[str]) -> None:
+    """Check who made the version and when: text and RFC 3339 with offset; either may be missing."""
+    by, at = document.get("by"), document.get("at")
+    if by is not None and (not isinstance(by, str) or not 0 < len(by.encode("utf-8", "surrogatepass")) <= ID_BYTES):
+        faults.append(f"by: must be text of 1 to {ID_BYTES} bytes")
+    if at is not None and (not isinstance(at, str) or rfc3339.parse_ms(at) is None):
+        faults.append("at: must be RFC 3339 with offset")
 
 
 def _zone(row: Any, place: str, faults: list[str]) -> Zone | None:
@@ -205,10 +230,10 @@ def _gate(row: Any, place: str, faults: list[str]) -> Gate | None:
     gate_id, leaf = f.text("id", required=True), f.word("leaf", LEAVES)
     a, b = f.text("a"), f.text("b")
     delay = f.number("delay_s", 0, least=0) or 0
-    f.number("width_m", None, above=0)
+    width = f.number("width_m", None, above=0)
     f.number("bearing_deg", None, least=0, most=360)
     line = f.points("line_m", 2, 2)
-    return Gate(gate_id or "", a, b, leaf, round(delay * 1000), line) if f.good else None
+    return Gate(gate_id or "", a, b, leaf, round(delay * 1000), line, width) if f.good else None
 
 
 def _sensor(row: Any, place: str, faults: list[str], same: dict[_Approvals, _Approvals]) -> Sensor | None:

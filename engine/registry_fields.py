@@ -92,6 +92,30 @@ class Fields:
             return None
         return tuple((x, y) for x, y in rows)
 
+    def words(self, name: str, known: Sequence[str]) -> frozenset[str]:
+        """Some of ``known``, none twice; empty where it is absent or null, or a fault."""
+        rows = self.row.get(name)
+        if rows is None:
+            return frozenset()
+        good = isinstance(rows, list) and rows and all(isinstance(row, str) for row in rows)
+        if not good or len(set(rows)) < len(rows):
+            self.bad(name, "must be a list of different words")
+            return frozenset()
+        for i, row in enumerate(rows):
+            if row not in known:
+                self.bad(f"{name}[{i}]", "not known")
+        return frozenset(rows)
+
+    def minute(self, name: str) -> int | None:
+        """A local time ``HH:MM`` as minute of the day; None where it is absent or null, or a fault."""
+        value = self.row.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not _HOUR_MINUTE.fullmatch(value):
+            self.bad(name, "must be a local time HH:MM")
+            return None
+        return int(value[:2]) * 60 + int(value[3:])
+
     def closed(self) -> tuple[tuple[int, int], ...]:
         """The closing times, (from, to) in minutes of the day: local ``HH:MM``, from ≠ to; from > to over midnight."""
         rows = self.row.get("closed")

@@ -17,14 +17,16 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.recovery import RecoveryConfig
 
 from engine import units
+from engine.alerts import Alerts
 from engine.book import Book, Versions
 from engine.config import Config
-from engine.model import END, NO_TIME, Progress
+from engine.gates import gate_rows
+from engine.model import END, NO_TIME, Progress, Released
 from engine.sets import Given
 from engine.shard import Outcome, Shard
 from engine.shard_class import Switch
 from engine.tables import Tables
-from engine.zones import Share, ZoneFigures, zone_rows
+from engine.zones import Done, Share, ZoneFigures, zone_rows
 from flows.guard import guarded
 from flows.source import FileSource, KafkaSource, Parts, is_tick, shard_number
 from flows.store_sink import END_OF_RUN, TICK, Advance, StoreSink
@@ -82,6 +84,7 @@ class _RunState:
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
     last_ms: int = NO_TIME
+    alerts: Any = None
 
     def advance(self, start: Versions = ()) -> Advance:
         """How far the run has come; ``start``: the registry versions before any switch is told."""
@@ -98,15 +101,18 @@ def advance_of(state: bytes) -> Advance:
 
 
 class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
-    """Zones and progress of the whole run."""
+    """Zones, alerts and progress of the whole run."""
 
     def __init__(self, book: Book, threshold: int, shards: int, state: bytes | None, by_line: bool = False) -> None:
         self._book, self._threshold, self._by_line = book, threshold, by_line
         self._zones = ZoneFigures(self._tables)
+        self._alerts = Alerts(self._tables, lambda version: self._state.switches[version].at_ms)
         self._state = _RunState(dict.fromkeys(range(shards), NO_TIME), None)
         if state is not None:
             self._state = pickle.loads(state)
             self._zones.restore(self._state.zones)
+            if self._state.alerts is not None:
+                self._alerts.restore(self._state.alerts)
 
     def _tables(self, version: int) -> Tables:
         return self._book.tables(self._state.switches[version].sequence)
@@ -134,13 +140,21 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         """Rows of the lines that every shard has passed: one unit per line, in bulk one for all of them."""
         held = self._state.shares
         lines = sorted(line for line in held if line <= closed)
-        told = [(line, done) for line in lines if (done := self._zones.add(held.pop(line)))]
+        told = [(line, shares, self._zones.add(shares)) for line in lines for shares in [held.pop(line)]]
         if told and not self._by_line:
-            told = [(told[-1][0], [row for _, done in told for row in done])]
-        out: list[object] = []
-        for line, done in told:
-            out += zone_rows(done, self._tables, self._threshold, units.name_of_all(line))
-        return out
+            every_share = [share for _, shares, _ in told for share in shares]
+            told = [(told[-1][0], every_share, [one for _, _, done in told for one in done])]
+        return [rows for line, shares, done in told for rows in self._line_rows(line, shares, done)]
+
+    def _line_rows(self, line: int, shares: list[Share], done: list[Done]) -> list[Released]:
+        if not shares and not done:  # where nobody tells anything depends on how the logs were cut
+            return []
+        unit, alerts = units.name_of_all(line), self._alerts
+        zones = zone_rows(done, self._tables, self._threshold, unit)
+        versions = sorted({d.version for d in done})
+        watched = [share for share in shares if alerts.rules(share.version).of_gates]
+        gates = gate_rows(watched, self._tables, self._threshold, unit)
+        return zones + alerts.take(line, [*zip(versions, zones, strict=True), *gates], unit)
 
     def _shown(self) -> tuple[object, ...]:
         """What the live counters are made of: a change of any of it is told at once, be it rejects alone.
@@ -152,7 +166,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
 
     @guarded
     def snapshot(self) -> bytes:
-        self._state.zones = self._zones.state()
+        self._state.zones, self._state.alerts = self._zones.state(), self._alerts.state()
         return pickle.dumps(self._state, 5)
 
 

@@ -14,7 +14,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from engine.book import Book, Versions
 from engine.errors import ServiceUnreachable
-from engine.model import DAY, END, HOUR, LEAVES, Progress, Released
+from engine.model import DAY, END, HOUR, I32, LEAVES, MINUTE, Progress, Released
 from engine.tables import Tables, longest_delay_ms
 from engine.timezone import TimeZone
 from flows.guard import guarded, stop, tell
@@ -49,6 +49,9 @@ class Span:
             for code in np.unique(columns["window"]).tolist():
                 mine = columns["window"] == code
                 keep[mine] &= self.clock.next(start[mine], code) <= self.to_ms
+        elif rows.product == "alerts":  # a change belongs to the minute that ends with it, or in which it lies
+            start = self.clock.floor(np.asarray(columns["changed"], np.int64) - 1, MINUTE)
+            keep = (start >= self.from_ms) & (self.clock.next(start, MINUTE) <= self.to_ms)
         elif "hour" in columns:
             start = np.asarray(columns["hour"], np.int64)
             keep = (start >= self.from_ms) & (self.clock.next(start, HOUR) <= self.to_ms)
@@ -289,7 +292,21 @@ def joined(blocks: list[Released]) -> Released:
     """Blocks of one product and registry version as one."""
     if len(blocks) == 1:
         return blocks[0]
-    first = blocks[0]
-    columns = {name: np.concatenate([b.columns[name] for b in blocks]) for name in first.columns}
-    # a version that came, went and came again: later blocks have more rows to their names
-    return replace(blocks[-1], unit=f"{first.unit}..{blocks[-1].unit}", columns=columns)
+    columns, names = {}, {}
+    for name in blocks[0].columns:
+        parts = [block.columns[name] for block in blocks]
+        if name in blocks[0].names:
+            parts, names[name] = _recoded(parts, [block.names[name] for block in blocks])
+        columns[name] = np.concatenate(parts)
+    return replace(blocks[-1], unit=f"{blocks[0].unit}..{blocks[-1].unit}", columns=columns, names=names)
+
+
+def _recoded(parts: list[Any], words: list[tuple[str, ...]]) -> tuple[list[Any], tuple[str, ...]]:
+    """Codes into the words of each block as codes into words that all share."""
+    last = words[-1]
+    # a version that came, went and came again: later blocks have more rows to their names, in the same order
+    if all(told is last or told == last[: len(told)] for told in words):
+        return parts, last
+    place = {word: code for code, word in enumerate(dict.fromkeys(word for told in words for word in told))}
+    codes: list[I32] = [np.array([place[word] for word in told], np.int32) for told in words]
+    return [code[part] for code, part in zip(codes, parts, strict=True)], tuple(place)

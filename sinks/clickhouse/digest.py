@@ -7,7 +7,8 @@ their batches matter. A window's digest is the SHA-256 over the products that ha
 ``DIGESTED``; a run's digest is over its windows, by length and then start.
 
 A row of runs_of_flow belongs to the leaf window of its gate that ends at run_end. Where the leaf is 1h, windows follow
-the clock of the run's time zone: the start is then taken from the 1h rows of flow, which has one for every pane.
+the clock of the run's time zone: the start is then taken from the 1h rows of flow, which has one for every pane. A
+change of an alert belongs to the 1m window that ends with it, or in which it lies.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 from engine.errors import HitonamiError, UsageError
 from engine.model import DIGESTED, HOUR, LEAVES, LENGTH_MS, PRODUCTS, WINDOWS
 from sinks.clickhouse.connection import Connection
-from sinks.clickhouse.reader import at, check_window, clamp, starts_before
+from sinks.clickhouse.reader import at, check_window, clamp, starts_before, window_of
 from sinks.clickhouse.runs import Run, read_runs
 
 WindowKey = tuple[str, int]  # window label, start in ms
@@ -53,9 +54,8 @@ def _source(connection: Connection, product: str, odd: Mapping[int, int]) -> str
     """
     table = connection.table(product)
     if product != "runs_of_flow":
-        return (
-            f"SELECT *, window AS in_window, window_start AS in_start FROM {table} FINAL WHERE run_id = {{run:String}}"
-        )
+        label, start = window_of(product)
+        return f"SELECT *, {label} AS in_window, {start} AS in_start FROM {table} FINAL WHERE run_id = {{run:String}}"
     labels, lengths = list(LEAVES), list(LENGTH_MS[: len(LEAVES)])
     leaf = (
         f"SELECT *, (SELECT leaves FROM {connection.table('runs')} FINAL WHERE run_id = {{run:String}})[gate]"

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, Unpack
 import pyarrow as pa
 
 from engine.errors import UsageError
-from engine.model import HOUR, LENGTH_MS, PRODUCTS, WINDOWS
+from engine.model import HOUR, LENGTH_MS, MINUTE, PRODUCTS, WINDOWS
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.schema import COMMON, DATETIME_MAX, KEY_TIME, plain
 
@@ -22,8 +22,9 @@ class Asked(TypedDict, total=False):
 
     ``window``: only that length. ``start_ms``, ``end_ms``: rows whose window_start (hour) lies in
     ``[start_ms, end_ms)``; of runs_of_flow, which stand for the people up to their end, those whose run_end lies in
-    ``(start_ms, end_ms]``. ``before``: window label → start (ms) of the first window of that length left out, so that
-    the caller can cut at the ends of windows (hours of rejects are 1h windows).
+    ``(start_ms, end_ms]``; of alerts those whose change belongs to a 1m window that starts there. ``before``: window
+    label → start (ms) of the first window of that length left out, so that the caller can cut at the ends of windows
+    (hours of rejects are 1h windows, changes of alerts stand in 1m windows).
     """
 
     window: str | None
@@ -46,6 +47,20 @@ def at(parameter: str) -> str:
 def clamp(time_ms: int) -> int:
     """The nearest time (ms) that DateTime64(3) can hold, so that NO_TIME and END can be asked for."""
     return max(_TIME_MIN, min(time_ms, DATETIME_MAX))
+
+
+# A change stands at the end of what led to it: one at 12:00:00 belongs to the minute before.
+_CHANGE_MS = "(toUnixTimestamp64Milli(changed) - 1)"
+_CHANGE_MINUTE = f"fromUnixTimestamp64Milli({_CHANGE_MS} - positiveModulo({_CHANGE_MS}, {LENGTH_MS[MINUTE]}), 'UTC')"
+
+
+def window_of(product: str) -> tuple[str, str]:
+    """SQL of the label and of the start of the window that a row belongs to; not of runs_of_flow, see ``digest``."""
+    if "window" in PRODUCTS[product][1]:
+        return "window", "window_start"
+    if product == "alerts":
+        return f"'{WINDOWS[MINUTE]}'", _CHANGE_MINUTE
+    return f"'{WINDOWS[HOUR]}'", KEY_TIME[product]
 
 
 def read_rows(
@@ -155,7 +170,7 @@ def _condition(
         conditions.append("window = {window:String}")
         values["window"] = window
     by_end = product == "runs_of_flow"
-    time = "run_end" if by_end else KEY_TIME[product]
+    label, time = ("", "run_end") if by_end else window_of(product)
     if start_ms is not None:
         conditions.append(f"{time} {'>' if by_end else '>='} {at('start')}")
         values["start"] = clamp(start_ms)
@@ -163,7 +178,6 @@ def _condition(
         conditions.append(f"{time} {'<=' if by_end else '<'} {at('end')}")
         values["end"] = clamp(end_ms)
     if before is not None and not by_end:
-        label = "window" if "window" in kinds else f"'{WINDOWS[HOUR]}'"
         conditions.append(starts_before(label, time, before))
     return " AND ".join(conditions), values
 

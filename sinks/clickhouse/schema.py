@@ -15,7 +15,8 @@ from sinks.clickhouse import arrow
 from sinks.clickhouse.connection import Connection
 
 COMMON = ("run_id", "registry_version", "revision")  # last columns of every row
-RUN_TABLES = (*PRODUCTS, "runs")  # partitioned by run; runs last, so that a half-dropped run is still listed
+ACTIONS_TABLE = "alert_actions"
+RUN_TABLES = (*PRODUCTS, ACTIONS_TABLE, "runs")  # by run; runs last, so that a half-dropped run is still listed
 # The time in each product's key.
 KEY_TIME: Mapping[str, str] = {
     product: next(name for name in key if columns[name] == "t") for product, (key, columns) in PRODUCTS.items()
@@ -68,7 +69,7 @@ def migrate(connection: Connection) -> list[int]:
         for statement in known[number]:
             connection.command(statement.replace("{database}", database))
         if connection.embedded:
-            for product in PRODUCTS:
+            for product in _made_by(known[number]):
                 connection.command(f"ALTER TABLE {connection.table(product)} MODIFY SETTING {EMBEDDED_TABLES}")
         connection.insert_json(
             "schema_migrations", ["number"], b'{"number":%d}\n' % number, {"async_insert": 0, "insert_deduplicate": 0}
@@ -76,26 +77,35 @@ def migrate(connection: Connection) -> list[int]:
     return applied
 
 
+def _made_by(statements: Sequence[str]) -> list[str]:
+    """The products whose tables these statements make."""
+    return [p for p in PRODUCTS if any(f"CREATE TABLE IF NOT EXISTS {{database}}.{p}\n" in s for s in statements)]
+
+
 def keep(connection: Connection, days: Mapping[str, int]) -> list[str]:
     """Let ClickHouse remove rows older than ``days`` of their product (0: never); returns the products changed now.
 
-    The age is that of the time in the key. Runs and registries stay. Rows go when ClickHouse next merges their part.
+    The age is that of the time in the key; what operators did with alerts goes with these. Runs and registries stay.
+    Rows go when ClickHouse next merges their part.
     """
     changed = []
-    for product, number in days.items():
+    tables = [(product, product, KEY_TIME[product], number) for product, number in days.items()]
+    if "alerts" in days:
+        tables.append(("alerts", ACTIONS_TABLE, "at", days["alerts"]))
+    for product, table, time, number in tables:
         told = connection.rows(
             "SELECT engine_full FROM system.tables"
             f" WHERE database = {connection.database_text} AND name = {{name:String}}",
-            {"name": product},
+            {"name": table},
         )
         now = _TTL.search(str(told[0][0]))
-        wanted = f"{KEY_TIME[product]} + toIntervalDay({number})" if number else ""
+        wanted = f"{time} + toIntervalDay({number})" if number else ""
         if (now[1] if now else "") == wanted:
             continue
         change = f"MODIFY TTL {wanted}" if wanted else "REMOVE TTL"
-        connection.command(f"ALTER TABLE {connection.table(product)} {change}")
+        connection.command(f"ALTER TABLE {connection.table(table)} {change}")
         changed.append(product)
-    return changed
+    return list(dict.fromkeys(changed))
 
 
 def check(rows: Released) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Unpack
@@ -10,7 +10,8 @@ from typing import Unpack
 import pyarrow as pa
 
 from engine.model import Released
-from sinks.clickhouse import checkup, digest, reader, runs, schema
+from sinks.clickhouse import alerts, checkup, digest, reader, runs, schema
+from sinks.clickhouse.alerts import Action, Alert, ThresholdChange
 from sinks.clickhouse.checkup import Checkup
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.runs import Run
@@ -154,6 +155,23 @@ class Store:
     def flow_status_counts(self, run_id: str) -> dict[str, int]:
         """Status → number of flow rows."""
         return reader.flow_status_counts(self._connection, run_id)
+
+    def alerts(self, run_id: str, *, standing: bool = False, since_ms: int | None = None) -> list[Alert]:
+        """Alerts with their life cycle, the worst and newest first (sinks/clickhouse/alerts.py)."""
+        return alerts.read_alerts(self._connection, run_id, standing=standing, since_ms=since_ms)
+
+    def act(self, action: Action) -> None:
+        """Append what somebody does with an alert. Raises UsageError where the run has no such alert."""
+        alerts.act(self._connection, action)
+
+    def actions(self, run_id: str, of: Sequence[str] | None = None) -> list[Action]:
+        """What was done with the alerts of a run, or with some of them, in the order of time."""
+        return alerts.read_actions(self._connection, run_id, of)
+
+    def threshold_changes(self, run_id: str) -> list[ThresholdChange]:
+        """Every edit of the thresholds that a run has met: author, time, before and after. [] for no such run."""
+        run = self.run(run_id)
+        return [] if run is None else alerts.threshold_changes(self._connection, run)
 
     def window_digests(
         self,

@@ -50,6 +50,32 @@ def zones(unit: str, *rows: Sequence[Any], version: str = "v1") -> Released:
     return released("zones", unit, rows, version)
 
 
+def alert_row(name: str, changed: int, state: str = "new", began: int | None = None, **cells: Any) -> tuple[Any, ...]:
+    """One row of alerts: of a density in zone c1 where nothing else is given; it began when it changed."""
+    given: dict[str, Any] = {
+        "id": name,
+        "changed": changed,
+        "state": state,
+        "reason": "recovered" if state == "resolved" else "",
+        "began": changed if began is None else began,
+        "rule": "dense",
+        "kind": "density",
+        "severity": "warning",
+        "zone": "c1",
+        "gate": "",
+        "of_window": "10s",
+        "value": 2.5,
+        "threshold": 2.0,
+        **cells,
+    }
+    return tuple(given[column] for column in PRODUCTS["alerts"][1])
+
+
+def alerts(unit: str, *rows: Sequence[Any], version: str = "v1") -> Released:
+    """Rows as ``alert_row`` makes them."""
+    return released("alerts", unit, rows, version)
+
+
 def run(run_id: str = "r1", leaves: Mapping[str, str] | None = None, **fields: Any) -> Run:
     """A replay of gates j1 (10s) and j2 (1m)."""
     base: dict[str, Any] = {

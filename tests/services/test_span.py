@@ -63,3 +63,12 @@ def test_a_run_belongs_to_the_window_that_ends_where_it_does() -> None:
 
     assert kept(5_000, 10_000) == [] == kept(30_001)
     assert kept(10_000, 10_001, 30_000, 40_000) == [10_001, 30_000]
+
+
+def test_a_change_of_an_alert_belongs_to_the_minute_that_ends_with_it_or_holds_it() -> None:
+    span = Span(TimeZone("UTC"), 60_000, 180_000)
+    changed = np.array([60_000, 60_001, 120_000, 180_000, 180_001], np.int64)
+    rows = span.clip(Released("alerts", "u", {"changed": changed}, {}))
+    assert rows is not None and rows.columns["changed"].tolist() == [60_001, 120_000, 180_000]
+    cut = Span(TimeZone("UTC"), 90_000, 170_000)  # whole minutes only: [120 s, 170 s) holds none
+    assert cut.clip(Released("alerts", "u", {"changed": changed}, {})) is None

@@ -12,7 +12,7 @@ import pytest
 from engine.errors import HitonamiError, UsageError
 from engine.model import DIGESTED, PRODUCTS
 from sinks.clickhouse.store import Store
-from tests.services.released import T0, day, flow, released, run, runs_of_flow, zone_row, zones
+from tests.services.released import T0, alert_row, alerts, day, flow, released, run, runs_of_flow, zone_row, zones
 
 FLOW = [
     ("10s", T0, "j1", "ab", 7, 7, 7, "released", 0.5),
@@ -23,6 +23,7 @@ FLOW = [
 ]
 RUNS = [("j1", "ab", T0 - 20_000, T0 + 10_000, 7), ("j2", "ab", T0 - 60_000, T0 + 60_000, 6)]
 ZONES = [zone_row("10s", T0, "c1", 7, density=0.25, status="released")]
+ALERTS = [alert_row("a", T0 + 10_000, threshold=1.5), alert_row("a", T0 + 50_000, "resolved", T0 + 10_000)]
 
 
 def fill(store: Store, run_id: str, rows: dict[str, Sequence[Sequence[Any]]], version: str = "v1") -> None:
@@ -33,7 +34,7 @@ def fill(store: Store, run_id: str, rows: dict[str, Sequence[Sequence[Any]]], ve
 
 
 def everything() -> dict[str, Sequence[Sequence[Any]]]:
-    return {"flow": list(FLOW), "runs_of_flow": list(RUNS), "zones": list(ZONES)}
+    return {"flow": list(FLOW), "runs_of_flow": list(RUNS), "zones": list(ZONES), "alerts": list(ALERTS)}
 
 
 def test_windows_are_told_by_length_and_start(store: Store) -> None:
@@ -70,7 +71,7 @@ def other(value: Any, kind: str) -> list[Any]:
         return [value + 1, None] if value is not None else more
     if kind == "f":
         return [float(np.nextafter(value, 2)), None] if value is not None else [0.0]
-    return [f"{value}x", ""]
+    return [f"{value}x", *([""] if value else [])]
 
 
 def changes() -> list[tuple[str, int, Any]]:
@@ -89,7 +90,7 @@ def test_any_changed_cell_is_seen(store: Store) -> None:
     assert {product for product, _, _ in cases} == set(DIGESTED)
     for i, (product, column, value) in enumerate(cases):
         name = list(PRODUCTS[product][1])[column]
-        if name in ("window", "gate") and product != "zones":
+        if name in ("window", "gate") and product in ("flow", "runs_of_flow"):
             continue  # another window or leaf: tested below
         if name == "window":
             continue
@@ -132,6 +133,21 @@ def test_null_zero_and_numbers_cannot_be_confused(store: Store) -> None:
         store.insert(flow("u", ("10s", T0, "j1", "ab", *counts, "range", None)), f"r{i}")
         digests.add(store.digest(f"r{i}"))
     assert len(digests) == len(cells)
+
+
+@pytest.mark.parametrize(
+    ("changed", "minute"),
+    [(T0 + 1, T0), (T0 + 10_000, T0), (T0 + 60_000, T0), (T0 + 60_001, T0 + 60_000), (T0, T0 - 60_000), (-1, -60_000)],
+)
+def test_a_change_of_an_alert_belongs_to_the_minute_that_ends_with_it(store: Store, changed: int, minute: int) -> None:
+    store.start_run(run("r1"))
+    store.insert(alerts("u", alert_row("a", changed)), "r1")
+    assert list(store.window_digests("r1")) == [("1m", minute)]
+    for start, end, n in ((minute, minute + 1, 1), (minute + 1, minute + 60_001, 0), (minute - 60_000, minute, 0)):
+        assert len(store.rows("alerts", "r1", start_ms=start, end_ms=end)) == n
+    for before, n in ((minute + 60_000, 1), (minute, 0)):
+        assert len(store.rows("alerts", "r1", before={"1m": before})) == n
+        assert len(store.window_digests("r1", before={"1m": before})) == n
 
 
 def test_minus_zero_is_zero(store: Store) -> None:

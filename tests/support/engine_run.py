@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from engine import registry
+from engine.alerts import Alerts
 from engine.book import Book
 from engine.config import Config
+from engine.gates import gate_rows
 from engine.model import END, NO_TIME, NULL_INT, PRODUCTS, Payloads, Released
 from engine.partition import Fed, Partition
 from engine.shard import Outcome, Shard
@@ -51,6 +53,7 @@ class Result:
     shown_accepted: int = 0
     shown_rejected: dict[str, int] = field(default_factory=dict)
     units: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)  # (product, unit) -> its rows
+    gate_rows: list[dict[str, Any]] = field(default_factory=list)  # rows of flow as zones and alerts are told of them
     parts: list[Partition] = field(default_factory=list)  # and shards: what is not released yet
     owners: list[Shard] = field(default_factory=list)
 
@@ -125,6 +128,7 @@ def run(
 
     zones = ZoneFigures(of)
     held: dict[int, list[Share]] = {}  # by line, until every shard has passed it
+    alerts = Alerts(of, lambda version: switches[version].at_ms)
     rng = random.Random(seed)
     result = Result()
     at = [0] * len(logs)
@@ -142,9 +146,15 @@ def run(
         for line, shares in out.shares.items():
             held.setdefault(line, []).extend(shares)
         for line in sorted(line for line in held if line <= min(owner.watermark for owner in owners)):
-            out.rows += zone_rows(zones.add(held.pop(line)), of, threshold, "z")
+            told = held.pop(line)
+            done = zones.add(told)
+            rows_of_zones = zone_rows(done, of, threshold, "z")
+            gates = gate_rows(told, of, threshold, "g")
+            result.gate_rows += [row for _, rows in gates for row in to_dicts(rows)]
+            versions = [*zip(sorted({d.version for d in done}), rows_of_zones, strict=True), *gates]
+            out.rows += rows_of_zones + alerts.take(line, versions, "z")
         for rows in out.rows:
-            if by_line and rows.product != "zones":
+            if by_line and rows.product not in ("zones", "alerts"):
                 assert (rows.product, rows.unit) not in result.units
                 result.units[rows.product, rows.unit] = list(to_dicts(rows))
             result.rows.setdefault(rows.product, []).extend(to_dicts(rows))
@@ -175,6 +185,9 @@ def run(
             if seed is None or rng.random() < 0.5:
                 deliver(shard)
             if restart and rng.random() < 0.3:
+                kept = pickle.dumps(alerts.state())
+                alerts = Alerts(of, lambda version: switches[version].at_ms)
+                alerts.restore(pickle.loads(kept))
                 state = owners[shard].snapshot()
                 owners[shard] = _Shard(
                     shard, shards, len(logs), book, threshold, exact=exact, by_line=by_line, state=state

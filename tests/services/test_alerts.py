@@ -1,0 +1,100 @@
+"""Alerts of a file through the real command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.services.test_live_replay import hitonami, rfc3339
+from tests.services.test_span import ms
+
+RULES = [
+    {
+        "id": "heavy",
+        "kind": "flow",
+        "severity": "critical",
+        "on_delay_s": 20,
+        "off_delay_s": 30,
+        "limits": [{"zones": ["c1"], "limit": 20}],
+    },
+    {"id": "against", "kind": "counterflow", "on_delay_s": 0, "limits": [{"limit": 0.3}]},
+    {"id": "lost", "kind": "sensor_loss", "on_delay_s": 10, "off_delay_s": 0, "limits": [{"limit": 0.5}]},
+]
+REGISTRY: dict[str, Any] = {
+    "version": "v1",
+    "timezone": "Asia/Tokyo",
+    "zones": [{"id": "c1", "kind": "walkway", "width_m": 6}],
+    "gates": [{"id": "g1", "a": "c1", "b": None, "leaf": "10s"}],
+    "sensors": [
+        {
+            "id": "s1",
+            "kind": "counter",
+            "gate": "g1",
+            "reporting": "heartbeat",
+            "beat_s": 10,
+            "approved": [{"from": "2020-01-01T00:00:00Z", "to": None}],
+        }
+    ],
+}
+
+
+def scene(start: int) -> list[bytes]:
+    """Ten minutes of a gate: quiet; from 1:00 on 30 a window one way; from 3:00 on both ways; quiet from 5:00 on; no
+    beat from 7:00 to 8:00, and one at the end.
+    """
+    out = []
+    for at in range(0, 600_000, 10_000):
+        beats = not 420_000 <= at < 480_000
+        if beats:
+            out.append({"type": "heartbeat", "sensor": "s1", "ts": start + at})
+        one, other = (30, 0) if 60_000 <= at < 180_000 else (20, 20) if 180_000 <= at < 300_000 else (0, 0)
+        for way, n in (("ab", one), ("ba", other)):
+            out += [{"type": "cross", "sensor": "s1", "ts": start + at + 200 * i, "dir": way} for i in range(n)]
+    out.sort(key=lambda event: event["ts"])
+    return [json.dumps(event).encode() for event in out]
+
+
+def exported(work: Path, run_id: str, *more: object) -> list[dict[str, str]]:
+    path = work / f"{run_id}.csv"
+    hitonami("export", "alerts", "--store", f"chdb://{work}/store", "--run-id", run_id, "-o", path, *more)
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def told(rows: list[dict[str, str]], start: int) -> list[tuple[str, str, str]]:
+    """Rule, when it changed behind the start, and to what; by time."""
+    out = [(ms(row["changed"]) - start, row["rule"], row["reason"] or row["state"]) for row in rows]
+    return [(rule, f"{at // 60_000}:{at % 60_000 / 1000:04.1f}", what) for at, rule, what in sorted(out)]
+
+
+def test_alerts_of_a_file_are_exported(tmp_path: Path) -> None:
+    start = 1_770_447_600_000
+    (tmp_path / "r.json").write_text(json.dumps(REGISTRY | {"thresholds": RULES}))
+    (tmp_path / "e.jsonl").write_bytes(b"\n".join(scene(start)) + b"\n")
+    (tmp_path / "k.toml").write_text("[flow]\nk = 1\nguard = 0\n")
+    at = ("--store", f"chdb://{tmp_path}/store", "--registry", tmp_path / "r.json", "--config", tmp_path / "k.toml")
+    summary = json.loads(hitonami("replay", tmp_path / "e.jsonl", *at, "--run-id", "file"))
+    rows = exported(tmp_path, "file")
+    assert told(rows, start) == [
+        ("heavy", "1:30.0", "new"),  # 30 in 10 s over 6 m: 30 per metre and minute, in the third window
+        ("against", "3:10.0", "new"),
+        ("heavy", "5:40.0", "recovered"),
+        ("against", "6:10.0", "recovered"),  # off_delay 60 s of windows with nobody
+        ("lost", "7:30.0", "new"),  # a beat covers twice its time, until 7:10: unknown for two windows
+        ("lost", "8:10.0", "recovered"),
+    ]
+    assert list(rows[0])[:4] == ["id", "changed", "state", "reason"]
+    heavy = next(row for row in rows if row["rule"] == "heavy" and row["state"] == "new")
+    names = ("kind", "severity", "zone", "gate", "of_window", "value", "threshold", "run_id", "registry_version")
+    assert [heavy[name] for name in names] == ["flow", "critical", "c1", "g1", "10s", "30", "20", "file", "v1"]
+    # the minutes of a span: 5:40 belongs to [5:00, 6:00)
+    part = exported(tmp_path, "file", "--from", rfc3339(start + 60_000), "--to", rfc3339(start + 360_000))
+    assert [change[0] for change in told(part, start)] == ["heavy", "against", "heavy"]
+    hitonami("replay", tmp_path / "e.jsonl", *at, "--run-id", "part", "--from", rfc3339(start + 300_000))
+    assert told(exported(tmp_path, "part"), start) == told(rows, start)[2:]
+    again = json.loads(hitonami("replay", tmp_path / "e.jsonl", *at, "--run-id", "again"))
+    assert again["digest"] == summary["digest"]
+    hitonami("export", "alerts", "--store", f"chdb://{tmp_path}/store", "--run-id", "file", "--window", "1m",
+             "-o", tmp_path / "x", code=2)  # fmt: skip
