@@ -1,10 +1,10 @@
 """The streams: one channel per run and window, read while somebody listens, told at most once a second.
 
-A snapshot is ``{"now", "problem", "closed", "status", "layout", "flow": columns, "zones": columns}``, a delta
-``{"now", "problem", "closed"[, "status"][, "flow": {"i": rows, …columns}][, "zones": …]}`` with the changed rows
-only. ``now`` is this server's clock: all ages on the page count from it, so the browser's clock does not matter.
-``problem`` is null, "no_run", "store" or "quiet": a run said to be running has closed nothing for longer than ticks
-allow, so Kafka or the run itself is away.
+A snapshot is ``{"now", "problem", "closed", "status", "layout", "flow": columns, "zones": columns, "alerts": […]}``, a
+delta ``{"now", "problem", "closed"[, "status"][, "flow": {"i": rows, …columns}][, "zones": …][, "alerts": […]]}`` with
+the changed rows only, and all alerts where one has changed. ``now`` is this server's clock: all ages on the page count
+from it, so the browser's clock does not matter. ``problem`` is null, "no_run", "store" or "quiet": a run said to be
+running has closed nothing for longer than ticks allow, so Kafka or the run itself is away.
 """
 
 from __future__ import annotations
@@ -115,6 +115,8 @@ class Channel:
             return
         if view.status != old.status:
             head["status"] = view.status
+        if view.alerts != old.alerts:
+            head["alerts"] = view.alerts
         for name, columns in (("flow", FLOW_COLUMNS), ("zones", ZONE_COLUMNS)):
             changed = _changed(getattr(old, name), getattr(view, name), columns)
             if changed is not None:
@@ -135,8 +137,9 @@ class Channel:
     def _body(self) -> dict[str, Any]:
         view = self._view
         if view is None:
-            return {"status": status_of(None), "layout": None, "flow": None, "zones": None}
-        return {"status": view.status, "layout": view.layout, "flow": view.flow, "zones": view.zones}
+            return {"status": status_of(None), "layout": None, "flow": None, "zones": None, "alerts": []}
+        body = {"status": view.status, "layout": view.layout, "flow": view.flow, "zones": view.zones}
+        return {**body, "alerts": view.alerts}
 
 
 def _changed(old: Columns, new: Columns, names: tuple[str, ...]) -> Columns | None:

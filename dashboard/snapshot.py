@@ -1,7 +1,7 @@
 """What the page shows at one moment, read from the store: one View per run and window.
 
-A View holds rows of the products ``flow`` and ``zones`` and the run's own row, and nothing else: the counters are
-those of the run's row (PRIVACY.md R6), never the engine's.
+A View holds rows of the products ``flow`` and ``zones``, standing alerts and the run's own row, and nothing else: the
+counters are those of the run's row (PRIVACY.md R6), never the engine's.
 """
 
 from __future__ import annotations
@@ -39,6 +39,22 @@ _ZONE_SOURCE = {
 }
 _ROUNDED = {"c": "coverage", "dens": "density"}
 
+# What the page says of a standing alert (sinks/clickhouse/alerts.py Alert).
+ALERT_FIELDS = (
+    "id",
+    "rule",
+    "kind",
+    "severity",
+    "zone",
+    "gate",
+    "began_ms",
+    "state",
+    "owner",
+    "note",
+    "shelved_until_ms",
+    "shelved_for",
+)
+
 Columns = dict[str, list[Any]]
 
 
@@ -47,7 +63,7 @@ class View:
     """One moment of one run. ``layout`` is all that stays while only figures change; rows follow its order.
 
     ``flow`` has 3 rows per gate (DIRECTIONS), ``zones`` one per zone; a row without figures holds None everywhere.
-    ``quiet_ms``: the watermark age from which a running run is quiet.
+    ``quiet_ms``: the watermark age from which a running run is quiet. ``alerts``: those that stand, the worst first.
     """
 
     layout: Mapping[str, Any]
@@ -56,6 +72,7 @@ class View:
     flow: Columns
     zones: Columns
     quiet_ms: int
+    alerts: Sequence[Mapping[str, Any]] = ()
 
     def quiet(self, now_ms: int) -> bool:
         """Whether a running run has closed nothing for longer than ticks allow: no ticks come, or nobody reads them."""
@@ -125,6 +142,10 @@ class Views:
             _columns(flow_keys, flow, _FLOW_SOURCE, FLOW_COLUMNS),
             _columns(zone_keys, zones, _ZONE_SOURCE, ZONE_COLUMNS),
             _quiet_ms(run),
+            [
+                {name: getattr(alert, name) for name in ALERT_FIELDS}
+                for alert in self._store.alerts(run.run_id, standing=True)
+            ],
         )
 
     def _registry(self, digest: str) -> Mapping[str, Any]:

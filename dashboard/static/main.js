@@ -1,4 +1,5 @@
 /** The page: header, banners, switches; draws at most once a frame, always the newest state. */
+import {AlertList} from './alerts.js';
 import {ago, clock, whole} from './figures.js';
 import {firstLang, lang, recall, remember, setLang, t} from './i18n.js';
 import {Store} from './store.js';
@@ -16,6 +17,7 @@ const root = document.documentElement;
 const store = new Store();
 const gates = gateTable(/** @type {HTMLTableElement} */ ($('gate-table')));
 const zones = zoneTable(/** @type {HTMLTableElement} */ ($('zone-table')));
+const alerts = new AlertList(/** @type {HTMLTableElement} */ ($('alert-table')));
 const runs = /** @type {HTMLSelectElement} */ ($('runs'));
 const asked = new URLSearchParams(location.search);
 const view = {run: asked.get('run') ?? '', window: asked.get('window') ?? ''};
@@ -62,6 +64,7 @@ function draw() {
   $('mode').className = `chip ${kind}`;
   put($('clock'), kind === 'live' || !layout ? clock(store.now(), zone, true) : shownTime());
   put($('watermark'), closed == null ? '—' : ago(store.now() - closed));
+  put($('standing'), whole(alerts.update(store)));
   put($('unknowns'), `${unknowns} / ${gates.rows.length + zones.rows.length}`);
   put($('read'), whole(status?.read ?? 0));
   put($('accepted'), whole(status?.accepted ?? 0));

@@ -9,8 +9,10 @@
  * @typedef {Record<string, (number | null)[]>} Columns
  * @typedef {{read: number, accepted: number, rejected: Record<string, number>, run_id: string | null,
  *   kind: string | null, state: string | null}} Status
+ * @typedef {{id: string, rule: string, kind: string, severity: string, zone: string, gate: string, began_ms: number,
+ *   state: string, owner: string, note: string, shelved_until_ms: number | null, shelved_for: string}} Alert
  * @typedef {{now: number, problem: string | null, closed: number | null, status?: Status, layout?: Layout | null,
- *   flow?: Columns | null, zones?: Columns | null}} Message
+ *   flow?: Columns | null, zones?: Columns | null, alerts?: Alert[]}} Message
  */
 
 export class Store {
@@ -19,6 +21,7 @@ export class Store {
     /** @type {Status | null} */ this.status = null;
     /** @type {Columns} */ this.flow = {};
     /** @type {Columns} */ this.zones = {};
+    /** @type {Alert[]} */ this.alerts = [];
     /** @type {string | null} */ this.problem = null;
     /** @type {number | null} */ this.closed = null;
     this.id = '';
@@ -43,9 +46,11 @@ export class Store {
       this.status = m.status ?? null;
       this.flow = m.flow ?? {};
       this.zones = m.zones ?? {};
+      this.alerts = m.alerts ?? [];
     } else {
       if (!follows(this.id, id)) return false;
       if (m.status) this.status = m.status;
+      if (m.alerts) this.alerts = m.alerts;
       for (const [held, changed] of [[this.flow, m.flow], [this.zones, m.zones]]) {
         if (held && changed) patch(held, changed);
       }
@@ -61,7 +66,7 @@ export class Store {
   /** All of it as one snapshot, for a tab that joins late. @returns {Message} */
   whole() {
     return {now: this.base, problem: this.problem, closed: this.closed, status: this.status ?? undefined,
-      layout: this.layout, flow: this.flow, zones: this.zones};
+      layout: this.layout, flow: this.flow, zones: this.zones, alerts: this.alerts};
   }
 }
 

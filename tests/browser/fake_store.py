@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.model import NO_TIME, WINDOWS
+from sinks.clickhouse.alerts import Alert
 
 CONFIG = json.dumps({"flow": {"k": 5, "guard": 1}, "time": {"bound_ms": 5000}})
 REGISTRY = {
@@ -84,6 +85,7 @@ class FakeStore:
         self.by_id = {run.run_id: run for run in runs or (FakeRun(),)}
         self.flow: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self.zone_rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.standing: dict[str, list[Alert]] = {}
         self.broken = False
         self.now_ms: Callable[[], int] | None = None
         self.reads = 0
@@ -142,6 +144,10 @@ class FakeStore:
             row[side] = None if low is None or high is None else (low + high) // 2
         row["status"] = "unknown" if inflow is None else "range"
         self.zone_rows[run, window, zone] = row
+
+    def alerts(self, run_id: str, *, standing: bool = False, since_ms: int | None = None) -> list[Alert]:
+        assert standing and since_ms is None
+        return self.standing.get(run_id, [])
 
     def update(self, run: str = "live", **values: Any) -> None:
         self.by_id[run] = replace(self.by_id[run], **values)

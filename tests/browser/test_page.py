@@ -111,7 +111,8 @@ def test_every_control_is_reached_by_keyboard_in_order(shown: Page):
         reached.append(
             shown.evaluate("(e => e.id || e.dataset.window || e.className || e.tagName)(document.activeElement)")
         )
-    assert reached[:12] == ["skip", "runs", "10s", "1m", "5m", "15m", "1h", "lang", "theme", "scroll", "scroll", "BODY"]
+    controls = ["skip", "runs", "10s", "1m", "5m", "15m", "1h", "lang", "theme"]
+    assert reached[:12] == [*controls, *["scroll"] * 3]
 
 
 def test_the_skip_link_and_switches_work_by_keyboard(shown: Page):
