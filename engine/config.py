@@ -30,10 +30,12 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "status": {"exact": False},
     "privacy": {"phase": "city_only"},
     "store": {"keep_days": 0, "keep_days_of": {}},
+    "alerts": {"webhook": ""},
 }
 _LEAST = {"k": 1, "guard": 0, "bound_ms": 0, "tick_ms": 1, "providers": 1, "track_ms": 1, "pair_ms": 1, "keep_days": 0}
 _MOST = 1_000_000_000  # of every number: sums of two stay far inside the kernels' integers
 _MOST_DAYS = 36_500  # a century: a row's end stays a time the store can hold
+_WEBHOOK = re.compile(r"https?://[^/?#\s]+\S*")
 _BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _WORDS = {
     ("privacy", "phase"): ("city_only", "self_sustaining"),
@@ -102,9 +104,14 @@ class Config:
         """Canonical JSON of all settings (sorted keys)."""
         return json.dumps(self._values, sort_keys=True, separators=(",", ":"))
 
+    def without_secrets(self) -> str:
+        """The same, fit to be stored and shown: the address of a webhook is a key to it."""
+        values = {**self._values, "alerts": {**self._values["alerts"], "webhook": ""}}
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
     def hash(self) -> str:
-        """SHA-256 over the settings that decide figures: not [status] (live counters only), not [store]."""
-        deciding = {s: v for s, v in self._values.items() if s not in ("status", "topics", "store")}
+        """SHA-256 over the settings that decide figures: not [status] (live counters only), [store] or [alerts]."""
+        deciding = {s: v for s, v in self._values.items() if s not in ("status", "topics", "store", "alerts")}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def as_toml(self) -> str:
@@ -134,6 +141,8 @@ def _checked(section: str, key: str, value: Any) -> Any:
         )
     if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
         raise BadInput(f"config: {key} in [{section}] must be a list of texts")
+    if key == "webhook" and value and not _WEBHOOK.fullmatch(value):
+        raise BadInput(f"config: {key} in [{section}] must be an http or https URL, or empty")
     words = _WORDS.get((section, key))
     if words and value not in words:
         raise BadInput(f"config: {key} in [{section}] must be one of {', '.join(words)}")

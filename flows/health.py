@@ -41,13 +41,20 @@ class Watched(Protocol):
         ...
 
 
+class Posts(Protocol):
+    """What is asked of the webhook (sinks/webhook.py): alerts that were taken, and that were not and never will be."""
+
+    sent: int
+    lost: int
+
+
 @dataclass(frozen=True)
 class State:
     """A process at one moment. ``lags``: partition → records, as may be shown.
 
     ``quiet``: number of partitions from which nothing comes, not even ticks. ``store_since_ms``: since when the store
     is tried again in vain, None where it answers; ``store_why`` in words. ``run``: the run's row as stored last.
-    ``silent``: number of processes that do not tell how they are.
+    ``silent``: number of processes that do not tell how they are. ``alerts_sent``, ``alerts_lost``: by the webhook.
     """
 
     assigned: bool = False
@@ -60,6 +67,8 @@ class State:
     memory: int = 0
     run: Run | None = None
     silent: int = 0
+    alerts_sent: int = 0
+    alerts_lost: int = 0
 
     def problem(self) -> str:
         """Why the run is not ready, in one line; "" where it is."""
@@ -96,6 +105,7 @@ class Health:
 
     def _begin(self) -> None:
         self._source: Watched | None = None
+        self._posts: Posts | None = None
         self._quiet_s, self._step = _QUIET_S, LAG_STEP
         self._retrying = 0
         self._back = 0.0  # monotonic second in which the store answered again
@@ -113,6 +123,11 @@ class Health:
         """The consumer whose partitions count."""
         with self._lock:
             self._source = source
+
+    def posts(self, webhook: Posts) -> None:
+        """The webhook whose posts count."""
+        with self._lock:
+            self._posts = webhook
 
     def stored(self, run: Run) -> None:
         """The run's row is stored as this."""
@@ -153,7 +168,7 @@ class Health:
     def state(self) -> State:
         """How this process is doing now."""
         with self._lock:
-            state, source, back = self._state, self._source, self._back
+            state, source, back, posts = self._state, self._source, self._back, self._posts
         lags = dict(source.lags()) if source is not None else {}
         heard = source.heard() if source is not None else {}
         since = self._now() - self._quiet_s
@@ -166,6 +181,8 @@ class Health:
             lags={p: lag // self._step * self._step for p, lag in sorted(lags.items())},
             quiet=quiet,
             memory=resident_bytes(),
+            alerts_sent=0 if posts is None else posts.sent,
+            alerts_lost=0 if posts is None else posts.lost,
         )
 
     @contextlib.contextmanager
@@ -233,6 +250,8 @@ def merged(states: Iterable[State]) -> State:
         sum(s.memory for s in told),
         max(rows, key=lambda run: run.updated_ms, default=None),
         sum(s.silent for s in told),
+        sum(s.alerts_sent for s in told),
+        sum(s.alerts_lost for s in told),
     )
 
 

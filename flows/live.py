@@ -23,6 +23,7 @@ from engine.model import NO_TIME, WINDOWS
 from engine.registry import parse
 from engine.shard import watermark_of
 from engine.timezone import TimeZone
+from flows.guard import tell
 from flows.health import forget, health
 from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
@@ -31,6 +32,7 @@ from flows.recovery import check_writable, holds_state, lock, open_recovery, rem
 from flows.runs import Setup, Summary, book_of, new_run, summary_of
 from flows.source import KafkaSource, Parts, shard_key
 from flows.store_sink import RunRow, StoreSink
+from sinks.webhook import Webhook
 
 LEAST_SHARDS, MOST_SHARDS, GATES_PER_SHARD = 8, 64, 64
 LOGS = "people.logs"  # step of the flow that keeps a partition's offset and state
@@ -139,12 +141,16 @@ def live_flow(
     starts: Mapping[int, int],
     since: Mapping[int, int],
     on_start: Callable[[], None] | None,
-) -> tuple[Dataflow, KafkaSource, Parts]:
-    """The flow of one process of a live run, its source (to be closed) and the partitions it comes to hold."""
+) -> tuple[Dataflow, KafkaSource, StoreSink, Parts]:
+    """The flow of one process of a live run, its source and sink (to be closed), and the partitions it holds."""
     parts = empty_parts(setup, cluster, row.book)
     tick_ms = setup.config["time", "tick_ms"]
     keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
-    sink = StoreSink(setup.store, row, keys, bulk=False, span=None)
+    url = setup.config["alerts", "webhook"]
+    webhook = Webhook(url, setup.run_id, tell) if url else None
+    if webhook is not None:
+        health.posts(webhook)
+    sink = StoreSink(setup.store, row, keys, bulk=False, span=None, webhook=webhook)
     source = KafkaSource(
         parts,
         cluster,
@@ -156,7 +162,7 @@ def live_flow(
         crowded=sink.crowded,
         on_start=on_start,
     )
-    return dataflow(source, sink, parts, partitions, setup.config), source, parts
+    return dataflow(source, sink, parts, partitions, setup.config), source, sink, parts
 
 
 def run_live(
@@ -169,7 +175,7 @@ def run_live(
         ready = prepare(setup, cluster, recovery, start)
         health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
         health.stored(ready.row.run)
-        flow, source, parts = live_flow(
+        flow, source, sink, parts = live_flow(
             setup, cluster, ready.row, ready.partitions, ready.topic_id, ready.starts, ready.since, None
         )
         if on_start is not None:
@@ -182,6 +188,7 @@ def run_live(
             raise
         finally:
             source.close()
+            sink.close()
         end_run(ready.row, recovery, "stopped")
         return summary_of(setup, parts, begun, finished=False)
     finally:

@@ -6,6 +6,7 @@ it stands in the log, where it can no longer be taken back.
 
 from __future__ import annotations
 
+import json
 import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -13,7 +14,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from engine.book import Records, fault_of_change, records_of
 from engine.errors import BadInput, ServiceUnreachable
-from engine.registry import Registry
+from engine.registry import Registry, parse
+from engine.rfc3339 import format_ms
 from engine.tables import Tables
 from flows.kafka import Cluster
 
@@ -51,6 +53,12 @@ def publish(cluster: Cluster, version: Registry, after: Registry | None = None) 
         why = "another publish cut in" if fenced else "no answer"
         raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: {why}, nothing was published") from None
     return partitions
+
+
+def signed(version: Registry, by: str, at_ms: int) -> Registry:
+    """The version with who published it and when (wall clock) in its text. Raises BadInput for a name too long."""
+    document = {**json.loads(version.text), "by": by, "at": format_ms(at_ms)}
+    return parse(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def published(cluster: Cluster) -> list[Registry]:

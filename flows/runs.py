@@ -265,7 +265,7 @@ def new_run(setup: Setup, tables: Tables, kind: str) -> Run:
     return Run(
         run_id=setup.run_id,
         kind=kind,
-        config=setup.config.as_json(),
+        config=setup.config.without_secrets(),
         config_hash=setup.config.hash(),
         registry_version=setup.registry.version,
         registry_hash=setup.registry.hash,

@@ -21,6 +21,7 @@ from flows.guard import guarded, stop, tell
 from flows.health import health
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
+from sinks.webhook import Webhook
 
 TICK, END_OF_RUN = "tick", "end"  # items without rows: a new epoch; the shard has closed its last window
 _BULK_ROWS = 50_000
@@ -225,10 +226,22 @@ class _Part(StatefulSinkPartition[object, None]):
 
 
 class StoreSink(FixedPartitionedSink[object, None]):
-    """Sink parts ``keys`` of one run; ``bulk``: a replay's rows are gathered, each part's last ones at its end."""
+    """Sink parts ``keys`` of one run; ``bulk``: a replay's rows are gathered, each part's last ones at its end.
 
-    def __init__(self, store: Store, row: RunRow, keys: list[str], *, bulk: bool, span: Span | None) -> None:
-        self.store, self.row, self.bulk, self.span = store, row, bulk, span
+    ``webhook`` is given the alerts that are stored; a replay has none.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        row: RunRow,
+        keys: list[str],
+        *,
+        bulk: bool,
+        span: Span | None,
+        webhook: Webhook | None = None,
+    ) -> None:
+        self.store, self.row, self.bulk, self.span, self.webhook = store, row, bulk, span, webhook
         self._keys = sorted(keys)
         self._waiting: deque[Future[None]] = deque()
         # one insert of a process at a time: several at once made the server slower, measured, not faster
@@ -264,10 +277,17 @@ class StoreSink(FixedPartitionedSink[object, None]):
         while self._waiting:
             self._waiting.popleft().result()
 
+    def close(self) -> None:
+        """Post the alerts that wait, for a moment; rows are stored by then."""
+        if self.webhook is not None:
+            self.webhook.close()
+
     def insert(self, rows: Released) -> None:
         """Store rows, again and again while the store does not answer; a repeat is dropped by its token."""
         retried(lambda: self.store.insert(rows, self.row.run.run_id))
         health.inserted(len(rows))
+        if self.webhook is not None and rows.product == "alerts":
+            self.webhook.put(rows)
 
 
 def retried(work: Callable[[], None]) -> None:

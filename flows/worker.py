@@ -117,7 +117,7 @@ def main() -> None:
         health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
         health.stored(run)
         row, starts, since = RunRow(store, run, book_of(setup)), dict(job.starts), dict(job.since)
-        flow, source, _ = live_flow(
+        flow, source, sink, _ = live_flow(
             setup, cluster, row, job.partitions, job.topic_id, starts, since, lambda: say(STARTED)
         )
     except Exception as error:
@@ -133,6 +133,7 @@ def main() -> None:
         with health.told_in(Path(job.recovery), job.number):
             execute(flow, config, job.addresses, job.number)
         source.close()
+        sink.close()
         if setup.letters is not None:
             setup.letters.close()
         store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from engine import registry_new
 from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME, PRODUCTS, REPORTING, WINDOWS
 from flows.kafka import Cluster
-from flows.publish import publish
+from flows.publish import publish, signed
 from hitonami.common import StoreOption, ended_by, kafka_settings, known_run, opened, out, say, span_of
 from sinks import files
 
@@ -90,12 +91,17 @@ def registry_publish(
     ] = None,
     topic: Annotated[str, typer.Option("--topic", help="Topic of the events.")] = "people",
     after: Annotated[Path | None, typer.Option("--after", help="The --registry of the runs, to check against.")] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who publishes it; stands in it, with now.")
+    ] = None,
 ) -> None:
     """Write a registry version into every partition of a topic; it holds for all records behind it.
 
     Example: hitonami registry publish registry.json --kafka 127.0.0.1:9092
     """
     version = registries.load(path)
+    if by is not None:
+        version = signed(version, by, round(time.time() * 1000))
     first = None if after is None else registries.load(after)
     partitions = publish(Cluster(kafka, kafka_settings(kafka_config), topic), version, first)
     say(f"{version.version}: published to {partitions} partitions")

@@ -44,6 +44,10 @@ def families(state: State, now_ms: int) -> list[Metric]:
         ),
         metrics.counter("store_retries", "Failed attempts of work for the store since the start.", state.retries),
         metrics.counter("rows_inserted", "Released rows stored since the start.", state.inserted),
+        metrics.counter("alerts_sent", "Changes of alerts that the webhook took since the start.", state.alerts_sent),
+        metrics.counter(
+            "alerts_lost", "Changes of alerts that it never will: refused, or too many.", state.alerts_lost
+        ),
         metrics.gauge("resident_memory_bytes", "Resident memory of the run's processes.", state.memory),
         *metrics.of_run(state.run, now_ms),
     ]

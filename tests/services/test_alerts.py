@@ -1,15 +1,24 @@
-"""Alerts of a file through the real command line."""
+"""Alerts through the real command line: a file's, exported; live with an edit, a kill and a webhook, as replayed."""
 
 from __future__ import annotations
 
 import csv
 import json
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.services.test_live_replay import hitonami, rfc3339
-from tests.services.test_span import ms
+import pytest
 
+from sinks.clickhouse.store import Store
+from tests.realservices.kafka import Kafka
+from tests.services.test_live_replay import Live, hitonami, produce, rfc3339
+from tests.services.test_registry_publish import later
+from tests.services.test_span import ms
+from tests.services.test_webhook import Receiver
+
+PARTITIONS = 2
 RULES = [
     {
         "id": "heavy",
@@ -98,3 +107,93 @@ def test_alerts_of_a_file_are_exported(tmp_path: Path) -> None:
     assert again["digest"] == summary["digest"]
     hitonami("export", "alerts", "--store", f"chdb://{tmp_path}/store", "--run-id", "file", "--window", "1m",
              "-o", tmp_path / "x", code=2)  # fmt: skip
+
+
+def posted(receiver: Receiver) -> set[tuple[str, str]]:
+    return {(alert["labels"]["alertname"], alert["status"]) for alert in receiver.alerts()}
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setenv("no_proxy", "*")
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.mark.kafka
+@pytest.mark.slow
+def test_live_alerts_with_an_edit_a_kill_and_a_webhook_equal_every_replay(
+    kafka: Kafka, topic: Callable[..., str], tmp_path: Path, receiver: Receiver
+) -> None:
+    name, store = topic(partitions=PARTITIONS, timestamps="LogAppendTime"), f"chdb://{tmp_path}/store"
+    (tmp_path / "r.json").write_text(json.dumps(REGISTRY))
+    (tmp_path / "c.toml").write_text(
+        f'[time]\ntick_ms = 60000\n[flow]\nk = 1\nguard = 0\n[alerts]\nwebhook = "{receiver.url}"\n'
+    )
+    on = ("--kafka", kafka.bootstrap, "--topic", name)
+    with_rules = later(tmp_path / "r.json", "v2", lambda d: d.update(thresholds=RULES))
+    less = later(tmp_path / "r.json", "v3", lambda d: d.update(thresholds=[RULES[0], RULES[2]]))
+    hitonami("registry", "publish", with_rules, *on, "--after", tmp_path / "r.json", "--by", "sato")
+    config = ("--config", tmp_path / "c.toml")
+    live = Live(kafka, name, store, tmp_path / "r.json", tmp_path / "recovery", *config)
+    start = (int(time.time() * 1000) - 700_000) // 60_000 * 60_000
+    # the other partition has ticks alone: it holds up nobody
+    messages = [(0, value) for value in scene(start)]
+    ticks = [json.dumps({"type": "tick", "ts": json.loads(value)["ts"]}).encode() for _, value in messages]
+    messages = [pair for i, message in enumerate(messages) for pair in (message, (1, ticks[i]))]
+    half = next(i for i, (_, value) in enumerate(messages) if json.loads(value)["ts"] >= start + 270_000)
+    produce(kafka, name, messages[:half], lambda _number: None)
+    until = time.monotonic() + 60
+    while not {("heavy", "firing"), ("against", "firing")} <= posted(receiver):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    live.kill()
+    hitonami("registry", "publish", less, *on, "--by", "ito")
+    live.start()
+    produce(kafka, name, messages[half:], lambda _number: None)
+    produce(
+        kafka,
+        name,
+        [(p, json.dumps({"type": "tick", "ts": start + 660_000}).encode()) for p in (0, 1)],
+        lambda _n: None,
+    )
+    until = time.monotonic() + 60
+    while ("lost", "resolved") not in posted(receiver):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    time.sleep(2)
+    live.stop()
+    posts = len(receiver.posts)
+
+    rows = exported(tmp_path, "live")
+    changes = told(rows, start)
+    assert [(rule, what) for rule, _, what in changes if rule != "against"] == [
+        ("heavy", "new"),
+        ("heavy", "recovered"),
+        ("lost", "new"),
+        ("lost", "recovered"),
+    ]
+    assert [(rule, what) for rule, _, what in changes if rule == "against"] == [
+        ("against", "new"),
+        ("against", "not_in_force"),  # v3 has no such rule
+    ]
+    assert {row["registry_version"] for row in rows} == {"v2", "v3"}
+    at = ("--store", store, "--registry", tmp_path / "r.json", *config, "--run-id")
+    hitonami("replay", *on, *at, "topic")
+    hitonami("dump", *on, "-o", tmp_path / "dump.parquet")
+    hitonami("replay", tmp_path / "dump.parquet", *at, "dump")
+    for run in ("topic", "dump"):
+        assert "0 differ" in hitonami("verify", "--store", store, "--run-id", "live", "--against", run)
+        without = [{k: v for k, v in row.items() if k != "run_id"} for row in exported(tmp_path, run)]
+        assert without == [{k: v for k, v in row.items() if k != "run_id"} for row in rows]
+    assert len(receiver.posts) == posts  # a replay calls nobody
+    with Store.open(store) as opened:
+        edits = opened.threshold_changes("live")
+        assert [(e.version, e.by, len(e.before), len(e.after)) for e in edits] == [
+            ("v2", "sato", 0, 3),
+            ("v3", "ito", 3, 2),
+        ]
+        assert all(e.at is not None for e in edits)
+        stored = opened.run("live")
+        assert stored is not None and "secret-path" not in stored.config

@@ -58,6 +58,8 @@ phase = "city_only"
 [store]
 keep_days = 0
 keep_days_of = {}
+[alerts]
+webhook = ""
 """
 
 
@@ -106,6 +108,10 @@ NO_TABLE = " must be a table: [flow] and its settings below"
         ("flow = [5, 1]\n", "flow" + NO_TABLE),
         ("[[flow]]\nk = 5\n", "flow" + NO_TABLE),
         ("flow = 2026-01-01\n", "flow" + NO_TABLE),
+        ("[alerts]\nwebhook = 'ftp://a/b'\n", "webhook in [alerts] must be an http or https URL, or empty"),
+        ("[alerts]\nwebhook = 'https://'\n", "webhook in [alerts] must be an http or https URL, or empty"),
+        ("[alerts]\nwebhook = 'https://a b'\n", "webhook in [alerts] must be an http or https URL, or empty"),
+        ("[alerts]\nwebhook = 7\n", "webhook in [alerts] must be str"),
         ("[flow.k]\nk = 5\n", "k in [flow] must be int"),
         ("[[flow.k]]\n", "k in [flow] must be int"),
         ("flow.k = [5]\n", "k in [flow] must be int"),
@@ -214,6 +220,8 @@ def _settings() -> st.SearchStrategy[dict[str, dict[str, Any]]]:
             return st.dictionaries(st.sampled_from(list(PRODUCTS)), st.integers(0, 36_500))
         if isinstance(default, list):
             return st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="\x7f")))
+        if key == "webhook":
+            return st.sampled_from(["", "https://user:p%20w@a.example:8443/x?y=1#é"])
         if key in words:
             return st.sampled_from(words[key])
         return st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x7f"), max_size=20)
@@ -242,7 +250,15 @@ def test_the_hash_tells_settings_apart_that_change_figures() -> None:
     assert Config({"zones": {"beside_gates": True}}).hash() != plain
     assert Config({"status": {"exact": True}}).hash() == plain  # changes live counters only
     assert Config({"store": {"keep_days": 9, "keep_days_of": {"flow": 1}}}).hash() == plain  # what is kept, not made
+    assert Config({"alerts": {"webhook": "https://a/b"}}).hash() == plain  # who is called
     assert json.loads(Config().as_json()) == json.loads(Config({"flow": {"k": 5}}).as_json())
+
+
+def test_the_address_of_a_webhook_is_not_stored() -> None:
+    config = Config({"alerts": {"webhook": "https://user:word@a/secret"}, "flow": {"k": 9}})
+    assert config["alerts", "webhook"] == "https://user:word@a/secret"
+    assert Config(json.loads(config.as_json()))["alerts", "webhook"] == "https://user:word@a/secret"
+    assert json.loads(config.without_secrets()) == json.loads(Config({"flow": {"k": 9}}).as_json())
 
 
 def test_how_long_rows_are_kept() -> None:

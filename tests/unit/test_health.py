@@ -208,6 +208,7 @@ def test_the_figures_are_those_of_the_run_s_row() -> None:
         'hitonami_events_rejected_total{reason="late"} 2.0',
         "hitonami_watermark_age_seconds 4.0",
         "hitonami_resident_memory_bytes 1.048576e+06",
+        "hitonami_alerts_sent_total 0.0",
     ):
         assert line in told.splitlines(), line
     assert 'state="running"' in told
@@ -223,6 +224,18 @@ def test_no_figure_names_a_sensor_a_gate_or_when_people_were_seen() -> None:
     }
     assert labels <= {"version", "python", "partition", "run_id", "kind", "state", "registry_hash", "reason"}
     assert str(RUN.last_ms)[:-3] not in told and str(RUN.first_ms)[:-3] not in told
+
+
+def test_alerts_that_the_webhook_took_or_lost_are_told(health: Health) -> None:
+    class Posts:
+        sent, lost = 5, 2
+
+    assert (health.state().alerts_sent, health.state().alerts_lost) == (0, 0)
+    health.posts(Posts())
+    state = State.decode(health.state().encode())
+    both = merged([state, state])
+    assert (both.alerts_sent, both.alerts_lost) == (10, 4)
+    assert "hitonami_alerts_lost_total 4.0" in text_of(both).splitlines()
 
 
 @pytest.fixture
