@@ -1,6 +1,7 @@
 """Rows of every window from released runs: arithmetic on published numbers, so it cannot tell more than they do.
 
-Gates of one class share leaf and delay, so they share windows. Windows have rows where they touch a span of activity
+A *place* is what has chains: a gate, one per direction, or a zone, one per sector (engine/headings.py). Places of one
+class share leaf and delay, so they share windows. Windows have rows where they touch a span of activity
 (no accepted record for more than a day: no rows), as soon as the watermark has passed their end + delay::
 
     activity   [=======]                       [====]        panes and longer windows that touch one of the spans
@@ -32,13 +33,17 @@ from engine.model import (
 )
 from engine.release import window_rows
 from engine.tables import Tables
+from engine.timezone import TimeZone
 
 _ROWS_AT_ONCE = 60_000  # rows of one block: bounds memory when a replay closes many windows at once
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Released runs of a shard, by chain (gate row × 3 + direction), in the order in which they ended."""
+    """Released runs of a shard, in the order in which they ended.
+
+    By chain: place × its number of chains + which of them; those of gates, gate row × 3 + direction.
+    """
 
     chain: I64
     start_ms: I64
@@ -46,7 +51,7 @@ class Runs:
     n: I64
 
     def rows(self, tables: Tables, unit: str) -> Released:
-        """The product ``runs_of_flow``."""
+        """The product ``runs_of_flow``, of runs of gates."""
         columns: dict[str, NDArray[np.generic]] = {
             "gate": (self.chain // DIRECTION_COUNT).astype(np.int32),
             "direction": (self.chain % DIRECTION_COUNT).astype(np.int32),
@@ -60,7 +65,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Flow figures of windows of one length (w,) × gates of one class (g,) × directions (3), by one version.
+    """Figures of windows of one length (w,) × places of one class (g,) × their chains (c), by one version.
 
     ``total_low``, ``total_high``: bounds of everybody counted since the chains began, at the windows' ends.
     """
@@ -69,7 +74,7 @@ class Block:
     code: int
     starts: I64
     ends: I64
-    gates: I32
+    places: I32
     n: I64
     low: I64
     high: I64
@@ -82,42 +87,41 @@ class Block:
 
 
 class ClassFigures:
-    """Figures of the gates of one class of one shard; advanced with the watermark, kept in ``state()``."""
+    """Figures of ``places`` (rows) of one class of one shard, each with so many ``chains``.
 
-    def __init__(self, tables: Tables, gates: list[int], leaf: int, delay_ms: int, threshold: int) -> None:
-        self.leaf, self.delay_ms, self.threshold = leaf, delay_ms, threshold
-        self.gates = np.array(gates, np.int32)
+    Advanced with the watermark, kept in ``state()``. ``use`` tells what holds, before the first windows.
+    """
+
+    def __init__(
+        self, clock: TimeZone, places: list[int], chains: int, leaf: int, delay_ms: int, threshold: int
+    ) -> None:
+        self.chains, self.leaf, self.delay_ms, self.threshold = chains, leaf, delay_ms, threshold
+        self.places = np.array(places, np.int32)
         self.codes = range(leaf, len(WINDOWS))
-        self._clock = tables.zone_clock
-        self.use(tables)
-        shape = (len(gates), DIRECTION_COUNT)
+        self._clock = clock
+        shape = (len(places), chains)
         self._chain_start = np.full(shape, NO_TIME, np.int64)  # counting began here: nobody before
         self._total = np.zeros(shape, np.int64)  # people in all released runs
         self._last_end = np.full(shape, NO_TIME, np.int64)  # end of the newest run
         self._next = dict.fromkeys(self.codes, NO_TIME)  # start of the first window without rows yet
         self._held: dict[int, tuple[int, I64, I64]] = {}  # that start and the bounds there, once W has passed it
-        self._covered: dict[int, dict[int, I64]] = {code: {} for code in self.codes}  # window start -> ms per gate
+        self._covered: dict[int, dict[int, I64]] = {code: {} for code in self.codes}  # window start -> ms per place
 
-    def use(self, tables: Tables) -> None:
-        """Let a version of the registry hold for the windows that come."""
-        self.tables = tables
-        known = self.gates < len(tables.gate_here)  # the others come with a later version
-        self._here = np.zeros(len(self.gates), np.bool_)
-        self._here[known] = tables.gate_here[self.gates[known]]
-        self._expected = Expected(tables, self.gates.tolist(), self.leaf)
+    def use(self, tables: Tables, here: NDArray[np.bool_], expected: Expected) -> None:
+        """Let a version of the registry hold for the windows that come: which places have rows, what is expected."""
+        self.tables, self._here, self._expected = tables, here, expected
 
-    def begin(self, chain_start: I64, first_window_ms: int = NO_TIME) -> None:
-        """Tell where counting began, per gate and direction (g, 3), in ms; and an instant of the first windows."""
-        self._chain_start = chain_start
+    def begin(self, start_ms: int, first_window_ms: int = NO_TIME) -> None:
+        """Tell where counting began, for all places known so far; and an instant of the first windows."""
+        self._chain_start[:] = start_ms
         if first_window_ms != NO_TIME:
             at = np.array([first_window_ms], np.int64)
             self._next = {code: int(self._clock.floor(at, code)[0]) for code in self.codes}
 
-    def grow(self, gates: list[int], start_ms: int) -> None:
-        """Take in gates of a later version, counted from ``start_ms`` on; rows begin when it is used."""
-        self.gates = np.append(self.gates, np.array(gates, np.int32)).astype(np.int32)
-        self._here = np.append(self._here, np.zeros(len(gates), np.bool_))
-        more = (len(gates), DIRECTION_COUNT)
+    def grow(self, places: list[int], start_ms: int) -> None:
+        """Take in places of a later version, counted from ``start_ms`` on; the next ``use`` knows of them."""
+        self.places = np.append(self.places, np.array(places, np.int32)).astype(np.int32)
+        more = (len(places), self.chains)
         self._chain_start = np.concatenate([self._chain_start, np.full(more, start_ms, np.int64)])
         self._total = np.concatenate([self._total, np.zeros(more, np.int64)])
         self._last_end = np.concatenate([self._last_end, np.full(more, NO_TIME, np.int64)])
@@ -127,17 +131,16 @@ class ClassFigures:
         for rows in self._covered.values():
             for start, covered in rows.items():
                 rows[start] = np.append(covered, none[:, 0])
-        self._expected = Expected(self.tables, self.gates.tolist(), self.leaf)
 
-    def cover(self, panes: I64, gates: I64, covered_ms: I64) -> None:
-        """Add covered sensor time: rows of (pane start, local gate, ms)."""
+    def cover(self, panes: I64, places: I64, covered_ms: I64) -> None:
+        """Add covered sensor time: rows of (pane start, local place, ms)."""
         for code in self.codes if len(panes) else ():
             windows = self._clock.floor(panes, code)
             kept = self._covered[code]
             for start in np.unique(windows).tolist():
                 mine = windows == start
-                row = kept.setdefault(start, np.zeros(len(self.gates), np.int64))
-                np.add.at(row, gates[mine], covered_ms[mine])
+                row = kept.setdefault(start, np.zeros(len(self.places), np.int64))
+                np.add.at(row, places[mine], covered_ms[mine])
 
     def advance(self, w: int, spans: I64, runs: Runs) -> Iterator[Block]:
         """Figures of all windows that have closed: ``w`` the watermark (ms), ``spans`` (s, 2) first, last active cell.
@@ -161,7 +164,7 @@ class ClassFigures:
 
     def _stops(self, limit: int, spans: I64) -> Iterator[int]:
         """Times up to ``limit`` at which to write rows, so that one block stays small however far W has jumped."""
-        step = max(1, _ROWS_AT_ONCE // (DIRECTION_COUNT * len(self.gates))) * LENGTH_MS[self.leaf]
+        step = max(1, _ROWS_AT_ONCE // max(self.chains * len(self.places), 1)) * LENGTH_MS[self.leaf]
         for first, last in spans.tolist():
             start = max(first, self._next[self.leaf])
             yield from range(start + step, min(last, limit), step)
@@ -181,7 +184,7 @@ class ClassFigures:
             if NO_TIME < start <= until and (code not in self._held or self._held[code][0] != start):
                 at = int(np.searchsorted(edges, start))
                 self._held[code] = start, low[at], high[at]
-        chain = (runs.chain // DIRECTION_COUNT, runs.chain % DIRECTION_COUNT)
+        chain = (runs.chain // self.chains, runs.chain % self.chains)
         np.add.at(self._total, chain, runs.n)
         np.maximum.at(self._last_end, chain, runs.end_ms)
 
@@ -203,11 +206,11 @@ class ClassFigures:
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def _bounds(self, edges: I64, runs: Runs) -> tuple[I64, I64]:
-        """Bounds (e, g, 3) of every chain at ``edges``, from the totals kept and the new runs (release.bounds)."""
-        shape = (len(edges) + 1, len(self.gates), DIRECTION_COUNT)
+        """Bounds (e, g, c) of every chain at ``edges``, from the totals kept and the new runs (release.bounds)."""
+        shape = (len(edges) + 1, len(self.places), self.chains)
         low, exact = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
         place = np.searchsorted(edges, runs.end_ms)
-        chain = (runs.chain // DIRECTION_COUNT, runs.chain % DIRECTION_COUNT)
+        chain = (runs.chain // self.chains, runs.chain % self.chains)
         np.add.at(low, (place, *chain), runs.n)
         ends_here = np.append(edges, END)[place] == runs.end_ms
         exact[place[ends_here], chain[0][ends_here], chain[1][ends_here]] = True
@@ -223,7 +226,7 @@ class ClassFigures:
         if held is not None and held[0] == starts[0]:  # passed by W earlier: since then later runs were added
             _, low_a[0], high_a[0] = held
         kept = self._covered[code]
-        none = np.zeros(len(self.gates), np.int64)
+        none = np.zeros(len(self.places), np.int64)
         covered = np.array([kept.pop(start, none) for start in starts.tolist()])
         for start in [s for s in kept if s < starts[0]]:
             del kept[start]  # covered time outside of all activity: no row will ask for it
@@ -233,8 +236,8 @@ class ClassFigures:
         seen = np.minimum(covered, expected)
         figures: list[Any] = [n, n_low, n_high, status, coverage, seen, expected, low[to], high[to]]
         if not self._here.all():
-            figures = [of_gates[:, self._here] for of_gates in figures]
-        return Block(self.tables, code, starts, ends, self.gates[self._here], *figures)
+            figures = [of_places[:, self._here] for of_places in figures]
+        return Block(self.tables, code, starts, ends, self.places[self._here], *figures)
 
     def state(self) -> tuple[object, ...]:
         """Everything a later ``restore`` needs."""
@@ -252,7 +255,7 @@ def _picked(runs: Runs, which: NDArray[np.bool_]) -> Runs:
 
 
 def flow_rows(blocks: list[Block], unit: str) -> Released:
-    """The product ``flow`` from blocks of one version (at least one), ordered by block, window, gate and direction."""
+    """The product ``flow`` from blocks of gates by one version (at least one), by block, window, gate, direction."""
     tables = blocks[0].tables
     columns: dict[str, list[NDArray[np.generic]]] = {}
     for block in blocks:
@@ -260,7 +263,7 @@ def flow_rows(blocks: list[Block], unit: str) -> Released:
         parts: dict[str, NDArray[np.generic]] = {
             "window": np.full(shape, block.code, np.int32),
             "window_start": np.broadcast_to(block.starts[:, None, None], shape),
-            "gate": np.broadcast_to(block.gates[None, :, None], shape),
+            "gate": np.broadcast_to(block.places[None, :, None], shape),
             "direction": np.broadcast_to(np.arange(DIRECTION_COUNT, dtype=np.int32), shape),
             "n": block.n,
             "n_low": block.low,

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine import kernels
+from engine import served
 from engine.book import Book, Versions
+from engine.chains import Chains
+from engine.expected import Expected
 from engine.figures import Block, ClassFigures, Runs
 from engine.model import DIRECTION_COUNT, END, I64, NO_TIME, ON_CHANGE
 from engine.rows import summed
@@ -45,10 +47,8 @@ class ShardClass:
     ) -> None:
         self.leaf, self.delay_ms, self.threshold = leaf, delay_ms, threshold
         self.gates = np.array(gates, np.int64)
-        self.figures = ClassFigures(tables, gates, leaf, delay_ms, threshold)
-        chains = len(gates) * DIRECTION_COUNT
-        self._rest, self._crosses = np.zeros(chains, np.int64), np.zeros(chains, np.int64)
-        self._since = np.full(chains, NO_TIME, np.int64)
+        self.figures = ClassFigures(tables.zone_clock, gates, DIRECTION_COUNT, leaf, delay_ms, threshold)
+        self._chains = Chains(len(gates) * DIRECTION_COUNT, threshold)
         self._counts_from = np.full(len(gates), END, np.int64)  # end of the first pane with a count record
         self._start = NO_TIME  # where counting began
         self._at = version  # place of the switch that holds for the next window
@@ -63,8 +63,12 @@ class ShardClass:
 
     def _use(self, tables: Tables) -> None:
         self.tables = tables
-        self._groups = _groups(tables, set(self.gates.tolist()))
-        self.figures.use(tables)
+        of = served.of_gates(tables, self.gates.tolist())
+        self._groups = served.groups(of)
+        here = np.zeros(len(self.gates), np.bool_)
+        known = self.gates < len(tables.gate_here)  # the others come with a later version
+        here[known] = tables.gate_here[self.gates[known]]
+        self.figures.use(tables, here, Expected(tables, of, len(self.gates), self.leaf))
 
     def begin(self, first_ms: int) -> None:
         """Counting begins with the pane of the run's first activity, earlier by the delay of a slow class.
@@ -73,15 +77,16 @@ class ShardClass:
         start chosen by a chain's own people would tell that nobody came before.
         """
         if self._start == NO_TIME:
-            self._start = self._floor(first_ms)
-            self._since[:] = self._start
-            self.figures.begin(self._since.reshape(-1, DIRECTION_COUNT).copy())
+            self._begin(self._floor(first_ms))
 
     def begin_later(self, at_ms: int) -> None:
         """A class that comes with a version switched to at ``at_ms`` counts from the first pane open then."""
-        self._start = self._floor(at_ms)
-        self._since[:] = self._start
-        self.figures.begin(self._since.reshape(-1, DIRECTION_COUNT).copy(), at_ms)
+        self._begin(self._floor(at_ms), at_ms)
+
+    def _begin(self, start_ms: int, first_window_ms: int = NO_TIME) -> None:
+        self._start = start_ms
+        self._chains.begin(start_ms)
+        self.figures.begin(start_ms, first_window_ms)
 
     def know(self, newest: Tables, gates: list[int], at_ms: int | None) -> None:
         """Take in sensors, and ``gates``, of a version switched to at ``at_ms`` (None: before any activity).
@@ -91,11 +96,10 @@ class ShardClass:
         if gates:
             start = self._start if at_ms is None else self._floor(at_ms)
             self.gates = np.append(self.gates, gates)
-            none = np.zeros(len(gates) * DIRECTION_COUNT, np.int64)
-            self._rest, self._crosses = np.append(self._rest, none), np.append(self._crosses, none)
-            self._since = np.append(self._since, none + start)
+            self._chains.grow(len(gates) * DIRECTION_COUNT, start)
             self._counts_from = np.append(self._counts_from, np.full(len(gates), END, np.int64))
             self.figures.grow(gates, start)
+            self._use(self.tables)
         self._know(newest)
 
     def hold(self, counted: I64) -> None:
@@ -116,18 +120,11 @@ class ShardClass:
         """Close everything up to ``w``, version by version: rows of closed panes and covers (sorted by pane)."""
         panes = panes[self._local[panes[:, 2]] >= 0]
         covers = covers[self._local[covers[:, 2]] >= 0]
-        for place in range(self._at + 1, len(switches)):
-            at = switches[place].at_ms
-            if at != NO_TIME:
-                if at + self.delay_ms >= w:
-                    break
-                stop = at + self.delay_ms
-                now, later = panes[:, 1] <= stop, covers[:, 1] > stop
-                yield self._step(stop, panes[now], covers[~later], spans, exact)
-                panes, covers = panes[~now], covers[later]
-            self._use(book.tables(switches[place].sequence))
-            self._at = place
-        yield self._step(w, panes, covers, spans, exact)
+        for place, stop, (now, of_now) in parted(self._at, self.delay_ms, w, switches, panes, covers):
+            if place != self._at:
+                self._at = place
+                self._use(book.tables(switches[place].sequence))
+            yield self._step(stop, now, of_now, spans, exact)
 
     def _step(self, w: int, panes: I64, covers: I64, spans: I64, exact: bool) -> Step:
         runs, shown = self._release(panes, covers, exact)
@@ -143,7 +140,9 @@ class ShardClass:
         covers = covers.copy()
         covers[:, 3] = np.minimum(covers[:, 3], covers[:, 1] - self.delay_ms - covers[:, 0])
         if self._groups:
-            panes, covers = self._chosen(panes, covers)
+            mute = self.tables.sensor_reporting == ON_CHANGE
+            count, told = served.chosen(panes, covers, self._groups, mute, self.delay_ms)
+            panes, covers = panes[count], covers[told]
         self.figures.cover(covers[:, 0], self._local[covers[:, 2]], covers[:, 3])
         people = panes[:, 3:6]
         row, direction = np.nonzero(people)
@@ -151,60 +150,48 @@ class ShardClass:
         lanes = np.column_stack(
             [panes[row, 0], panes[row, 1] - self.delay_ms, chain, people[row, direction], panes[row, 6 + direction]]
         )
-        start, end, chain, n, crossed = np.ascontiguousarray(summed(lanes, (0, 2), 3).T)
-        m = len(chain)
-        run_chain, out = np.empty(m, np.int32), [np.empty(m, np.int64) for _ in range(4)]
-        runs = kernels.active().carry(
-            chain.astype(np.int32), start, end, n, crossed, self.threshold,
-            self._rest, self._since, self._crosses, run_chain, *out,
-        )  # fmt: skip
-        run_start, run_end, run_n, run_crosses = (column[:runs] for column in out)
-        pure = run_end < self._counts_from[run_chain[:runs] // DIRECTION_COUNT]
+        runs, crosses = self._chains.release(summed(lanes, (0, 2), 3))
+        pure = runs.end_ms < self._counts_from[runs.chain // DIRECTION_COUNT]
         if not exact:
-            shown = int(run_crosses[pure].sum())
-        return Runs(run_chain[:runs].astype(np.int64), run_start, run_end, run_n), shown
-
-    def _chosen(self, panes: I64, covers: I64) -> tuple[I64, I64]:
-        """Of each group of redundant sensors, per pane: the first listed with coverage ≥ 0.5, else the first that
-        cannot tell its coverage, else the first listed."""
-        covered = {(p, s): ms for p, s, ms in covers[:, [0, 2, 3]].tolist()}
-        length = {p: close - self.delay_ms - p for p, close in np.concatenate([panes[:, :2], covers[:, :2]]).tolist()}
-        drop: set[tuple[int, int]] = set()
-        for sensors in self._groups:
-            for pane, ms in length.items():
-                alive = [s for s in sensors if 2 * covered.get((pane, s), 0) >= ms]
-                mute = [s for s in sensors if self.tables.sensor_reporting[s] == ON_CHANGE]
-                chosen = (alive or mute or sensors)[0]
-                drop |= {(pane, s) for s in sensors if s != chosen}
-        keep_panes = [(p, s) not in drop for p, s in panes[:, [0, 2]].tolist()]
-        keep_covers = [(p, s) not in drop for p, s in covers[:, [0, 2]].tolist()]
-        return panes[np.array(keep_panes, np.bool_)], covers[np.array(keep_covers, np.bool_)]
+            shown = int(crosses[pure].sum())
+        return runs, shown
 
     def state(self) -> tuple[object, ...]:
         """Everything a later ``restored`` needs."""
-        chains = (self._rest, self._since, self._crosses, self._counts_from)
-        return self.gates, chains, self._start, self._at, self.figures.state()
+        return self.gates, self._chains.state(), self._counts_from, self._start, self._at, self.figures.state()
 
 
 def restored(
     state: tuple[object, ...], switches: list[Switch], book: Book, newest: Tables, threshold: int
 ) -> ShardClass:
     """The class that gave ``state``."""
-    gates, chains, start, at, figures = state
+    gates, chains, counts_from, start, at, figures = state
     rows: list[int] = gates.tolist()  # type: ignore[attr-defined]
     leaf, delay = int(newest.gate_leaf[rows[0]]), int(newest.gate_delay_ms[rows[0]])
     made = ShardClass(newest, rows, leaf, delay, threshold)
-    made._rest, made._since, made._crosses, made._counts_from = chains  # type: ignore[misc]
-    made._start, made._at = start, at  # type: ignore[assignment]
+    made._chains.restore(chains)  # type: ignore[arg-type]
+    made._counts_from, made._start, made._at = counts_from, start, at  # type: ignore[assignment]
     made._use(book.tables(switches[made._at].sequence))
     made.figures.restore(figures)  # type: ignore[arg-type]
     return made
 
 
-def _groups(tables: Tables, gates: set[int]) -> list[list[int]]:
-    """Rows of the sensors that share a group at one of ``gates``, in the registry's order."""
-    groups: dict[tuple[int, str], list[int]] = {}
-    for row, sensor in zip(tables.standing_row, tables.standing, strict=True):
-        if sensor.group and int(tables.sensor_gate[row]) in gates:
-            groups.setdefault((int(tables.sensor_gate[row]), sensor.group), []).append(row)
-    return [rows for rows in groups.values() if len(rows) > 1]
+def parted(
+    at: int, delay_ms: int, w: int, switches: list[Switch], *parts: I64
+) -> Iterator[tuple[int, int, tuple[I64, ...]]]:
+    """Everything up to the watermark ``w`` (ms), version by version, for those whose windows close ``delay_ms`` late.
+
+    ``at``: the place of the version that has held so far; ``parts``: rows with the time at which they close in column
+    1. Yields the place of the version that holds, the watermark up to which it does, and the rows that close by then.
+    """
+    for place in range(at + 1, len(switches)):
+        ms = switches[place].at_ms
+        if ms == NO_TIME:
+            continue
+        stop = ms + delay_ms
+        if stop >= w:
+            yield place - 1, w, parts
+            return
+        yield place - 1, stop, tuple(rows[rows[:, 1] <= stop] for rows in parts)
+        parts = tuple(rows[rows[:, 1] > stop] for rows in parts)
+    yield len(switches) - 1, w, parts

@@ -66,7 +66,7 @@ class Share:
 
 def shares(block: Block, version: int) -> list[Share]:
     """The shares of a block's windows, for the gates that border a zone that has such windows."""
-    gates, tables = block.gates, block.tables
+    gates, tables = block.places, block.tables
     a, b = tables.gate_a[gates], tables.gate_b[gates]
     wanted = np.zeros(len(gates), np.bool_)
     for side in (a, b):

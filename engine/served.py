@@ -1,0 +1,61 @@
+"""Which sensors tell of which places, and which of redundant ones counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.model import I64
+from engine.registry import Sensor
+from engine.tables import Tables
+
+
+class Served(NamedTuple):
+    """One sensor that tells of one place: a gate or a zone, numbered by whoever asks; ``row`` names the pair."""
+
+    place: int
+    row: int
+    sensor: Sensor
+
+
+def of_gates(tables: Tables, gates: Sequence[int]) -> list[Served]:
+    """The sensors of gates (rows) in the registry's order, trackers of all gates last: places as in ``gates``, rows those of the sensors."""
+    local = {gate: place for place, gate in enumerate(gates)}
+    return [
+        Served(local[gate], row, sensor)
+        for row, sensor in zip(tables.standing_row, tables.standing, strict=True)
+        if (gate := int(tables.sensor_gate[row])) in local
+    ]
+
+
+def groups(served: Iterable[Served]) -> list[list[int]]:
+    """Rows of the sensors that share a group at one place, in the order given."""
+    found: dict[tuple[int, str], list[int]] = {}
+    for place, row, sensor in served:
+        if sensor.group:
+            found.setdefault((place, sensor.group), []).append(row)
+    return [rows for rows in found.values() if len(rows) > 1]
+
+
+def chosen(
+    panes: I64, covers: I64, of: Sequence[Sequence[int]], mute: NDArray[np.bool_], delay_ms: int
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows of people and covers count, where each group counts by one of its sensors.
+
+    That is, per pane, the first listed with coverage ≥ 0.5, else the first that cannot tell its coverage, else the
+    first listed. ``panes``, ``covers`` begin with pane_ms, close_ms (``delay_ms`` behind the pane's end) and the row
+    of Served; covers go on with covered_ms. ``of``: the groups; ``mute``, by row: cannot tell its coverage.
+    """
+    covered = {(p, s): ms for p, s, ms in covers[:, [0, 2, 3]].tolist()}
+    length = {p: close - delay_ms - p for p, close in np.concatenate([panes[:, :2], covers[:, :2]]).tolist()}
+    drop: set[tuple[int, int]] = set()
+    for rows in of:
+        for pane, ms in length.items():
+            alive = [s for s in rows if 2 * covered.get((pane, s), 0) >= ms]
+            choice = (alive or [s for s in rows if mute[s]] or rows)[0]
+            drop |= {(pane, s) for s in rows if s != choice}
+    keep = [[(p, s) not in drop for p, s in rows[:, [0, 2]].tolist()] for rows in (panes, covers)]
+    return np.array(keep[0], np.bool_), np.array(keep[1], np.bool_)
