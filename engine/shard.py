@@ -131,6 +131,12 @@ class Shard:
             out.first_ms, out.last_ms = int(self._spans[0, 0]), int(self._spans[-1, 1])
             self._first = min(self._first, out.first_ms)
         self._adopt(w)
+
+        def spans(stop: int) -> I64:
+            """Activity as it was known when W had just passed ``stop``: a silence is known by what ends it."""
+            line = stop - stop % CELL_MS + CELL_MS
+            return self._spans if stop == w else joined(np.concatenate([known, _until(news, line)]), GAP_MS)
+
         panes, covers, rejects, counted = self._waiting.ready(w, self._rows_of)
         panes, covers = summed(panes, (0, 2), 3), summed(covers, (0, 2), 3)
         steps: dict[int, list[Step]] = {}
@@ -138,7 +144,7 @@ class Shard:
             if self._first != END:
                 group.begin(self._first)
             group.hold(counted)
-            for step in group.steps(w, panes, covers, self._spans, self._switches, self._book, self.exact):
+            for step in group.steps(w, panes, covers, spans, self._switches, self._book, self.exact):
                 steps.setdefault(step.version, []).append(step)
                 out.accepted += step.shown
         for version, of in sorted(steps.items()):
@@ -284,8 +290,7 @@ class _Waiting:
         spans = np.concatenate(self._active)
         beyond = spans[spans[:, 1] >= w]
         self._active = [np.column_stack([np.maximum(beyond[:, 0], w), beyond[:, 1]])] if len(beyond) else []
-        now = spans[spans[:, 0] < w]
-        return np.column_stack([now[:, 0], np.minimum(now[:, 1], w - CELL_MS)])
+        return _until(spans, w)
 
     def due(self, w: int) -> int:
         """The earliest W behind ``w`` at which something of this is ready; END where nothing waits."""
@@ -313,6 +318,12 @@ def _parted(
             rows[:, sensor] = renumber[rows[:, sensor]]
         out.append(rows)
     return np.concatenate(out)
+
+
+def _until(spans: I64, line: int) -> I64:
+    """Spans of active cells up to a line."""
+    now = spans[spans[:, 0] < line]
+    return np.column_stack([now[:, 0], np.minimum(now[:, 1], line - CELL_MS)])
 
 
 def _joined(runs: list[Runs]) -> Runs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ from engine.figures import Block, ClassFigures, Runs
 from engine.model import DIRECTION_COUNT, END, I64, NO_TIME, ON_CHANGE
 from engine.rows import summed
 from engine.tables import Tables
+
+Spans = Callable[[int], I64]  # W in ms -> spans (s, 2) of first and last active cell known by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +117,20 @@ class ShardClass:
         return int(self.tables.zone_clock.floor(np.array([ms - self.delay_ms], np.int64), self.leaf)[0])
 
     def steps(
-        self, w: int, panes: I64, covers: I64, spans: I64, switches: list[Switch], book: Book, exact: bool
+        self, w: int, panes: I64, covers: I64, spans: Spans, switches: list[Switch], book: Book, exact: bool
     ) -> Iterator[Step]:
-        """Close everything up to ``w``, version by version: rows of closed panes and covers (sorted by pane)."""
+        """Close everything up to ``w``, version by version: rows of closed panes and covers (sorted by pane).
+
+        ``spans`` tells the activity known at a watermark: so that a version holds for the same windows however far W
+        goes at once, those of a silence among them.
+        """
         panes = panes[self._local[panes[:, 2]] >= 0]
         covers = covers[self._local[covers[:, 2]] >= 0]
         for place, stop, (now, of_now) in parted(self._at, self.delay_ms, w, switches, panes, covers):
             if place != self._at:
                 self._at = place
                 self._use(book.tables(switches[place].sequence))
-            yield self._step(stop, now, of_now, spans, exact)
+            yield self._step(stop, now, of_now, spans(stop), exact)
 
     def _step(self, w: int, panes: I64, covers: I64, spans: I64, exact: bool) -> Step:
         runs, shown = self._release(panes, covers, exact)

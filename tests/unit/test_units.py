@@ -66,5 +66,16 @@ def test_gates_that_come_with_a_version_have_the_units_of_the_logs() -> None:
         assert lines == {f"00/{START + minute + 120_000}/1/0"}
 
 
+def test_a_version_that_comes_in_a_silence_holds_for_the_rest_of_it() -> None:
+    """Its windows come with what ends it, under the version that holds then: in one step as line by line."""
+    minute = START // 60_000 * 60_000 - START
+    log: Log = [*crosses("000", minute + 70_000), tick(minute + 206_000), record(REGISTRY | {"version": "v2"})]
+    log += [tick(minute + 400_000), *crosses("000", minute + 600_000), tick(minute + 900_000)]
+    for how in ({"by_line": True}, {}, *({"seed": seed} for seed in range(12))):
+        rows = run(REGISTRY, [log], PLAIN, finish=False, **how).rows["flow"]  # type: ignore[arg-type]
+        mine = {(r["window_start"] - START - minute, r["registry_version"]) for r in rows if r["window"] == "10s"}
+        assert mine == {(at, "v2" if at > 70_000 else "v1") for at in range(70_000, 610_000, 10_000)}
+
+
 def tick(at: int) -> tuple[bytes, None]:
     return json.dumps({"type": "tick", "ts": START + at}).encode(), None
