@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import I64
-from engine.registry import Sensor
+from engine.registry import BEAM_PAIR, TRACKER, Sensor
 from engine.tables import Tables
 
 
@@ -22,13 +22,23 @@ class Served(NamedTuple):
 
 
 def of_gates(tables: Tables, gates: Sequence[int]) -> list[Served]:
-    """The sensors of gates (rows) in the registry's order, trackers of all gates last: places as in ``gates``, rows those of the sensors."""
+    """The sensors of gates (rows) in the registry's order, trackers of all gates behind them.
+
+    Places as in ``gates``, rows those of the sensors.
+    """
     local = {gate: place for place, gate in enumerate(gates)}
     return [
         Served(local[gate], row, sensor)
         for row, sensor in zip(tables.standing_row, tables.standing, strict=True)
         if (gate := int(tables.sensor_gate[row])) in local
     ]
+
+
+def following(tables: Tables) -> NDArray[np.bool_]:
+    """Whether a tracker or beam pair stands at a gate (G + 1,), or has; the last for those without gate."""
+    out = np.zeros(len(tables.gate_ids) + 1, np.bool_)
+    out[tables.sensor_gate[[s.kind in (TRACKER, BEAM_PAIR) for s in tables.sensors]]] = True
+    return out
 
 
 def groups(served: Iterable[Served]) -> list[list[int]]:

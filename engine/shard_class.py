@@ -51,14 +51,21 @@ class ShardClass:
         self.gates = np.array(gates, np.int64)
         self.figures = ClassFigures(tables.zone_clock, gates, DIRECTION_COUNT, leaf, delay_ms, threshold)
         self._chains = Chains(len(gates) * DIRECTION_COUNT, threshold)
-        self._counts_from = np.full(len(gates), END, np.int64)  # end of the first pane with a count record
+        # end of the first pane with a count record, or where a tracker or beam pair may tell of people
+        self._counts_from = np.full(len(gates), END, np.int64)
         self._start = NO_TIME  # where counting began
         self._at = version  # place of the switch that holds for the next window
         self._know(tables)
         self._use(tables)
 
-    def _know(self, newest: Tables) -> None:
-        """Sensors and gates of the newest version the shard knows, also while an earlier one still holds."""
+    def _know(self, newest: Tables, since_ms: int = NO_TIME) -> None:
+        """Sensors and gates of the newest version the shard knows, also while an earlier one still holds.
+
+        A run less its crosses would be the people of a tracker or beam pair: from where one stands there, ``since_ms``,
+        crosses must not show.
+        """
+        followed = served.following(newest)[self.gates]
+        self._counts_from[followed] = np.minimum(self._counts_from[followed], since_ms)
         local = np.full(len(newest.gate_ids) + 1, -1, np.int64)
         local[self.gates] = np.arange(len(self.gates))
         self._local = local[newest.sensor_gate]  # sensor -> gate of this class, -1 = none (also at gate row -1)
@@ -102,7 +109,7 @@ class ShardClass:
             self._counts_from = np.append(self._counts_from, np.full(len(gates), END, np.int64))
             self.figures.grow(gates, start)
             self._use(self.tables)
-        self._know(newest)
+        self._know(newest, NO_TIME if at_ms is None else self._floor(at_ms))
 
     def hold(self, counted: I64) -> None:
         """Note gates whose sensors have begun to send counts, also of nobody: whom they counted must not show.

@@ -186,6 +186,22 @@ def test_live_counters_show_points_and_beams_only_where_exact() -> None:
     assert run(REGISTRY, logs, PLAIN).shown_accepted == 1
 
 
+def test_live_counters_show_no_crosses_where_a_tracker_or_beam_pair_stands() -> None:
+    """A run less its crosses would be whom the tracker saw."""
+    rows = [("cross", "counter", 100, 0, 0, 0, 0)] * 9 + [("cross", "pair", 100, 0, 0, 0, 0)] * 9
+    logs = [log_of(documents(rows))]
+    assert run(REGISTRY, logs, PLAIN).shown_accepted == 0
+    alone = REGISTRY | {"sensors": REGISTRY["sensors"][2:]}
+    first = documents(rows[:9])
+    assert run(alone, [log_of(first)], PLAIN).shown_accepted == 9
+    # the tracker comes while people pass: those of runs that ended before are shown
+    later = json.dumps({"type": "registry", "registry": REGISTRY | {"version": "v2"}}).encode()
+    second, third = ({"sensor": "counter", "ts": START + at, "type": "cross"} for at in (60_000, 90_000))
+    known = run(alone, [[*log_of([*first, second]), (later, None), *log_of([third])]], PLAIN)
+    assert {row["registry_version"] for row in known.rows["flow"]} == {"v1", "v2"}
+    assert (known.accepted, known.shown_accepted) == (11, 9)
+
+
 def test_a_tracker_of_all_gates_covers_each_of_them_by_its_heartbeats() -> None:
     sensors = [s | {"reporting": "heartbeat", "beat_s": 10} for s in REGISTRY["sensors"][:1]]
     events = [{"sensor": "everywhere", "ts": START + at * 1_000, "type": "heartbeat"} for at in (0, 20, 60)]
