@@ -87,7 +87,11 @@ class Config:
     @property
     def threshold(self) -> int:
         """K = k + guard of the product flow."""
-        return int(self["flow", "k"]) + int(self["flow", "guard"])
+        return self.threshold_of("flow")
+
+    def threshold_of(self, product: str) -> int:
+        """K = k + guard of a product released by the carry: flow, headings."""
+        return int(self[product, "k"]) + int(self[product, "guard"])
 
     def wire(self, topic: str) -> int:
         """What the messages of a topic may be: AUTO, JSON or ARROW."""

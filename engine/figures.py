@@ -10,7 +10,7 @@ class share leaf and delay, so they share windows. Windows have rows where they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -252,6 +252,20 @@ def _picked(runs: Runs, which: NDArray[np.bool_]) -> Runs:
     if which.all():
         return runs
     return Runs(runs.chain[which], runs.start_ms[which], runs.end_ms[which], runs.n[which])
+
+
+def parcels(blocks: list[Block], unit: str, rows: Callable[[list[Block], str], Released]) -> list[Released]:
+    """Blocks of one version as few Released as keep each below about 60,000 rows; ``rows`` makes them of blocks."""
+    out: list[Released] = []
+    batch: list[Block] = []
+    size = 0
+    for block in blocks:
+        batch.append(block)
+        size += block.n.size
+        if size > 30_000:
+            out.append(rows(batch, f"{unit}/{len(out)}"))
+            batch, size = [], 0
+    return [*out, rows(batch, f"{unit}/{len(out)}")] if batch else out
 
 
 def flow_rows(blocks: list[Block], unit: str) -> Released:

@@ -52,6 +52,7 @@ KINDS = ("", "cross", "count", "heartbeat", "tick", "set", "registry", "point", 
 
 DIRECTIONS = ("ab", "ba", "unknown")  # index = column of n
 DIRECTION_COUNT = 3
+SECTORS = 8  # of the compass: 0 = north, clockwise
 COUNT_MAX = 2**31 - 1  # most people one count record may tell, per direction
 ID_BYTES = 64  # longest id, bytes of UTF-8
 FAR_M = 1_000_000  # furthest coordinate of a point, either way
@@ -191,6 +192,21 @@ PRODUCTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
             "error": "i",
         },
     ),
+    "headings": (
+        ("window", "window_start", "zone", "sector"),
+        {
+            "window": "d",
+            "window_start": "t",
+            "zone": "d",
+            "sector": "i",
+            "n": "i",
+            "n_low": "i",
+            "n_high": "i",
+            "status": "d",
+            "mean_heading": "f",
+            "resultant_length": "f",
+        },
+    ),
     "alerts": (
         ("id", "changed"),
         {
@@ -215,6 +231,7 @@ DIGESTED = (
     "runs_of_flow",
     "flow",
     "zones",
+    "headings",
     "alerts",
 )  # products a window's digest is over (not rejects, runs, registries)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import numpy as np
 
 from engine.model import I64
@@ -30,3 +32,27 @@ def joined(spans: I64, gap: int) -> I64:
     heads = np.flatnonzero(np.append(True, spans[1:, 0] - reach[:-1] > gap))
     tails = np.append(heads[1:], len(spans)) - 1
     return np.column_stack([spans[heads, 0], reach[tails]])
+
+
+def taken(
+    parts: dict[int, list[I64]], columns: int, by: int, w: int, rows_of: Mapping[int, Callable[[int], I64 | None]]
+) -> I64:
+    """Take the rows out of what partitions have told whose column ``by`` is at most ``w``.
+
+    ``rows_of``: column -> what tells of a partition our rows of its rows in that column, None where they are the same;
+    -1 stays -1.
+    """
+    out = [np.empty((0, columns), np.int64)]
+    for partition in list(parts):
+        rows = np.concatenate(parts.pop(partition))
+        done = rows[:, by] <= w
+        if not done.all():
+            parts[partition] = [rows[~done]]
+        rows = rows[done]
+        for column, find in rows_of.items():
+            renumber = find(partition)
+            if renumber is not None:
+                rows = rows.copy()
+                rows[:, column] = renumber[rows[:, column]]
+        out.append(rows)
+    return np.concatenate(out)

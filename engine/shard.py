@@ -15,17 +15,18 @@ import numpy as np
 from engine import partial, sets, units
 from engine.book import Book
 from engine.errors import BadInput
-from engine.figures import Block, Runs, flow_rows
+from engine.figures import Runs, flow_rows, parcels
+from engine.headings import Headings
 from engine.model import CELL_MS, END, GAP_MS, I64, NO_TIME, REASONS, Released
 from engine.partial import ACTIVE_COLUMNS, COUNTED_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
 from engine.rejects import Rejects, named
-from engine.rows import joined, summed
+from engine.rows import joined, summed, taken
 from engine.shard_class import ShardClass, Step, Switch, restored
 from engine.sharding import shard_of
 from engine.tables import Tables, classes
 from engine.zones import Share, shares
 
-_STATE = 3  # version of the snapshot
+_STATE = 4  # version of the snapshot
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Shard:
     ``exact``: live counters show every record as soon as its pane has closed ([status] exact). Otherwise crosses are
     shown with their run, and at a gate that has had a count record no more: a run less its crosses would be the people
     of the counts.
+    ``headings``: K of that product, in the shard where partitions tell of zones; None: none are released.
     ``by_line``: rows come in units that are a function of the logs (engine/units.py); else in bulk.
     """
 
@@ -64,6 +66,7 @@ class Shard:
         threshold: int,
         *,
         exact: bool = False,
+        headings: int | None = None,
         by_line: bool = False,
         state: bytes | None = None,
     ) -> None:
@@ -80,6 +83,7 @@ class Shard:
         self._waiting = _Waiting()
         self._classes: list[ShardClass] = []
         self._rejects = Rejects(book.tables(book.start), threshold)
+        self._headings = Headings(book, headings if number == 0 else None)
         self.watermark = NO_TIME
         if state is not None:
             self._restore(state)
@@ -101,11 +105,14 @@ class Shard:
             if part.w_from != self._told.get(part.partition, NO_TIME):
                 raise BadInput(f"shard {self.number}: a gap in the partials of partition {part.partition}")
             self._told[part.partition] = part.w_to
+            sequences = []
             for at, *words in part.versions.tolist():
                 met = self._met[part.partition]
-                self._met[part.partition] = (*met, np.array(words, np.int64).tobytes().hex())
-                self._coming.append((at, len(met), self._met[part.partition][-1]))
+                sequences.append((*met, np.array(words, np.int64).tobytes().hex()))
+                self._met[part.partition] = sequences[-1]
+                self._coming.append((at, len(met), sequences[-1][-1]))
             self._waiting.add(part)
+            self._headings.wait(part, sequences)
             out.sets += sets.given(part.sets)
             out.accepted += part.plain + (part.persons if self.exact else 0)
         low = min(self._told.values(), default=NO_TIME)
@@ -118,7 +125,7 @@ class Shard:
         """The first line behind the watermark, up to ``low``, at which rows can come; ``low`` where there is none."""
         if self.watermark != NO_TIME and low - self.watermark <= CELL_MS:
             return low
-        due = [group.figures.due(self._spans) for group in self._classes]
+        due = [self._headings.due(self._spans), *(group.figures.due(self._spans) for group in self._classes)]
         due += [at + CELL_MS for at, _, _ in self._coming if at != NO_TIME]  # gates that come with it have rows then
         first = min([self._waiting.due(self.watermark), self._rejects.due(), *due])
         return min(low, max(units.line(first), self.watermark + CELL_MS))
@@ -140,6 +147,8 @@ class Shard:
         panes, covers, rejects, counted = self._waiting.ready(w, self._rows_of)
         panes, covers = summed(panes, (0, 2), 3), summed(covers, (0, 2), 3)
         steps: dict[int, list[Step]] = {}
+        if self._first != END:
+            self._headings.begin(self._first)
         for group in self._classes:
             if self._first != END:
                 group.begin(self._first)
@@ -154,6 +163,7 @@ class Shard:
                     lines = units.lines_of_windows(block.starts, block.ends, step.delay_ms, known, news)
                     for line, share in zip(lines.tolist(), shares(block, version), strict=False):
                         out.shares.setdefault(line, []).append(share)
+        out.rows += self._headings.close(w, spans, self._switches, unit, self._rows_of, self._zones_of)
         released_rejects = self._rejects.add(rejects)
         for reason, n in (_by_reason(rejects) if self.exact else released_rejects).items():
             out.rejected[reason] = out.rejected.get(reason, 0) + n
@@ -168,7 +178,7 @@ class Shard:
         unit = f"{unit}/{version}" if version else unit
         runs = [step.runs for step in steps if len(step.runs.chain)]
         out = [_joined(runs).rows(tables, unit)] if runs else []
-        return out + _flow([block for step in steps for block in step.blocks], unit)
+        return out + parcels([block for step in steps for block in step.blocks], unit, flow_rows)
 
     def _adopt(self, w: int) -> None:
         """Let versions that a partition met before ``w`` hold; of several the newest: the later in the logs."""
@@ -203,6 +213,9 @@ class Shard:
                     made.begin_later(at)
                 self._classes.append(made)
         self._rejects.tables = tables
+        if begun:
+            self._headings.begin(self._first)
+        self._headings.know(self._switches[-1].sequence, at if begun else None, len(self._switches) - 1)
 
     def _rows_of(self, partition: int) -> I64 | None:
         """The shard's sensor rows of a partition's; None where they are the same."""
@@ -212,11 +225,19 @@ class Shard:
         row = {(s.id, s.gate): i for i, s in enumerate(self.tables.sensors)}
         return np.array([row.get((s.id, s.gate), -1) for s in self._book.tables(met).sensors] + [-1], np.int64)
 
+    def _zones_of(self, partition: int) -> I64 | None:
+        """The shard's zone rows of a partition's; None where they are the same."""
+        met, ours = self._met[partition], self._switches[-1].sequence
+        if met[: len(ours)] == ours[: len(met)]:
+            return None
+        row = {zone: i for i, zone in enumerate(self.tables.zone_ids)}
+        return np.array([row.get(zone, -1) for zone in self._book.tables(met).zone_ids] + [-1], np.int64)
+
     def _spans_needed(self, w: int) -> I64:
         """Drop activity whose longest windows have all been written; the newest span stays, it may grow."""
         if w == END or len(self._spans) < 2:
             return self._spans
-        slow = max((group.delay_ms for group in self._classes), default=0)
+        slow = max([self._headings.delay_ms, *(group.delay_ms for group in self._classes)])
         keep = self._spans[:, 1] > w - slow - 3 * GAP_MS
         keep[-1] = True
         return self._spans[keep]
@@ -225,16 +246,14 @@ class Shard:
         """Everything a later ``Shard(..., state=)`` needs, one bytes object."""
         versions = (self._met, self._coming, [(s.at_ms, s.sequence) for s in self._switches], self._rank)
         activity = (self._spans, self._first)
-        groups = [group.state() for group in self._classes]
-        return pickle.dumps(
-            (_STATE, self.watermark, self._told, versions, activity, self._waiting, groups, self._rejects.state()), 5
-        )
+        groups, rest = [group.state() for group in self._classes], (self._rejects.state(), self._headings.state())
+        return pickle.dumps((_STATE, self.watermark, self._told, versions, activity, self._waiting, groups, rest), 5)
 
     def _restore(self, state: bytes) -> None:
         version, *rest = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
-        self.watermark, told, versions, activity, self._waiting, groups, rejects = rest
+        self.watermark, told, versions, activity, self._waiting, groups, (rejects, headings) = rest
         met, self._coming, switches, self._rank = versions
         self._told |= told
         self._met |= met
@@ -243,6 +262,7 @@ class Shard:
         self._classes = [restored(kept, self._switches, self._book, self.tables, self.threshold) for kept in groups]
         self._rejects = Rejects(self.tables, self.threshold)
         self._rejects.restore(rejects)
+        self._headings.restore(headings)
 
 
 def watermark_of(state: bytes) -> int:
@@ -277,10 +297,10 @@ class _Waiting:
 
         ``rows_of`` tells the shard's sensor rows of a partition's (-1 stays -1).
         """
-        panes = _parted(self._panes, PANE_COLUMNS, 1, w, 2, rows_of)
-        covers = _parted(self._covers, COVER_COLUMNS, 1, w, 2, rows_of)
-        rejects = _parted(self._rejects, REJECT_COLUMNS, 0, w - CELL_MS, 1, rows_of)
-        counted = _parted(self._counted, COUNTED_COLUMNS, 0, w, 1, rows_of)
+        panes = taken(self._panes, PANE_COLUMNS, 1, w, {2: rows_of})
+        covers = taken(self._covers, COVER_COLUMNS, 1, w, {2: rows_of})
+        rejects = taken(self._rejects, REJECT_COLUMNS, 0, w - CELL_MS, {1: rows_of})
+        counted = taken(self._counted, COUNTED_COLUMNS, 0, w, {1: rows_of})
         return panes, covers, rejects[np.lexsort(rejects.T[:3][::-1])], counted
 
     def active(self, w: int) -> I64:
@@ -302,24 +322,6 @@ class _Waiting:
         return min(first, default=END)
 
 
-def _parted(
-    parts: dict[int, list[I64]], columns: int, by: int, w: int, sensor: int, rows_of: Callable[[int], I64 | None]
-) -> I64:
-    """Take the rows out whose column ``by`` is at most ``w``."""
-    out = [np.empty((0, columns), np.int64)]
-    for partition in list(parts):
-        rows = np.concatenate(parts.pop(partition))
-        done = rows[:, by] <= w
-        if not done.all():
-            parts[partition] = [rows[~done]]
-        rows, renumber = rows[done], rows_of(partition)
-        if renumber is not None:
-            rows = rows.copy()
-            rows[:, sensor] = renumber[rows[:, sensor]]
-        out.append(rows)
-    return np.concatenate(out)
-
-
 def _until(spans: I64, line: int) -> I64:
     """Spans of active cells up to a line."""
     now = spans[spans[:, 0] < line]
@@ -328,20 +330,6 @@ def _until(spans: I64, line: int) -> I64:
 
 def _joined(runs: list[Runs]) -> Runs:
     return Runs(*(np.concatenate(c) for c in zip(*((r.chain, r.start_ms, r.end_ms, r.n) for r in runs), strict=True)))
-
-
-def _flow(blocks: list[Block], unit: str) -> list[Released]:
-    """Blocks as few Released as keep each below about 60,000 rows."""
-    out: list[Released] = []
-    batch: list[Block] = []
-    size = 0
-    for block in blocks:
-        batch.append(block)
-        size += block.n.size
-        if size > 30_000:
-            out.append(flow_rows(batch, f"{unit}/{len(out)}"))
-            batch, size = [], 0
-    return [*out, flow_rows(batch, f"{unit}/{len(out)}")] if batch else out
 
 
 def _by_reason(rejects: I64) -> dict[str, int]:

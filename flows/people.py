@@ -175,10 +175,12 @@ def dataflow(
 ) -> Dataflow:
     """The flow of one run; a live one (a sink that is not bulk) gives its rows in units that follow from the logs."""
     book, shards, by_line = parts.book, parts.shards, not sink.bulk
-    threshold, exact = config.threshold, config["status", "exact"]
+    threshold, exact, headings = config.threshold, config["status", "exact"], config.threshold_of("headings")
 
     def make(number: int, state: bytes | None) -> Shard:
-        return Shard(number, shards, partitions, book, threshold, exact=exact, by_line=by_line, state=state)
+        return Shard(
+            number, shards, partitions, book, threshold, exact=exact, headings=headings, by_line=by_line, state=state
+        )
 
     flow = Dataflow("people")
     partials = op.input("logs", flow, source)

@@ -118,7 +118,7 @@ def _edges(connection: Connection, product: str, run_id: str) -> list[dict[str, 
     The index may leave out the last columns of a key (then they are empty): an edge need not be the key of a row.
     """
     key, kinds = PRODUCTS[product]
-    shown = [f"toUnixTimestamp64Milli({name})" if kinds[name] == "t" else f"toString({name})" for name in key]
+    shown = [{"t": f"toUnixTimestamp64Milli({name})", "i": name}.get(kinds[name], f"toString({name})") for name in key]
     marks = connection.rows(
         f"SELECT rows_in_granule, {', '.join(shown)}"
         f" FROM mergeTreeIndex({connection.database_text}, '{product}') WHERE run_id = {{run:String}}"
@@ -140,7 +140,9 @@ def _beyond(product: str, edge: str, sign: str) -> str:
     key, kinds = PRODUCTS[product]
     condition = "1" if sign == ">" else "0"
     for name in reversed(key):
-        value = at(f"{edge}_{name}") if kinds[name] == "t" else f"{{{edge}_{name}:String}}"
+        value = {"t": at(f"{edge}_{name}"), "i": f"{{{edge}_{name}:Int64}}"}.get(
+            kinds[name], f"{{{edge}_{name}:String}}"
+        )
         condition = f"({name} {sign}= {value} AND ({name} {sign} {value} OR {condition}))"
     return condition
 
@@ -207,7 +209,9 @@ def check_window(window: str) -> None:
 
 
 def latest(connection: Connection, product: str, run_id: str, window: str, gate_delay_ms: int) -> pa.Table:
-    """The newest row per gate and direction (flow) or zone (zones) of one window length; empty when there is none.
+    """The newest row of one window length per gate and direction (flow), zone (zones) or zone and sector (headings).
+
+    Empty when there is none.
 
     Looks back from the newest window by the largest delay and two windows: what is open no longer than it may be is
     found, and a gate that was removed disappears.
@@ -233,11 +237,11 @@ def latest(connection: Connection, product: str, run_id: str, window: str, gate_
 
 
 def window_counts(connection: Connection, run_id: str) -> dict[str, int]:
-    """Label → number of distinct windows that have a row of flow or zones, shortest first, only those with any."""
+    """Label → number of distinct windows with a row of flow, zones or headings, shortest first, only those with any."""
     parts = " UNION DISTINCT ".join(
         f"SELECT window, window_start FROM {connection.table(product)} WHERE run_id = {{run:String}}"
         " GROUP BY window, window_start"
-        for product in ("flow", "zones")
+        for product in ("flow", "zones", "headings")
     )
     found = connection.rows(f"SELECT window, count() FROM ({parts}) GROUP BY window", {"run": run_id})
     counts = {str(label): int(n) for label, n in found}

@@ -144,6 +144,10 @@ class Store:
         """The newest zones row of that window length per zone."""
         return reader.latest(self._connection, "zones", run_id, window, self._delay(run_id))
 
+    def latest_headings(self, run_id: str, window: str) -> pa.Table:
+        """The newest headings row of that window length per zone and sector."""
+        return reader.latest(self._connection, "headings", run_id, window, self._delay(run_id))
+
     def window_counts(self, run_id: str) -> dict[str, int]:
         """Window label → number of distinct windows with rows."""
         return reader.window_counts(self._connection, run_id)

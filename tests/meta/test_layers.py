@@ -82,6 +82,7 @@ RELEASING = {
     "engine/release.py",
     "engine/figures.py",
     "engine/zones.py",
+    "engine/headings.py",
     "engine/gates.py",
     "engine/alerts.py",
     "engine/rejects.py",

@@ -50,6 +50,11 @@ def zones(unit: str, *rows: Sequence[Any], version: str = "v1") -> Released:
     return released("zones", unit, rows, version)
 
 
+def headings(unit: str, *rows: Sequence[Any], version: str = "v1") -> Released:
+    """Rows (window, start, zone, sector, n, n_low, n_high, status, mean_heading, resultant_length)."""
+    return released("headings", unit, rows, version)
+
+
 def alert_row(name: str, changed: int, state: str = "new", began: int | None = None, **cells: Any) -> tuple[Any, ...]:
     """One row of alerts: of a density in zone c1 where nothing else is given; it began when it changed."""
     given: dict[str, Any] = {

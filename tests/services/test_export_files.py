@@ -18,7 +18,7 @@ from engine.model import PRODUCTS
 from sinks import files
 from sinks.clickhouse import reader
 from sinks.clickhouse.store import Store
-from tests.services.released import T0, day, flow, released, runs_of_flow, zone_row, zones
+from tests.services.released import T0, day, flow, headings, released, runs_of_flow, zone_row, zones
 
 FLOW = [
     ("10s", T0 + 123, "j1", "ab", 2**40, 0, 7, "range", 0.5),
@@ -59,6 +59,8 @@ def test_csv_of_one_window(store: Store, tmp_path: Path) -> None:
 def test_csv_of_the_other_products(store: Store, tmp_path: Path) -> None:
     store.insert(runs_of_flow("u", ("j1", "ab", T0, T0 + 10_000, 7)), "r1")
     store.insert(zones("u", zone_row("1h", T0, "c1", los_scheme="", density=0.25, inflow=7)), "r1")
+    ways = [(7, 9, 7, 12, "range"), (0, None, 0, 5, "suppressed")]
+    store.insert(headings("u", *(("1m", T0, "c1", *way, 315.0, 1.0) for way in ways)), "r1")
     store.insert(released("rejects", "u", [(T0, "j1-03", "late", 6)]), "r1")
     assert text(store, "runs_of_flow", tmp_path / "x.csv") == [
         "gate,direction,run_start,run_end,n,run_id,registry_version,revision",
@@ -69,6 +71,12 @@ def test_csv_of_the_other_products(store: Store, tmp_path: Path) -> None:
     assert header == ",".join([*PRODUCTS["zones"][1], "run_id", "registry_version", "revision"])
     assert row == '1h,2026-02-07T07:00:00.000Z,c1,7,,,,,,,,,0.25,,"",unknown,unknown,,,,,r1,v1,0'
     assert end == ""
+    assert text(store, "headings", tmp_path / "x.csv") == [
+        "window,window_start,zone,sector,n,n_low,n_high,status,mean_heading,resultant_length,run_id,registry_version,revision",
+        "1m,2026-02-07T07:00:00.000Z,c1,0,,0,5,suppressed,315,1,r1,v1,0",
+        "1m,2026-02-07T07:00:00.000Z,c1,7,9,7,12,range,315,1,r1,v1,0",
+        "",
+    ]
     assert text(store, "rejects", tmp_path / "x.csv")[1] == "2026-02-07T07:00:00.000Z,j1-03,late,6,r1,v1,0"
 
 
@@ -176,6 +184,8 @@ def test_slices_of_every_product_and_of_none(store: Store, monkeypatch: pytest.M
         runs_of_flow("u", *((f"j{g}", "ab", T0 + w, T0 + w + 1, 7) for g in range(9) for w in range(2_000))), "r1"
     )
     store.insert(zones("u", *(zone_row("10s", T0 + 10_000 * w, "c1", inflow=7) for w in range(17_000))), "r1")
+    ways = (("1m", T0 + 60_000 * w, "c1", s, 7, 7, 7, "released", 45.0, 0.5) for w in range(2_200) for s in range(8))
+    store.insert(headings("u", *ways), "r1")
     store.insert(released("rejects", "u", [(T0 + h, "j1", "late", 6) for h in range(17_000)]), "r1")
     for product in PRODUCTS:
         slices = list(store.slices(product, "r1"))

@@ -26,6 +26,12 @@ ZONES = [zone_row("10s", T0, "c1", 7, density=0.25, status="released")]
 ALERTS = [alert_row("a", T0 + 10_000, threshold=1.5), alert_row("a", T0 + 50_000, "resolved", T0 + 10_000)]
 
 
+HEADINGS = [
+    ("1m", T0, "c1", 3, 7, 7, 7, "released", 135.0, 1.0),
+    ("1m", T0, "c1", 4, None, 0, 5, "suppressed", None, None),
+]
+
+
 def fill(store: Store, run_id: str, rows: dict[str, Sequence[Sequence[Any]]], version: str = "v1") -> None:
     store.start_run(run(run_id))
     for product, given in rows.items():
@@ -34,7 +40,13 @@ def fill(store: Store, run_id: str, rows: dict[str, Sequence[Sequence[Any]]], ve
 
 
 def everything() -> dict[str, Sequence[Sequence[Any]]]:
-    return {"flow": list(FLOW), "runs_of_flow": list(RUNS), "zones": list(ZONES), "alerts": list(ALERTS)}
+    return {
+        "flow": list(FLOW),
+        "runs_of_flow": list(RUNS),
+        "zones": list(ZONES),
+        "headings": list(HEADINGS),
+        "alerts": list(ALERTS),
+    }
 
 
 def test_windows_are_told_by_length_and_start(store: Store) -> None:
@@ -78,7 +90,9 @@ def changes() -> list[tuple[str, int, Any]]:
     found = []
     for product, rows in everything().items():
         for column, kind in enumerate(PRODUCTS[product][1].values()):
-            found += [(product, column, value) for value in other(rows[0][column], kind)]
+            key = list(PRODUCTS[product][1])[column] in PRODUCTS[product][0]
+            values = [value for value in other(rows[0][column], kind) if value is not None or not key]
+            found += [(product, column, value) for value in values]
     return found
 
 

@@ -7,7 +7,7 @@ import time
 from engine.model import PRODUCTS
 from sinks.clickhouse.alerts import Action
 from sinks.clickhouse.store import Store
-from tests.services.released import alert_row, alerts, flow, released, run, runs_of_flow, zone_row, zones
+from tests.services.released import alert_row, alerts, flow, headings, released, run, runs_of_flow, zone_row, zones
 
 DAY = 86_400_000
 NOW = int(time.time() * 1000) // DAY * DAY
@@ -22,6 +22,7 @@ def fill(store: Store) -> None:
         store.insert(flow(f"{at}", ("10s", at, "j1", "ab", 7, 7, 7, "released", 1.0)), "r1")
         store.insert(zones(f"{at}", zone_row("10s", at, "c1")), "r1")
         store.insert(runs_of_flow(f"{at}", ("j1", "ab", at, at + 10, 7)), "r1")
+        store.insert(headings(f"{at}", ("1m", at, "c1", 7, 7, 7, 7, "released", 315.0, 1.0)), "r1")
         store.insert(alerts(f"{at}", alert_row(f"a{at}", at)), "r1")
         store.act(Action("r1", f"a{at}", "acknowledge", "sato", at))
         store.insert(released("rejects", f"{at}", [(at, "s1", "late", 7)]), "r1")
@@ -43,7 +44,7 @@ def test_old_rows_go_product_by_product(store: Store) -> None:
     assert store.keep(KEPT) == []
     assert left(store) == dict.fromkeys(PRODUCTS, 4)
     assert store.keep({**KEPT, "flow": 50, "zones": 200}) == ["flow", "zones"]
-    assert left(store) == {"runs_of_flow": 4, "flow": 2, "zones": 3, "alerts": 4, "rejects": 4}
+    assert left(store) == dict.fromkeys(PRODUCTS, 4) | {"flow": 2, "zones": 3}
     assert store.keep({**KEPT, "flow": 50, "zones": 200}) == []
     assert store.run("r1") is not None and store.registry("h1") == "{}"
 

@@ -108,10 +108,9 @@ class Cluster:
         self._store[version.hash] = version
 
     def _shard(self, book: Book, number: int, state: bytes | None) -> Shard:
-        exact, partitions = self.config["status", "exact"], len(self.logs)
-        return Shard(
-            number, self.shards, partitions, book, self.config.threshold, exact=exact, by_line=True, state=state
-        )
+        exact, headings = self.config["status", "exact"], self.config.threshold_of("headings")
+        how: Any = {"exact": exact, "headings": headings, "by_line": True, "state": state}
+        return Shard(number, self.shards, len(self.logs), book, self.config.threshold, **how)
 
     def _read(self) -> None:
         """A batch of one log, and what its partition tells the shards."""

@@ -119,8 +119,9 @@ def run(
     book = Book(registry.parse(json.dumps(document).encode()))
     bound = config["time", "bound_ms"]
     parts = [Partition(i, book, bound, shards) for i in range(len(logs))]
-    threshold, exact = config.threshold, config["status", "exact"]
-    owners = [_Shard(s, shards, len(logs), book, threshold, exact=exact, by_line=by_line) for s in range(shards)]
+    threshold = config.threshold
+    how: Any = {"exact": config["status", "exact"], "headings": config.threshold_of("headings"), "by_line": by_line}
+    owners = [_Shard(s, shards, len(logs), book, threshold, **how) for s in range(shards)]
     switches: list[Switch] = []
 
     def of(version: int) -> Tables:
@@ -189,9 +190,7 @@ def run(
                 alerts = Alerts(of, lambda version: switches[version].at_ms)
                 alerts.restore(pickle.loads(kept))
                 state = owners[shard].snapshot()
-                owners[shard] = _Shard(
-                    shard, shards, len(logs), book, threshold, exact=exact, by_line=by_line, state=state
-                )
+                owners[shard] = _Shard(shard, shards, len(logs), book, threshold, **how, state=state)
     if finish:
         for number, part in enumerate(parts):
             part.finish()

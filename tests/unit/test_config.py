@@ -84,7 +84,7 @@ def test_no_file_is_the_defaults() -> None:
 
 FLOW_KEYS = "; its keys are k, guard"
 SECTIONS = "; the sections are " + ", ".join(DEFAULTS)
-KEPT = "keep_days_of in [store] must name products (runs_of_flow, flow, zones, alerts, rejects) and 0 to 36500 days"
+KEPT = f"keep_days_of in [store] must name products ({', '.join(PRODUCTS)}) and 0 to 36500 days"
 NO_TABLE = " must be a table: [flow] and its settings below"
 
 
@@ -265,7 +265,7 @@ def test_how_long_rows_are_kept() -> None:
     assert Config().keep_days() is None
     assert Config({"store": {}}).keep_days() == dict.fromkeys(PRODUCTS, 0)
     kept = Config({"store": {"keep_days": 400, "keep_days_of": {"flow": 800, "rejects": 0}}}).keep_days()
-    assert kept == {"runs_of_flow": 400, "flow": 800, "zones": 400, "alerts": 400, "rejects": 0}
+    assert kept == dict.fromkeys(PRODUCTS, 400) | {"flow": 800, "rejects": 0}
 
 
 def test_one_config_does_not_change_another() -> None:
