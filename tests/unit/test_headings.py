@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import registry
+from engine.config import Config
 from engine.headings import circular, telling
 from engine.tables import Tables
+from tests.support.engine_run import run
 from tests.support.stays import CELL, Outcome, Rule, Story, tell
 
 START = 1_775_314_800_000  # midnight in Tokyo: every window begins
@@ -214,3 +216,31 @@ def test_a_partition_still_behind_counts_by_its_own_version() -> None:
     ]
     out = tell(line, stories, EXACT)
     assert minute(out, MINUTE)[NORTH][0] == 35 and minute(out, 2 * MINUTE)[NORTH][0] == 42 + 28
+
+
+# ------------------------------------------------------------------------------------ from points to rows
+def walks(ways: list[tuple[float, float]], every_s: int) -> list[tuple[bytes, int | None]]:
+    """People one after the other who cross the square through its middle, each in a straight line; points at 2 Hz."""
+    log = []
+    for person, (x, y) in enumerate(ways):
+        for step in range(-15, 16):
+            ts, along = START + person * every_s * 1_000 + (step + 15) * 500, step / 2
+            place = {"x": 5 + along * x, "y": 5 + along * y}
+            log.append(({"sensor": "t1", "ts": ts, "type": "point", "track": person, **place}, None))
+    return [(json.dumps(record).encode(), at) for record, at in sorted(log, key=lambda entry: str(entry[0]["ts"]))]
+
+
+def test_people_who_walk_through_a_square_are_told_by_their_ways() -> None:
+    ways = [(0, 1)] * 7 + [(1, 1)] * 9 + [(-1, 0)] * 8 + [(0.3, -1)] * 6
+    exact = Config({"headings": {"k": 1, "guard": 0}})
+    world = document(tracker("t1"), tracker("t2", "c2"))
+    out = run(world, [walks(ways, 5)], exact).rows["headings"]
+    found = {r["sector"]: r["n"] for r in out if (r["window"], r["zone"]) == ("1h", "c1")}
+    assert found == {0: 7, 1: 9, 2: 0, 3: 0, 4: 6, 5: 0, 6: 8, 7: 0}
+    assert {r["n"] for r in out if r["zone"] == "c2"} == {0}
+    safe = run(world, [walks(ways, 5)]).rows["headings"]
+    day = {r["sector"]: r for r in safe if (r["window"], r["zone"]) == ("1d", "c1")}
+    assert all(day[sector]["n_low"] <= n <= day[sector]["n_high"] for sector, n in found.items())
+    mixed = run(world, [walks(ways, 5)], seed=3, shards=4, restart=True).rows["headings"]
+    assert sorted(map(str, mixed)) == sorted(map(str, safe))
+    assert "headings" not in run(document(tracker("t1", None), line=LINE), [walks(ways, 5)]).rows
