@@ -21,7 +21,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from dashboard.hub import Broadcast
-from dashboard.snapshot import FLOW_COLUMNS, ZONE_COLUMNS, Columns, View, Views, choose, closed_ms, status_of
+from dashboard.snapshot import (
+    FLOW_COLUMNS,
+    HEADING_COLUMNS,
+    ZONE_COLUMNS,
+    Columns,
+    View,
+    Views,
+    choose,
+    closed_ms,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from sinks.clickhouse.store import Run, Store
@@ -30,6 +40,8 @@ TICK_S = 1.0  # least time between two ticks of a channel; the page says it is c
 FRESH_S = 2.0  # a channel that has told nothing for this long is read before it serves a new client
 LAG = 10  # ticks a client may be behind before it gets the newest state instead
 CHANNELS = 64  # most streams kept; the idle one used longest ago goes first
+
+_FIGURES = {"flow": FLOW_COLUMNS, "zones": ZONE_COLUMNS, "headings": HEADING_COLUMNS}
 
 log = logging.getLogger("hitonami.dashboard")
 T = TypeVar("T")
@@ -117,7 +129,7 @@ class Channel:
             head["status"] = view.status
         if view.alerts != old.alerts:
             head["alerts"] = view.alerts
-        for name, columns in (("flow", FLOW_COLUMNS), ("zones", ZONE_COLUMNS)):
+        for name, columns in _FIGURES.items():
             changed = _changed(getattr(old, name), getattr(view, name), columns)
             if changed is not None:
                 head[name] = changed
@@ -137,9 +149,9 @@ class Channel:
     def _body(self) -> dict[str, Any]:
         view = self._view
         if view is None:
-            return {"status": status_of(None), "layout": None, "flow": None, "zones": None, "alerts": []}
-        body = {"status": view.status, "layout": view.layout, "flow": view.flow, "zones": view.zones}
-        return {**body, "alerts": view.alerts}
+            return {"status": status_of(None), "layout": None, **dict.fromkeys(_FIGURES), "alerts": []}
+        figures = {name: getattr(view, name) for name in _FIGURES}
+        return {"status": view.status, "layout": view.layout, **figures, "alerts": view.alerts}
 
 
 def _changed(old: Columns, new: Columns, names: tuple[str, ...]) -> Columns | None:

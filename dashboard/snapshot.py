@@ -1,7 +1,7 @@
 """What the page shows at one moment, read from the store: one View per run and window.
 
-A View holds rows of the products ``flow`` and ``zones``, standing alerts and the run's own row, and nothing else: the
-counters are those of the run's row (PRIVACY.md R6), never the engine's.
+A View holds rows of the products ``flow``, ``zones`` and ``headings``, standing alerts and the run's own row, and
+nothing else: the counters are those of the run's row (PRIVACY.md R6), never the engine's.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engine.model import DIRECTIONS, END, LENGTH_MS, LOS, NO_TIME, REASONS, STATUS, WINDOWS
+from engine.model import DIRECTIONS, END, LENGTH_MS, LOS, MINUTE, NO_TIME, REASONS, STATUS, WINDOWS
 
 if TYPE_CHECKING:
     from sinks.clickhouse.store import Run, Store
@@ -22,6 +22,7 @@ ZONE_COLUMNS = (
     "t", "in", "in_lo", "in_hi", "out", "out_lo", "out_hi", "s", "c",
     "occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "los",
 )  # fmt: skip
+HEADING_COLUMNS = ("t", "s", "way", "r")
 _FLOW_SOURCE = {"n": "n", "lo": "n_low", "hi": "n_high"}
 _ZONE_SOURCE = {
     "in": "inflow",
@@ -37,7 +38,7 @@ _ZONE_SOURCE = {
     "drift_lo": "drift_low",
     "drift_hi": "drift_high",
 }
-_ROUNDED = {"c": "coverage", "dens": "density"}
+_ROUNDED = {"c": "coverage", "dens": "density", "way": "mean_heading", "r": "resultant_length"}
 
 # What the page says of a standing alert (sinks/clickhouse/alerts.py Alert).
 ALERT_FIELDS = (
@@ -62,7 +63,8 @@ Columns = dict[str, list[Any]]
 class View:
     """One moment of one run. ``layout`` is all that stays while only figures change; rows follow its order.
 
-    ``flow`` has 3 rows per gate (DIRECTIONS), ``zones`` one per zone; a row without figures holds None everywhere.
+    ``flow`` has 3 rows per gate (DIRECTIONS), ``zones`` one per zone, ``headings`` one per zone that has any; a row
+    without figures holds None everywhere.
     ``quiet_ms``: the watermark age from which a running run is quiet. ``alerts``: those that stand, the worst first.
     """
 
@@ -71,6 +73,7 @@ class View:
     closed_ms: int | None
     flow: Columns
     zones: Columns
+    headings: Columns
     quiet_ms: int
     alerts: Sequence[Mapping[str, Any]] = ()
 
@@ -131,16 +134,19 @@ class Views:
             window = min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
         flow = _rows(self._store.latest(run.run_id, window), ("gate", "direction"))
         zones = _rows(self._store.latest_zones(run.run_id, window), ("zone",))
+        ways = _ways(self._store.latest_headings(run.run_id, _heading_window(window)))
         newest = (run.registry_hash, *run.versions)[-1]
-        layout = _layout(run, window, self._registry(newest), [key[0] for key in flow], zones)
+        layout = _layout(run, window, self._registry(newest), [key[0] for key in flow], zones, ways)
         flow_keys = [(gate["id"], direction) for gate in layout["gates"] for direction in DIRECTIONS]
         zone_keys = [(zone["id"],) for zone in layout["zones"]]
+        way_keys = [(zone["id"],) for zone in layout["headings"]["zones"]]
         return View(
             layout,
             status_of(run),
             closed_ms(run),
             _columns(flow_keys, flow, _FLOW_SOURCE, FLOW_COLUMNS),
             _columns(zone_keys, zones, _ZONE_SOURCE, ZONE_COLUMNS),
+            _columns(way_keys, ways, {}, HEADING_COLUMNS),
             _quiet_ms(run),
             [
                 {name: getattr(alert, name) for name in ALERT_FIELDS}
@@ -162,6 +168,21 @@ def _rows(table: Any, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, A
     at = table.schema.get_field_index("window_start")
     plain = table.set_column(at, "window_start", table.column("window_start").cast("int64"))
     return {tuple(row[name] for name in key): row for row in plain.to_pylist()}
+
+
+def _ways(table: Any) -> dict[tuple[str, ...], dict[str, Any]]:
+    """One row per zone: of its sectors the first that is told, for mean heading and strength are the same in all."""
+    out: dict[tuple[str, ...], dict[str, Any]] = {}
+    for (zone, _), row in _rows(table, ("zone", "sector")).items():
+        held = out.setdefault((zone,), row)
+        if row["n"] is not None and held["n"] is None:
+            out[(zone,)] = row
+    return out
+
+
+def _heading_window(window: str) -> str:
+    """Headings have no shorter windows than a minute."""
+    return WINDOWS[max(MINUTE, WINDOWS.index(window))]
 
 
 def _columns(
@@ -207,15 +228,17 @@ def _quiet_ms(run: Run) -> int:
 
 
 def _layout(
-    run: Run, window: str, registry: Mapping[str, Any], seen_gates: Sequence[str], seen_zones: Any
+    run: Run, window: str, registry: Mapping[str, Any], seen_gates: Sequence[str], seen_zones: Any, ways: Any
 ) -> dict[str, Any]:
     config = json.loads(run.config) if run.config else {}
-    flow, time = config.get("flow", {}), config.get("time", {})
+    flow, time, headings = (config.get(section, {}) for section in ("flow", "time", "headings"))
     length = LENGTH_MS[WINDOWS.index(window)]
     slack = length + int(time.get("bound_ms", 5000)) + GRACE_MS
+    of_ways = LENGTH_MS[WINDOWS.index(_heading_window(window))]
+    way_limit = slack - length + of_ways + int(config.get("points", {}).get("track_ms", 2000))
     zones, gates = _named(registry, "zones"), _named(registry, "gates")
     gate_ids = list(dict.fromkeys([*gates, *sorted(run.leaves), *sorted(seen_gates)]))
-    zone_ids = list(dict.fromkeys([*zones, *sorted(key[0] for key in seen_zones)]))
+    zone_ids = list(dict.fromkeys([*zones, *sorted(key[0] for key in [*seen_zones, *ways])]))
 
     def delay(gate: str) -> int:
         return round(float(gates[gate].get("delay_s") or 0) * 1000) if gate in gates else run.gate_delay_ms
@@ -258,4 +281,14 @@ def _layout(
             }
             for zone in zone_ids
         ],
+        "headings": {
+            "window": _heading_window(window),
+            "length_ms": of_ways,
+            "k": int(headings.get("k", 5)) + int(headings.get("guard", 1)),
+            "zones": [
+                {"id": zone, "name": _name(zones.get(zone, {}), zone), "leaf": None, "limit_ms": way_limit}
+                for zone in zone_ids
+                if (zone,) in ways
+            ],
+        },
     }

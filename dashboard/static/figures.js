@@ -43,6 +43,28 @@ export function level(grade, density) {
   return {kind: 'exact', text: 'ABCDEF'[grade - 1], note: density == null ? '' : t('perM2', {n: density.toFixed(2)})};
 }
 
+/** From this resultant length on the people of a zone have a way in common; below, an arrow would lead astray. */
+export const SHOWN_FROM_R = 0.3;
+const ARROWS = '↑↗→↘↓↙←↖', WINDS = ['north', 'northEast', 'east', 'southEast', 'south', 'southWest', 'west', 'northWest'];
+
+/**
+ * Which way the people of a zone go; hidden where they have none in common.
+ * @param {number | null} status @param {number | null} mean degrees from north, clockwise
+ * @param {number | null} length R @param {number} k people a released figure stands for at least
+ */
+export function way(status, mean, length, k) {
+  if (status === UNKNOWN) return unknown('notObserved');
+  if (length == null) return {kind: 'few', text: `<${k}`, note: t('few')};
+  if (mean == null || length < SHOWN_FROM_R) return {kind: 'none', text: '—', note: t('noOneWay')};
+  const wind = Math.round(mean / 45) % 8;
+  return {kind: 'range', text: `${ARROWS[wind]} ${Math.round(mean) % 360}°`, note: t(WINDS[wind])};
+}
+
+/** How much people agree on it: 1 = all go one way. @param {number | null} length R */
+export function strength(length) {
+  return {kind: length == null ? 'none' : 'range', text: length == null ? '—' : length.toFixed(2), note: ''};
+}
+
 /** @param {string} why a key of the words @param {Record<string, string>} [put] */
 export function unknown(why, put) {
   return {kind: 'unknown', text: t('unknown'), note: t(why, put)};

@@ -4,7 +4,7 @@ import {ago, clock, whole} from './figures.js';
 import {firstLang, lang, recall, remember, setLang, t} from './i18n.js';
 import {Store} from './store.js';
 import {Stream} from './stream.js';
-import {gateTable, put, zoneTable} from './tables.js';
+import {gateTable, put, wayTable, zoneTable} from './tables.js';
 
 const SILENT_MS = 3000;
 const WINDOWS = ['10s', '1m', '5m', '15m', '1h'];
@@ -18,6 +18,7 @@ const store = new Store();
 const gates = gateTable(/** @type {HTMLTableElement} */ ($('gate-table')));
 const zones = zoneTable(/** @type {HTMLTableElement} */ ($('zone-table')));
 const alerts = new AlertList(/** @type {HTMLTableElement} */ ($('alert-table')));
+const ways = wayTable(/** @type {HTMLTableElement} */ ($('way-table')));
 const runs = /** @type {HTMLSelectElement} */ ($('runs'));
 const asked = new URLSearchParams(location.search);
 const view = {run: asked.get('run') ?? '', window: asked.get('window') ?? ''};
@@ -44,6 +45,8 @@ function open() {
 function build() {
   gates.build(store.layout?.gates ?? []);
   zones.build(store.layout?.zones ?? []);
+  ways.build(store.layout?.headings.zones ?? []);
+  $('ways').hidden = !ways.rows.length;
   // without a layout the tables have no rows: sections drawn now would move when it comes
   root.classList.toggle('empty', !store.layout);
 }
@@ -58,14 +61,14 @@ function draw() {
   banners();
   if (!store.ready) return;
   const {layout, status, closed} = store, kind = layout?.run.kind ?? 'none', zone = layout?.run.timezone ?? 'UTC';
-  const unknowns = gates.update(store) + zones.update(store);
+  const unknowns = gates.update(store) + zones.update(store) + ways.update(store);
   put($('mode-word'), t(kind));
   put($('state'), status?.state ? t(status.state) : '');
   $('mode').className = `chip ${kind}`;
   put($('clock'), kind === 'live' || !layout ? clock(store.now(), zone, true) : shownTime());
   put($('watermark'), closed == null ? '—' : ago(store.now() - closed));
   put($('standing'), whole(alerts.update(store)));
-  put($('unknowns'), `${unknowns} / ${gates.rows.length + zones.rows.length}`);
+  put($('unknowns'), `${unknowns} / ${gates.rows.length + zones.rows.length + ways.rows.length}`);
   put($('read'), whole(status?.read ?? 0));
   put($('accepted'), whole(status?.accepted ?? 0));
   const rejected = status?.rejected ?? {};

@@ -5,14 +5,15 @@
  * @typedef {{id: string, name: Record<string, string>, limit_ms: number, leaf: string | null,
  *   a?: Record<string, string> | null, b?: Record<string, string> | null}} Place
  * @typedef {{run: {id: string, kind: string, timezone: string}, window: string, length_ms: number, k: number, exact: boolean,
- *   gates: Place[], zones: Place[]}} Layout
+ *   gates: Place[], zones: Place[], headings: Ways}} Layout
+ * @typedef {{window: string, length_ms: number, k: number, zones: Place[]}} Ways
  * @typedef {Record<string, (number | null)[]>} Columns
  * @typedef {{read: number, accepted: number, rejected: Record<string, number>, run_id: string | null,
  *   kind: string | null, state: string | null}} Status
  * @typedef {{id: string, rule: string, kind: string, severity: string, zone: string, gate: string, began_ms: number,
  *   state: string, owner: string, note: string, shelved_until_ms: number | null, shelved_for: string}} Alert
  * @typedef {{now: number, problem: string | null, closed: number | null, status?: Status, layout?: Layout | null,
- *   flow?: Columns | null, zones?: Columns | null, alerts?: Alert[]}} Message
+ *   flow?: Columns | null, zones?: Columns | null, headings?: Columns | null, alerts?: Alert[]}} Message
  */
 
 export class Store {
@@ -21,6 +22,7 @@ export class Store {
     /** @type {Status | null} */ this.status = null;
     /** @type {Columns} */ this.flow = {};
     /** @type {Columns} */ this.zones = {};
+    /** @type {Columns} */ this.headings = {};
     /** @type {Alert[]} */ this.alerts = [];
     /** @type {string | null} */ this.problem = null;
     /** @type {number | null} */ this.closed = null;
@@ -46,12 +48,13 @@ export class Store {
       this.status = m.status ?? null;
       this.flow = m.flow ?? {};
       this.zones = m.zones ?? {};
+      this.headings = m.headings ?? {};
       this.alerts = m.alerts ?? [];
     } else {
       if (!follows(this.id, id)) return false;
       if (m.status) this.status = m.status;
       if (m.alerts) this.alerts = m.alerts;
-      for (const [held, changed] of [[this.flow, m.flow], [this.zones, m.zones]]) {
+      for (const [held, changed] of [[this.flow, m.flow], [this.zones, m.zones], [this.headings, m.headings]]) {
         if (held && changed) patch(held, changed);
       }
     }
@@ -66,7 +69,7 @@ export class Store {
   /** All of it as one snapshot, for a tab that joins late. @returns {Message} */
   whole() {
     return {now: this.base, problem: this.problem, closed: this.closed, status: this.status ?? undefined,
-      layout: this.layout, flow: this.flow, zones: this.zones, alerts: this.alerts};
+      layout: this.layout, flow: this.flow, zones: this.zones, headings: this.headings, alerts: this.alerts};
   }
 }
 

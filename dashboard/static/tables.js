@@ -1,5 +1,5 @@
-/** The two tables: built once per layout, then only the texts that change are touched. */
-import {ago, drift, figure, inside, level, percent, span, unknown} from './figures.js';
+/** The tables of figures: built once per layout, then only the texts that change are touched. */
+import {ago, drift, figure, inside, level, percent, span, strength, unknown, way} from './figures.js';
 import {lang, t} from './i18n.js';
 
 const WINDOWS = ['10s', '1m', '5m', '15m', '1h', '1d'];
@@ -9,7 +9,7 @@ const WINDOWS = ['10s', '1m', '5m', '15m', '1h', '1d'];
  * @typedef {import('./store.js').Place} Place
  * @typedef {{text: string, note: string, kind: string}} Figure
  * @typedef {{row: HTMLTableRowElement, cells: {figure: HTMLElement, note: HTMLElement, cell: HTMLElement}[],
- *   coverage: HTMLElement, span: HTMLElement, age: HTMLElement}} Row
+ *   coverage: HTMLElement | null, span: HTMLElement, age: HTMLElement}} Row
  */
 
 /** @param {HTMLElement} e @param {string} text */
@@ -30,8 +30,11 @@ export class Table {
    * @param {HTMLTableElement} table @param {string} what head of the first column, a key of the words
    * @param {string[]} figures heads of the figures @param {(store: Store, row: number) => Figure[]} read
    * @param {(store: Store) => import('./store.js').Columns} columns @param {number} each rows of columns per place
+   * @param {(layout: import('./store.js').Layout) => {window: string, length_ms: number}} [frame] windows, if others
+   * @param {boolean} [covered] whether the columns tell coverage
    */
-  constructor(table, what, figures, read, columns, each) {
+  constructor(table, what, figures, read, columns, each, frame, covered = true) {
+    this.frame = frame ?? ((layout) => layout); this.covered = covered;
     this.table = table; this.what = what; this.figures = figures; this.read = read; this.columns = columns; this.each = each;
     /** @type {Row[]} */ this.rows = [];
     /** @type {Place[]} */ this.places = [];
@@ -41,7 +44,7 @@ export class Table {
   build(places) {
     this.places = places;
     const head = make('tr');
-    const heads = [this.what, ...this.figures, 'coverage', 'span', 'age'];
+    const heads = [this.what, ...this.figures, ...(this.covered ? ['coverage'] : []), 'span', 'age'];
     for (const key of heads) {
       const th = make('th', key === this.what ? 'place' : this.figures.includes(key) ? 'figures' : key, head);
       th.setAttribute('scope', 'col');
@@ -67,21 +70,22 @@ export class Table {
       const cell = make('td', 'figures', row), box = make('span', 'box', cell);
       return {cell, figure: make('span', 'figure num', box), note: make('span', 'note', box)};
     });
-    return {row, cells, coverage: make('td', 'coverage num', row), span: make('td', 'span num', row), age: make('td', 'age num', row)};
+    const coverage = this.covered ? make('td', 'coverage num', row) : null;
+    return {row, cells, coverage, span: make('td', 'span num', row), age: make('td', 'age num', row)};
   }
 
   /** Bring all rows up to date; how many of them are unknown. @param {Store} store */
   update(store) {
     const {layout} = store;
     if (!layout) return 0;
-    const live = layout.run.kind === 'live', now = store.now(), columns = this.columns(store);
+    const live = layout.run.kind === 'live', now = store.now(), columns = this.columns(store), frame = this.frame(layout);
     let unknowns = 0;
     this.rows.forEach((row, place) => {
       const start = columns.t[place * this.each] ?? null;
-      const end = start == null ? null : start + layout.length_ms;
+      const end = start == null ? null : start + frame.length_ms;
       const age = end == null ? null : now - end;
       const {limit_ms, leaf} = this.places[place];
-      const why = end == null ? (leaf && WINDOWS.indexOf(leaf) > WINDOWS.indexOf(layout.window) ? 'from' : 'noRow')
+      const why = end == null ? (leaf && WINDOWS.indexOf(leaf) > WINDOWS.indexOf(frame.window) ? 'from' : 'noRow')
         : live && age != null && age > limit_ms ? 'tooOld' : '';
       const figures = why ? this.figures.map(() => unknown(why, {w: leaf ?? ''})) : this.read(store, place);
       figures.forEach((f, i) => {
@@ -94,7 +98,7 @@ export class Table {
       const dark = figures.every((f) => f.kind === 'unknown' || f.kind === 'none');
       if (dark) unknowns++;
       row.row.classList.toggle('unknown', dark);
-      put(row.coverage, why ? '—' : percent(least(columns.c, place * this.each, this.each)));
+      if (row.coverage) put(row.coverage, why ? '—' : percent(least(columns.c, place * this.each, this.each)));
       put(row.span, start == null || end == null ? '—' : span(start, end, layout.run.timezone));
       put(row.age, live && age != null ? ago(age) : '—');
     });
@@ -127,4 +131,12 @@ export function zoneTable(table) {
       drift(z.drift_lo[row], z.drift_hi[row]),
     ];
   }, (store) => store.zones, 1);
+}
+
+/** @param {HTMLTableElement} table */
+export function wayTable(table) {
+  return new Table(table, 'zone', ['way', 'strength'], (store, row) => {
+    const {s, way: mean, r} = store.headings;
+    return [way(s[row], mean[row], r[row], store.layout?.headings.k ?? 1), strength(r[row])];
+  }, (store) => store.headings, 1, (layout) => layout.headings, false);
 }

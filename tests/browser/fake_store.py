@@ -56,6 +56,19 @@ ZONES = pa.schema(
     ]
 )
 
+HEADINGS = pa.schema(
+    [
+        ("window", pa.string()),
+        ("window_start", pa.timestamp("ms", "UTC")),
+        ("zone", pa.string()),
+        ("sector", pa.int64()),
+        ("n", pa.int64()),
+        ("status", pa.string()),
+        ("mean_heading", pa.float64()),
+        ("resultant_length", pa.float64()),
+    ]
+)
+
 
 @dataclass(frozen=True)
 class FakeRun:
@@ -86,6 +99,7 @@ class FakeStore:
         self.flow: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self.zone_rows: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.standing: dict[str, list[Alert]] = {}
+        self.heading_rows: dict[tuple[str, str, str, int], dict[str, Any]] = {}
         self.broken = False
         self.now_ms: Callable[[], int] | None = None
         self.reads = 0
@@ -149,6 +163,26 @@ class FakeStore:
         assert standing and since_ms is None
         return self.standing.get(run_id, [])
 
+    def put_headings(
+        self, zone: str, start_ms: int, n: dict[int, tuple[int, int]] | None, way: tuple[float | None, float | None],
+        *, run: str = "live", window: str = "1m",
+    ) -> None:  # fmt: skip
+        """``n``: bounds by sector, of the others few; None = unknown. ``way``: mean heading and resultant length."""
+        for sector in range(8):
+            low, high = (None, None) if n is None else n.get(sector, (0, 5))
+            told = None if low is None or high is None or high < 6 else (low + high) // 2
+            status = "unknown" if n is None else "range" if told is not None else "suppressed"
+            self.heading_rows[run, window, zone, sector] = {
+                "window": window,
+                "window_start": start_ms,
+                "zone": zone,
+                "sector": sector,
+                "n": told,
+                "status": status,
+                "mean_heading": way[0],
+                "resultant_length": way[1],
+            }
+
     def update(self, run: str = "live", **values: Any) -> None:
         self.by_id[run] = replace(self.by_id[run], **values)
 
@@ -182,6 +216,11 @@ class FakeStore:
         self._answer()
         rows = [row for key, row in sorted(self.zone_rows.items()) if key[:2] == (run_id, window)]
         return pa.Table.from_pylist(rows, schema=ZONES)
+
+    def latest_headings(self, run_id: str, window: str) -> pa.Table:
+        self._answer()
+        rows = [row for key, row in sorted(self.heading_rows.items()) if key[:2] == (run_id, window)]
+        return pa.Table.from_pylist(rows, schema=HEADINGS)
 
     def registry(self, digest: str) -> str | None:
         self._answer()

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Clock, Served, cell, fill, open_page, zone_cell
@@ -47,6 +48,38 @@ def test_who_is_inside_a_zone(shown: Page, store: FakeStore, clock: Clock):
     store.put_zone("c1", clock.last_start(), (14, 14), (12, 22), **inside, density=None, los="unknown")
     for column, text in ((-2, "7確定"), (-1, "不明判定なし"), (2, "0")):
         expect(zone_cell(shown, "北1条", column)).to_have_text(text)
+
+
+def test_which_way_people_go(shown: Page, store: FakeStore, clock: Clock):
+    expect(shown.locator("#ways")).not_to_be_visible()  # no zone has headings
+
+    def row(zone: str) -> Locator:
+        return shown.locator(f"#way-table tbody tr:has(.name:text-is('{zone}')) td")
+
+    start = clock.last_start(60_000)
+    store.put_headings("c1", start, {1: (7, 12), 2: (7, 7)}, (67.5, 0.92))
+    store.put_headings("c2", start, None, (None, None))
+    expect(row("北1条").nth(0)).to_have_text("→ 68°東")
+    expect(row("北1条").nth(1)).to_have_text("0.92")
+    expect(row("北2条").nth(0)).to_have_text("不明観測なし")
+    assert hatched(row("北2条").nth(0)) and not hatched(row("北1条").nth(0))
+    for way, text in (((337.6, 0.3), "↑ 338°北"), ((315.0, 0.31), "↖ 315°北西"), ((359.9, 1.0), "↑ 0°北")):
+        store.put_headings("c1", start, {0: (7, 7)}, way)
+        expect(row("北1条").nth(0)).to_have_text(text)
+    store.put_headings("c1", start, {0: (7, 7), 4: (6, 6)}, (0.0, 0.2999))
+    expect(row("北1条").nth(0)).to_have_text("—向きはばらばら")
+    expect(row("北1条").nth(1)).to_have_text("0.30")
+    store.put_headings("c1", start, {}, (None, None))
+    expect(row("北1条").nth(0)).to_have_text("<6少数")
+    shown.get_by_role("button", name="English").click()
+    store.put_headings("c1", start, {7: (9, 9)}, (315.0, 1.0))
+    expect(shown.locator("#way-table tbody tr:has(.name:text-is('Kita 1-jo')) td").nth(0)).to_have_text(
+        "↖ 315°north-west"
+    )
+    clock.ahead_s = 140  # limit: 60 s window + 5 s bound + 10 s grace + 2 s for tracks
+    expect(shown.locator("#way-table tbody tr td").nth(0)).to_have_text("unknowntoo old")
+    found = Axe().run(shown, context="#ways").response["violations"]
+    assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
 
 
 def test_the_header_tells_the_runs_row(shown: Page):

@@ -88,6 +88,20 @@ def test_zones_tell_who_is_inside():
     ]  # fmt: skip
 
 
+def test_zones_that_have_headings_tell_which_way_people_go():
+    store = FakeStore()
+    store.put_headings("c2", T, {1: (7, 7), 2: (6, 11)}, (67.123456, 0.987654))
+    store.put_headings("c9", T, None, (None, None))
+    store.put_headings("c1", T, {}, (None, None), window="5m")
+    seen = view(store, "10s")  # shorter windows have none: those of a minute are shown
+    assert [zone["id"] for zone in seen.layout["headings"]["zones"]] == ["c2", "c9"]
+    assert seen.headings == {"t": [T, T], "s": [3, 0], "way": [67.1235, None], "r": [0.9877, None]}
+    frame = {name: seen.layout["headings"][name] for name in ("window", "length_ms", "k")}
+    assert frame == {"window": "1m", "length_ms": 60_000, "k": 6}
+    assert seen.layout["headings"]["zones"][0]["limit_ms"] == 60_000 + 5_000 + GRACE_MS + 2_000
+    assert view(store, "5m").headings == {"t": [T], "s": [2], "way": [None], "r": [None]}
+
+
 def test_layout_names_places_in_both_languages_and_falls_back_to_ids():
     layout = view(FakeStore()).layout
     assert [gate["name"] for gate in layout["gates"]] == [{"ja": i, "en": i} for i in ("j1", "j2", "j3")]
