@@ -6,18 +6,19 @@ limit), UNKNOWN (nothing tells), OFF (no limit is in force there and then).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.alert_values import OFF, VERDICTS, Cells
-from engine.model import DIRECTIONS, I8, I64, LENGTH_MS, Released
+from engine.alert_sensors import Serving
+from engine.alert_values import OFF, VERDICTS, Cells, loss
+from engine.model import CELL_MS, DIRECTIONS, I8, I64, LENGTH_MS, Released
 from engine.registry import Zone
 from engine.tables import Tables
-from engine.thresholds import OF_GATES, Limit, Threshold, in_band
+from engine.thresholds import HEALTH, OF_GATES, Limit, Threshold, in_band
 
 F64 = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -27,13 +28,17 @@ _THURSDAY = 3  # 1970-01-01
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What one alert is about: a rule at a zone, or at a gate of it (gate "" = the zone), in windows of one length."""
+    """What one alert is about: a rule at a zone, or at a gate of it (gate "" = the zone), in windows of one length.
+
+    ``by_health``: judged by the states of sensors, not by rows.
+    """
 
     rule: str
     kind: str
     zone: str
     gate: str
     code: int
+    by_health: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +79,14 @@ class Rules:
         self._places = [self._placed(rule) for rule in tables.registry.thresholds]
         self.subjects = frozenset(subject for of in self._places for subject in of.subjects.values())
         self.of_gates = any(subject.gate for subject in self.subjects)
+        by_health = any(rule.by == HEALTH for rule in tables.registry.thresholds)
+        self._serving = Serving(tables) if by_health else None
 
     def delay_ms(self, subject: Subject) -> int:
         """How much later than the watermark the subject's windows close."""
         tables = self._tables
+        if subject.by_health:
+            return 0
         if subject.gate:
             return int(tables.gate_delay_ms[self._gate_row[subject.gate]])
         return int(tables.zone_delay_ms[self._zone_row[subject.zone]])
@@ -89,7 +98,29 @@ class Rules:
             return []
         columns = _by_gate(rows) if of_gates else rows.columns
         told = [of for of in self._places if of.subjects and (of.rule.kind in OF_GATES) == of_gates]
-        return [self._judge(of, columns, "gate" if of_gates else "zone") for of in told]
+        return [self._judge(of, columns, "gate" if of_gates else "zone") for of in told if of.rule.by != HEALTH]
+
+    def judge_health(self, ends: I64, lost: Collection[str], held: Collection[Subject]) -> list[Judged]:
+        """Verdicts on cells of 10 s that end at ``ends``, in all of which the sensors ``lost`` are.
+
+        Of zones without a lost sensor and without an alert that is ``held`` nothing is said: nothing changes there.
+        """
+        serving = self._serving
+        if serving is None:
+            return []
+        touched = serving.touched(lost) | {self._zone_row[s.zone] for s in held if s.zone in self._zone_row}
+        shares = {row: serving.share(row, ends - CELL_MS, lost) for row in touched}
+        return [self._judge_cells(of, ends, shares) for of in self._places if of.rule.by == HEALTH]
+
+    def _judge_cells(self, of: _Place, ends: I64, shares: Mapping[int, F64]) -> Judged:
+        rows = sorted(of.subjects.keys() & shares.keys())
+        end, start = np.repeat(ends, len(rows)), np.repeat(ends - CELL_MS, len(rows))
+        place = np.tile(np.array(rows, np.int64), len(ends))
+        value = np.stack([shares[row] for row in rows], axis=1).ravel() if rows else np.empty(0)
+        limit, recovery = self._limits(of, place, start)
+        verdict = loss(value, limit, recovery)
+        verdict[np.isnan(limit)] = OFF
+        return Judged(of.rule, of.subjects, of.places, place, start, end, verdict, value, limit)
 
     def _placed(self, rule: Threshold) -> _Place:
         tables, of_gates = self._tables, rule.kind in OF_GATES
@@ -110,8 +141,9 @@ class Rules:
         tables, found = self._tables, {}
         for row in self._here:
             if self._fits(rule, row):
-                code = max(rule.window, int(tables.zone_window[row]))
-                found[row] = Subject(rule.id, rule.kind, tables.zone_ids[row], "", code)
+                by_health = rule.by == HEALTH
+                code = rule.window if by_health else max(rule.window, int(tables.zone_window[row]))
+                found[row] = Subject(rule.id, rule.kind, tables.zone_ids[row], "", code, by_health)
         return found
 
     def _gates(self, rule: Threshold) -> dict[int, Subject]:

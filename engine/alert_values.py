@@ -78,8 +78,12 @@ def speed(rule: Threshold, cells: Cells, limit: F64, recovery: F64, width: F64) 
 def sensor_loss(rule: Threshold, cells: Cells, limit: F64, recovery: F64, width: F64) -> tuple[I8, F64]:
     """Coverage; 0 where the zone is unknown. Where nothing tells coverage, its loss cannot be seen: BELOW."""
     value = np.where(cells.unknown, 0.0, cells.number("coverage"))
-    verdict = np.where(cells.unknown, ABOVE, _falling(value, limit, recovery))
-    return np.where(np.isnan(value), BELOW, verdict).astype(np.int8), value
+    return np.where(cells.unknown, ABOVE, loss(value, limit, recovery)).astype(np.int8), value
+
+
+def loss(value: F64, limit: F64, recovery: F64) -> I8:
+    """Verdicts on shares of sensors or of their time; NaN, where nothing tells them, is no loss: BELOW."""
+    return np.where(np.isnan(value), BELOW, _falling(value, limit, recovery)).astype(np.int8)
 
 
 def stopped(rule: Threshold, cells: Cells, limit: F64, recovery: F64, width: F64) -> tuple[I8, F64]:

@@ -1,4 +1,4 @@
-"""Alerts: raised and resolved by released rows and the versioned thresholds, in event time, and by nothing else.
+"""Alerts: raised and resolved by released rows, states of sensors and the versioned thresholds, in event time.
 
 Each subject (a rule at a zone or gate) goes through its windows in order, apart from all others::
 
@@ -11,6 +11,7 @@ Each subject (a rule at a zone or gate) goes through its windows in order, apart
   starts anew when one is not.
 - Windows that are unknown, and those without rows, count as no time: they never raise an alert (but for sensor_loss,
   whose condition they are), and never resolve one.
+- What is judged by the states of sensors (engine/alert_sensors.py) goes through cells of 10 s, also where no row comes.
 - Where no limit is in force any more (a band is over, a rule or zone is gone), the alert ends as ``not_in_force``.
 
 Both changes are rows of the product ``alerts``; nothing is overwritten. A change stands at the end of the window that
@@ -20,17 +21,18 @@ decided it, or 1 ms behind the instant from which on a version without the rule 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from engine.alert_rules import Judged, Rules, Subject
+from engine.alert_sensors import Change, Sensors
 from engine.alert_values import ABOVE, BELOW, OFF, UNKNOWN
-from engine.model import WINDOWS, Released
+from engine.model import CELL_MS, END, WINDOWS, Released
 from engine.rfc3339 import format_ms
 from engine.tables import Tables
-from engine.thresholds import Threshold
+from engine.thresholds import HEALTH, Threshold
 
 NEW, RESOLVED = "new", "resolved"
 RECOVERED, NOT_IN_FORCE = "recovered", "not_in_force"
@@ -65,17 +67,20 @@ class _Change:
 
 
 class Alerts:
-    """The alerts of one run. ``tables`` and ``since_ms`` of a version by its place among the run's versions.
+    """The alerts of one run. ``tables`` and ``since_ms`` of a version by its place among the run's ``versions()``.
 
     ``since_ms``: a version holds for windows that end after it. What comes out depends on each subject's rows in their
     order alone, not on how they are cut into calls.
     """
 
-    def __init__(self, tables: Callable[[int], Tables], since_ms: Callable[[int], int]) -> None:
-        self._tables, self._since = tables, since_ms
+    def __init__(
+        self, tables: Callable[[int], Tables], since_ms: Callable[[int], int], versions: Callable[[], int]
+    ) -> None:
+        self._tables, self._since, self._versions = tables, since_ms, versions
         self._rules: dict[int, Rules] = {}
         self._held: dict[Subject, State] = {}
         self._newest = 0  # version of which rows have come
+        self._sensors = Sensors()
 
     def rules(self, version: int) -> Rules:
         """The rules of a version."""
@@ -83,20 +88,68 @@ class Alerts:
             self._rules[version] = Rules(self._tables(version))
         return self._rules[version]
 
+    def tell(self, changes: Iterable[Change]) -> None:
+        """Take in changes of sensors' states, before ``take`` comes to their lines."""
+        self._sensors.tell(changes)
+
+    def due(self, closed: int) -> int | None:
+        """The next line, up to ``closed``, at which ``take`` has something to judge although no rows come, or None."""
+        lines = list(self._sensors.waiting)
+        if self._watching() and self._sensors.until_ms != END:
+            lines.append(END if closed == END else self._sensors.until_ms + CELL_MS)
+        return min((line for line in lines if line <= closed), default=None)
+
     def take(self, w: int, rows: Sequence[tuple[int, Released]], unit: str) -> list[Released]:
         """Rows of ``alerts`` that follow from rows of ``zones`` and ``flow`` with their versions, in order of these.
 
-        ``w``: the watermark (ms) up to which all rows have come with these.
+        ``w``: the watermark (ms) up to which all rows and states of sensors have come with these.
         """
         changes: list[_Change] = []
         for version, released in sorted(rows, key=lambda entry: entry[0]):
             self._newest = max(self._newest, version)
             for judged in self.rules(version).judge(released):
                 self._follow(version, judged, changes)
-        for subject in [s for s, state in self._held.items() if state.version < self._newest]:
-            self._end(subject, self._newest, w, changes)
+        watched = self._watch(w, changes)
+        for subject in list(self._held):
+            newest = watched if subject.by_health else self._newest
+            if self._held[subject].version < newest:
+                self._end(subject, newest, w, changes)
         versions = sorted({change.version for change in changes})
         return [_rows([c for c in changes if c.version == v], self._tables(v), f"{unit}/{v}") for v in versions]
+
+    def _watch(self, w: int, changes: list[_Change]) -> int:
+        """Judge the cells up to ``w`` by the states of sensors; the newest version that holds for one of them."""
+        newest = 0
+        for line in sorted(line for line in self._sensors.waiting if line <= w):
+            if line != END:
+                newest = max(newest, self._cells(line - 1, changes))
+            self._sensors.adopt(line)
+        return max(newest, self._cells(w, changes))
+
+    def _cells(self, to: int, changes: list[_Change]) -> int:
+        sensors = self._sensors
+        if sensors.until_ms == END or not self._watching():
+            sensors.skip(to)
+            return 0
+        ends = sensors.cells(to if to != END else sensors.until_ms + self._longest_ms())
+        if to == END:  # states hold on for ever: what waits has waited long enough in the cells to come
+            sensors.until_ms = END
+        since = np.array([self._since(version) for version in range(self._versions())], np.int64)
+        of = np.searchsorted(since, ends) - 1
+        for version in np.unique(of).tolist():
+            held = [subject for subject in self._held if subject.by_health]
+            for judged in self.rules(version).judge_health(ends[of == version], sensors.lost, held):
+                self._follow(version, judged, changes)
+        return int(of.max(initial=0))
+
+    def _longest_ms(self) -> int:
+        """Longer than any rule by health of the newest version waits."""
+        rules = self._tables(self._versions() - 1).registry.thresholds
+        waits = [max(rule.on_delay_ms, rule.off_delay_ms) for rule in rules if rule.by == HEALTH]
+        return max(waits, default=0) + 2 * CELL_MS
+
+    def _watching(self) -> bool:
+        return bool(self._sensors.lost) or any(subject.by_health for subject in self._held)
 
     def _follow(self, version: int, judged: Judged, changes: list[_Change]) -> None:
         rules = self.rules(version)
@@ -148,13 +201,13 @@ class Alerts:
             del self._held[subject]
             return
 
-    def state(self) -> tuple[int, dict[Subject, State]]:
+    def state(self) -> tuple[int, dict[Subject, State], Sensors]:
         """What a later ``restore`` needs."""
-        return self._newest, self._held
+        return self._newest, self._held, self._sensors
 
-    def restore(self, state: tuple[int, dict[Subject, State]]) -> None:
+    def restore(self, state: tuple[int, dict[Subject, State], Sensors]) -> None:
         """Take back what ``state()`` gave."""
-        self._newest, self._held = state
+        self._newest, self._held, self._sensors = state
 
 
 def _pass(state: State, verdict: int, length_ms: int) -> None:
@@ -183,7 +236,8 @@ def _change(
 
 def _id(subject: Subject, began_ms: int) -> str:
     """Name of an alert: when it began, and a digest of what it is about. The same in every run of the log."""
-    about = "\x1f".join((subject.rule, subject.kind, subject.zone, subject.gate, WINDOWS[subject.code]))
+    by = ("health",) if subject.by_health else ()
+    about = "\x1f".join((subject.rule, subject.kind, subject.zone, subject.gate, WINDOWS[subject.code], *by))
     digest = hashlib.sha256(about.encode()).hexdigest()[:12]
     return f"{format_ms(began_ms)[:19].replace('-', '').replace(':', '')}Z-{digest}"
 

@@ -16,7 +16,8 @@ pen must not become a default.
 | speed | speed < limit, with at least ``people`` in the zone | m/s |
 | counterflow | min(n1, n2) / (n1 + n2) at a gate ≥ limit, with at least ``people_per_minute`` | 0 to 0.5 |
 | stopped | the zone is full (density ≥ limit, or ``rise`` more come than go per minute) and nobody moves | people/m² |
-| sensor_loss | the zone is unknown, or its coverage < limit | 0 to 1 |
+| sensor_loss by coverage | the zone is unknown, or its coverage < limit | 0 to 1 |
+| sensor_loss by health | the share of its sensors that are not lost < limit; also while nobody is heard | 0 to 1 |
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from engine.registry_fields import Fields
 KINDS = ("density", "flow", "speed", "counterflow", "stopped", "sensor_loss")
 FALLING = ("speed", "sensor_loss")  # their alert stands below the limit
 OF_GATES = ("flow", "counterflow")  # judged gate by gate: both directions must cross the same line
+BY = COVERAGE, HEALTH = "coverage", "health"  # rows of zones, or each sensor's state
 SEVERITIES = ("info", "warning", "critical")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 RECOVERY = 0.9  # of the limit, where no recovery is told: noise of ±5 % stays inside
@@ -67,7 +69,7 @@ class Threshold:
     """One rule. ``window`` = code of the shortest window it looks at; a zone without such rows is judged by its finest.
 
     ``people``, ``people_per_minute``, ``speed`` (m/s), ``flow`` (people per metre and minute), ``rise`` (people per
-    minute, None = not asked for) belong to some kinds only.
+    minute, None = not asked for), ``by`` (COVERAGE or HEALTH) belong to some kinds only.
     """
 
     id: str
@@ -82,6 +84,7 @@ class Threshold:
     speed: float = 0
     flow: float = 0
     rise: float | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +130,11 @@ def _threshold(
         return None
     rule_id, kind = f.text("id", required=True), KINDS[f.word("kind", KINDS)]
     severity = SEVERITIES[f.word("severity", SEVERITIES, "warning")]
-    window = f.word("window", WINDOWS, WINDOWS[0])
+    by = BY[f.word("by", BY, COVERAGE)] if kind == "sensor_loss" else ""
+    window = f.word("window", WINDOWS[:1] if by == HEALTH else WINDOWS, WINDOWS[0])
     on, off = (f.number(name, default, least=0) or 0 for name, default in (("on_delay_s", 20), ("off_delay_s", 60)))
     own = {name: f.number(name, default, least=0) for name, default in _OWN.get(kind, {}).items()}
-    _only(f, (*_COMMON, *own))
+    _only(f, (*_COMMON, *own, *(("by",) if by else ())))
     limits = f.row.get("limits")
     if not isinstance(limits, list) or not limits:
         f.bad("limits", "must be a list with a limit at least")
@@ -139,7 +143,8 @@ def _threshold(
     if not f.good or None in made:
         return None
     told = tuple(limit for limit in made if limit is not None)
-    return Threshold(rule_id or "", kind, severity, window, round(on * 1000), round(off * 1000), told, **own)  # type: ignore[arg-type]
+    delays = round(on * 1000), round(off * 1000)
+    return Threshold(rule_id or "", kind, severity, window, *delays, told, by=by, **own)  # type: ignore[arg-type]
 
 
 def _limit(

@@ -95,8 +95,11 @@ class Run:
     def __init__(self, *versions: Tables, since: Sequence[int] = ()) -> None:
         self.versions = versions
         self._since = (NO_TIME, *since)
-        self.alerts = Alerts(lambda v: versions[v], lambda v: self._since[v])
+        self.alerts = self._made()
         self.rows: list[dict[str, Any]] = []
+
+    def _made(self) -> Alerts:
+        return Alerts(lambda v: self.versions[v], lambda v: self._since[v], lambda: len(self.versions))
 
     def take(self, *rows: Released, version: int = 0, w: int = NO_TIME) -> list[str]:
         """Take in rows of a version; what changed."""
@@ -109,10 +112,19 @@ class Run:
             self.rows += to_dicts(released)
         return [line(row) for row in self.rows[at:]]
 
+    def tell(self, second: float, *changes: str) -> None:
+        """Changes of sensors as "s1 silent", at the line so many seconds behind T0."""
+        told = [change.split() for change in changes]
+        self.alerts.tell((T0 + round(second * 1000), sensor, state) for sensor, state in told)
+
+    def pass_to(self, second: float) -> list[str]:
+        """Let W come so many seconds behind T0 without any row; what changed."""
+        return self.take_versions([], T0 + round(second * 1000))
+
     def restart(self) -> None:
         """Go on from a snapshot."""
         kept = pickle.dumps(self.alerts.state())
-        self.alerts = Alerts(lambda v: self.versions[v], lambda v: self._since[v])
+        self.alerts = self._made()
         self.alerts.restore(pickle.loads(kept))
 
 

@@ -129,7 +129,7 @@ def run(
 
     zones = ZoneFigures(of)
     held: dict[int, list[Share]] = {}  # by line, until every shard has passed it
-    alerts = Alerts(of, lambda version: switches[version].at_ms)
+    alerts = Alerts(of, lambda version: switches[version].at_ms, lambda: len(switches))
     rng = random.Random(seed)
     result = Result()
     at = [0] * len(logs)
@@ -187,7 +187,7 @@ def run(
                 deliver(shard)
             if restart and rng.random() < 0.3:
                 kept = pickle.dumps(alerts.state())
-                alerts = Alerts(of, lambda version: switches[version].at_ms)
+                alerts = Alerts(of, lambda version: switches[version].at_ms, lambda: len(switches))
                 alerts.restore(pickle.loads(kept))
                 state = owners[shard].snapshot()
                 owners[shard] = _Shard(shard, shards, len(logs), book, threshold, **how, state=state)

@@ -50,6 +50,8 @@ def test_a_kind_has_its_own_fields() -> None:
     assert read(rule("stopped", 2)).rise is None
     assert read(rule("speed", 0.5)).people == 10
     assert read(rule("counterflow", 0.3)).people_per_minute == 30
+    assert [read(rule("sensor_loss", 0.5, **by)).by for by in ({}, {"by": "health"})] == ["coverage", "health"]
+    assert read(rule("density", 2)).by == ""
 
 
 TIMES = "needs two different times from and to, 00:00 to 23:59"
@@ -67,6 +69,8 @@ WITH_BARE = {"zones": [*REGISTRY["zones"], BARE]}
         ({"id": "a", "limits": [{"limit": 2}]}, "kind: missing"),
         (rule("crowd", 2), "kind: must be one of density, flow, speed, counterflow, stopped, sensor_loss"),
         (rule("density", 2, severity="bad"), "severity: must be one of info, warning, critical"),
+        (rule("sensor_loss", 0.5, by="ear"), "by: must be one of coverage, health"),
+        (rule("sensor_loss", 0.5, by="health", window="1m"), "window: must be one of 10s"),
         (rule("density", 2, window="2m"), "window: must be one of 10s, 1m, 5m, 15m, 1h, 1d"),
         (rule("density", 2, on_delay_s=-1), "on_delay_s: must be a number of at least 0"),
         (rule("density", 2, off_delay_s="9"), "off_delay_s: must be a number of at least 0"),
@@ -97,7 +101,8 @@ def test_a_field_that_is_none_is_a_fault_and_its_name_is_not_told() -> None:
     assert check(rule("density", 2, on_dealy_s=3)) == [
         "thresholds[0]: has a field that is none of id, kind, severity, window, on_delay_s, off_delay_s, limits"
     ]
-    assert check(rule("density", 2, people=3)) != []  # a field of another kind
+    assert check(rule("density", 2, people=3)) != []  # fields of another kind
+    assert check(rule("density", 2, by="health")) != []
     (fault,) = check(rule("density", {"limit": 2, "zone": "c1"}))
     assert fault.startswith("thresholds[0].limits[0]: has a field that is none of zones, zone_kinds, days,")
 
