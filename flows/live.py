@@ -23,6 +23,7 @@ from engine.model import NO_TIME, WINDOWS
 from engine.registry import parse
 from engine.shard import watermark_of
 from engine.timezone import TimeZone
+from flows.calls import Calls
 from flows.guard import tell
 from flows.health import forget, health
 from flows.joins import find_joins, search, write_joins
@@ -147,10 +148,12 @@ def live_flow(
     tick_ms = setup.config["time", "tick_ms"]
     keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
     url = setup.config["alerts", "webhook"]
-    webhook = Webhook(url, setup.run_id, tell) if url else None
-    if webhook is not None:
+    calls = None
+    if url:
+        webhook = Webhook(url, setup.run_id, tell)
         health.posts(webhook)
-    sink = StoreSink(setup.store, row, keys, bulk=False, span=None, webhook=webhook)
+        calls = Calls(setup.store, setup.run_id, webhook)
+    sink = StoreSink(setup.store, row, keys, bulk=False, span=None, calls=calls)
     source = KafkaSource(
         parts,
         cluster,

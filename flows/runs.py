@@ -27,8 +27,9 @@ from flows.kafka import Cluster
 from flows.logs import open_logs
 from flows.people import ALL, dataflow, execute
 from flows.reader import SafeReader, stamps
+from flows.retry import retried
 from flows.source import FileSource, KafkaSource, Parts, shard_key
-from flows.store_sink import RunRow, Span, StoreSink, of_gates, retried
+from flows.store_sink import RunRow, Span, StoreSink, of_gates
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters

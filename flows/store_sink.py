@@ -13,21 +13,20 @@ import numpy as np
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from engine.book import Book, Versions
-from engine.errors import ServiceUnreachable
 from engine.model import DAY, END, HOUR, I32, LEAVES, MINUTE, Progress, Released
 from engine.tables import Tables, longest_delay_ms
 from engine.timezone import TimeZone
-from flows.guard import guarded, stop, tell
+from flows.calls import Calls
+from flows.guard import guarded, tell
 from flows.health import health
+from flows.retry import retried
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
-from sinks.webhook import Webhook
 
 TICK, END_OF_RUN = "tick", "end"  # items without rows: a new epoch; the shard has closed its last window
 _BULK_ROWS = 50_000
 _TELL_S = 1.0
 _CROWD = 12  # more inserts than these wait, and the sources wait: a stop must not wait for long
-_BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +165,10 @@ class _Part(StatefulSinkPartition[object, None]):
         if self._stored is not None:  # an epoch begins when the one before is committed everywhere
             self._put(self._stored)
             self._stored = None
+        comes = [value.progress.closed_ms for value in values if isinstance(value, Advance)]
+        calls = self._sink.calls if comes else None
+        if calls is not None:
+            self._do(calls.come, comes[-1])
         for value in values:
             if isinstance(value, Released):
                 self._rows(value)
@@ -177,6 +180,8 @@ class _Part(StatefulSinkPartition[object, None]):
             elif value == END_OF_RUN:
                 self._flush()
                 self._settle()
+        if calls is not None:
+            self._do(calls.settle)
 
     def _rows(self, rows: Released) -> None:
         clipped = self._sink.span.clip(rows) if self._sink.span is not None else rows
@@ -228,7 +233,7 @@ class _Part(StatefulSinkPartition[object, None]):
 class StoreSink(FixedPartitionedSink[object, None]):
     """Sink parts ``keys`` of one run; ``bulk``: a replay's rows are gathered, each part's last ones at its end.
 
-    ``webhook`` is given the alerts that are stored; a replay has none.
+    ``calls`` is given the alerts that are stored; a replay has none.
     """
 
     def __init__(
@@ -239,9 +244,9 @@ class StoreSink(FixedPartitionedSink[object, None]):
         *,
         bulk: bool,
         span: Span | None,
-        webhook: Webhook | None = None,
+        calls: Calls | None = None,
     ) -> None:
-        self.store, self.row, self.bulk, self.span, self.webhook = store, row, bulk, span, webhook
+        self.store, self.row, self.bulk, self.span, self.calls = store, row, bulk, span, calls
         self._keys = sorted(keys)
         self._waiting: deque[Future[None]] = deque()
         # one insert of a process at a time: several at once made the server slower, measured, not faster
@@ -279,33 +284,18 @@ class StoreSink(FixedPartitionedSink[object, None]):
 
     def close(self) -> None:
         """Post the alerts that wait, for a moment; rows are stored by then."""
-        if self.webhook is not None:
-            self.webhook.close()
+        if self.calls is not None:
+            self.calls.close()
 
     def insert(self, rows: Released) -> None:
         """Store rows, again and again while the store does not answer; a repeat is dropped by its token."""
+        calls = self.calls if rows.product == "alerts" else None
+        if calls is not None:
+            calls.begin()
         retried(lambda: self.store.insert(rows, self.row.run.run_id))
         health.inserted(len(rows))
-        if self.webhook is not None and rows.product == "alerts":
-            self.webhook.put(rows)
-
-
-def retried(work: Callable[[], None]) -> None:
-    """Do ``work``; while the store is unreachable wait and try again, until the process is asked to stop."""
-    attempt = 0
-    while True:
-        try:
-            work()
-            if attempt:
-                health.store_answered()
-            return
-        except ServiceUnreachable as error:
-            if stop.is_set():
-                raise
-            health.store_failed(str(error), again=attempt > 0)
-            if stop.wait(_BACK_OFF_S[min(attempt, len(_BACK_OFF_S) - 1)]):
-                raise
-            attempt += 1
+        if calls is not None:
+            calls.put(rows)
 
 
 def joined(blocks: list[Released]) -> Released:

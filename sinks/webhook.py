@@ -1,8 +1,8 @@
 """Alerts to a webhook, in the form of Alertmanager version 4: for people who are called, while a run is live.
 
-Only a live run has one: a replay calls nobody. Rows are handed over after they are stored, and never wait: a thread of
-its own posts them. At least once: after a crash rows come again, with the same fingerprint and time. What a receiver
-refuses (4xx) and what no longer fits into the queue is lost for it, and counted; the store has it all.
+Only a live run has one: a replay calls nobody. Changes are handed over after they are stored, and never wait: a thread
+of its own posts them. After a crash they may come again, with the same fingerprint and time. What a receiver refuses
+(4xx) and what no longer fits into the queue is lost for it, and counted; the store has it all.
 
 A post names rule, place, severity and limit, and no figure of people (PRIVACY.md R6).
 """
@@ -16,7 +16,8 @@ import threading
 import urllib.error
 import urllib.request
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -32,8 +33,38 @@ _STANDING = "0001-01-01T00:00:00Z"  # endsAt of what has not ended, as Alertmana
 _WORDS = ("id", "state", "rule", "kind", "severity", "zone", "gate")
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An alert that is new (``firing``) or resolved, as it is posted. Times in ms; ``limit`` None = not told."""
+
+    id: str
+    firing: bool
+    rule: str
+    kind: str
+    severity: str
+    zone: str
+    gate: str
+    registry_version: str
+    limit: float | None
+    began_ms: int
+    changed_ms: int
+
+
+def changes_of(rows: Released) -> Iterator[Change]:
+    """The changes in rows of ``alerts``."""
+    if rows.product != "alerts":
+        raise ValueError(f"the webhook takes alerts, not {rows.product}")
+    columns, names = rows.columns, rows.names
+    for i, (limit, began, changed) in enumerate(
+        zip(*(columns[name].tolist() for name in ("threshold", "began", "changed")), strict=True)
+    ):
+        name, state, rule, kind, severity, zone, gate = (names[word][int(columns[word][i])] for word in _WORDS)
+        limit, version = None if limit != limit else limit, rows.registry_version
+        yield Change(name, state == "new", rule, kind, severity, zone, gate, version, limit, began, changed)
+
+
 class Webhook:
-    """Posts rows of ``alerts`` to ``url`` (http or https, with user and password or without); safe for threads.
+    """Posts changes of alerts to ``url`` (http or https, with user and password or without); safe for threads.
 
     ``sent``, ``lost``: alerts so far. ``tell``: told in one line, without the URL's path, when posts begin to fail and
     when they go through again.
@@ -61,12 +92,10 @@ class Webhook:
         self._opener = urllib.request.build_opener(_NoRedirect)
         self.sent = self.lost = 0
 
-    def put(self, rows: Released) -> None:
-        """Take rows of ``alerts`` to be posted; returns at once."""
-        if rows.product != "alerts":
-            raise ValueError(f"the webhook takes alerts, not {rows.product}")
+    def put(self, changes: Sequence[Change]) -> None:
+        """Take changes to be posted; returns at once."""
         with self._changed:
-            self._waiting.extend(_entries(rows, self._run_id))
+            self._waiting.extend(_entry(change, self._run_id) for change in changes)
             self._drop()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name="webhook", daemon=True)
@@ -161,29 +190,20 @@ def _address(url: str) -> tuple[str, dict[str, str], str]:
     return urlunsplit(parts._replace(netloc=host)), headers, f"{parts.scheme}://{host}"
 
 
-def _entries(rows: Released, run_id: str) -> list[Mapping[str, Any]]:
-    columns = {name: [rows.names[name][code] for code in rows.columns[name].tolist()] for name in _WORDS}
-    limits, began, changed = (rows.columns[name].tolist() for name in ("threshold", "began", "changed"))
-    entries: list[Mapping[str, Any]] = []
-    for i, (limit, begin, end) in enumerate(zip(limits, began, changed, strict=True)):
-        told = {name: column[i] for name, column in columns.items()}
-        firing = told["state"] == "new"
-        labels = {"alertname": told["rule"], "run": run_id}
-        labels |= {name: told[name] for name in ("kind", "severity", "zone", "gate") if told[name]}
-        annotations = {"summary": f"{told['kind']} at {told['gate'] or told['zone']}", "alert": told["id"]}
-        annotations |= {"registry_version": rows.registry_version} | ({"limit": f"{limit:g}"} if limit == limit else {})
-        entries.append(
-            {
-                "status": "firing" if firing else "resolved",
-                "labels": labels,
-                "annotations": annotations,
-                "startsAt": format_ms(begin),
-                "endsAt": _STANDING if firing else format_ms(end),
-                "generatorURL": "",
-                "fingerprint": told["id"].rpartition("-")[2],
-            }
-        )
-    return entries
+def _entry(change: Change, run_id: str) -> Mapping[str, Any]:
+    where = {"kind": change.kind, "severity": change.severity, "zone": change.zone, "gate": change.gate}
+    annotations = {"summary": f"{change.kind} at {change.gate or change.zone}", "alert": change.id}
+    annotations |= {"registry_version": change.registry_version}
+    annotations |= {} if change.limit is None else {"limit": f"{change.limit:g}"}
+    return {
+        "status": "firing" if change.firing else "resolved",
+        "labels": {"alertname": change.rule, "run": run_id, **{name: word for name, word in where.items() if word}},
+        "annotations": annotations,
+        "startsAt": format_ms(change.began_ms),
+        "endsAt": _STANDING if change.firing else format_ms(change.changed_ms),
+        "generatorURL": "",
+        "fingerprint": change.id.rpartition("-")[2],
+    }
 
 
 def payload(alerts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

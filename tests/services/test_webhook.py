@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sinks.webhook import BATCH, Webhook
+from sinks.webhook import BATCH, Change, Webhook, changes_of
 from tests.services.released import T0, alert_row, alerts, flow
 
 BACK_OFF_S = (0.01,)
@@ -81,9 +81,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def one(name: str, state: str = "new", **cells: Any) -> Any:
+def one(name: str, state: str = "new", **cells: Any) -> list[Change]:
     changed = T0 + 60_000 if state == "resolved" else T0
-    return alerts("u", alert_row(f"20260207T070000Z-{name}", changed, state, T0, **cells))
+    return list(changes_of(alerts("u", alert_row(f"20260207T070000Z-{name}", changed, state, T0, **cells))))
 
 
 def test_a_post_has_the_form_of_alertmanager_4_and_no_figure(receiver: Receiver) -> None:
@@ -125,14 +125,13 @@ def test_a_post_has_the_form_of_alertmanager_4_and_no_figure(receiver: Receiver)
 
 def test_common_labels_are_those_all_have(receiver: Receiver) -> None:
     hook = Webhook(receiver.url, "live", lambda _line: None)
-    hook.put(
-        alerts(
-            "u",
-            alert_row("x-a", T0, zone="c1"),
-            alert_row("x-b", T0, zone="c2", severity="critical"),
-            alert_row("x-c", T0 + 1, "resolved", T0 - 5, reason="not_in_force", threshold=None),
-        )
+    rows = alerts(
+        "u",
+        alert_row("x-a", T0, zone="c1"),
+        alert_row("x-b", T0, zone="c2", severity="critical"),
+        alert_row("x-c", T0 + 1, "resolved", T0 - 5, reason="not_in_force", threshold=None),
     )
+    hook.put(list(changes_of(rows)))
     until(lambda: hook.sent == 3)
     (post,) = receiver.posts
     assert post["commonLabels"] == {"alertname": "dense", "run": "live", "kind": "density"}
@@ -250,7 +249,6 @@ def test_close_posts_what_waits_and_counts_what_is_left(receiver: Receiver) -> N
     assert (idle.sent, idle.lost) == (0, 0)
 
 
-def test_it_takes_alerts_only(receiver: Receiver) -> None:
-    hook = Webhook(receiver.url, "live", lambda _line: None)
+def test_only_alerts_are_posted() -> None:
     with pytest.raises(ValueError, match=r"^the webhook takes alerts, not flow$"):
-        hook.put(flow("u", ("10s", T0, "g1", "ab", 7, 7, 7, "released", 1.0)))
+        list(changes_of(flow("u", ("10s", T0, "g1", "ab", 7, 7, 7, "released", 1.0))))
