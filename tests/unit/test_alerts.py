@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from engine.alert_values import RECOVERY
-from engine.model import WINDOWS
+from engine.los import SCHEMES, Scheme, grade
+from engine.model import LOS, WINDOWS
+from engine.thresholds import OF_GATES
 from tests.support.alert_rows import STEP, T0, Run, gates, line, rule, tables, zones
 
 Row = Mapping[str, Any] | None
@@ -156,6 +158,23 @@ def test_each_kind_of_a_gate(told: Any, row: Any, verdict: str) -> None:
     )
 
 
+@pytest.mark.parametrize("scheme", SCHEMES, ids=lambda scheme: scheme.name)
+@pytest.mark.parametrize("flow", [0.0, 3.0])
+@pytest.mark.parametrize("speed", [0.0, 0.1, 0.2])
+@pytest.mark.parametrize("density", [0.9, 1.2, 2.0, 4.0, 7.0])
+def test_a_full_corridor_that_stopped_raises_an_alert_and_never_grades_a(
+    density: float, speed: float, flow: float, scheme: Scheme
+) -> None:
+    """Whether it is the speed that tells or, without one, that nobody leaves; an empty one as still does not."""
+    of = tables(rule("stopped", 0.9))
+    leaving = {"outflow_low": round(flow * 10 / 6), "outflow_high": round(flow * 10 / 6)}  # in 10 s, of 10 m
+    timed, untimed = {"density": density, "speed": speed, **leaving}, {"density": density, **leaving}
+    for row, pace in ((timed, speed), (untimed, float("nan"))):
+        assert Run(of).take(zones(of, [row])) == ["10 new stopped c1"]
+        assert LOS[int(grade(scheme, density, flow, pace))] in "BCDEF"
+        assert Run(of).take(zones(of, [{**row, "density": 0.0}])) == []
+
+
 def test_a_gate_between_two_zones_raises_one_alert_told_with_its_side_a() -> None:
     of = tables(rule("flow", 10))
     run = Run(of)
@@ -164,17 +183,31 @@ def test_a_gate_between_two_zones_raises_one_alert_told_with_its_side_a() -> Non
     assert run.rows[0]["value"] == 100 * 6 / 20  # of the zone's width: the gate has none of its own
 
 
+# kind: limit, a row of the noise u around it, a row that has recovered
+NOISY: dict[str, tuple[float, Any, Any]] = {
+    "density": (2, lambda u: {"density": 2 * u}, {"density": 1.0}),
+    "speed": (0.5, lambda u: {"speed": 0.5 * u, "occupancy_high": 40}, {"speed": 1.2, "occupancy_high": 40}),
+    "stopped": (2, lambda u: {"density": 2 * u, "speed": 0.2 * (2 - u)}, {"density": 1.0, "speed": 0.1}),
+    "sensor_loss": (0.5, lambda u: {"coverage": 0.5 * u}, {"coverage": 1.0}),
+    "flow": (66, lambda u: (round(22 * u), 22), (5, 5)),  # 44 in 10 s at a gate of 4 m
+    "counterflow": (0.3, lambda u: (round(300 * u), 1000 - round(300 * u)), (50, 950)),
+}
+
+
+@pytest.mark.parametrize("kind", NOISY)
 @pytest.mark.parametrize("on_delay", [0, 30, 60])
 @pytest.mark.parametrize("seed", range(20))
-def test_noise_around_the_limit_for_ten_minutes_gives_exactly_one_alert(on_delay: int, seed: int) -> None:
+def test_noise_around_the_limit_for_ten_minutes_gives_exactly_one_alert(kind: str, on_delay: int, seed: int) -> None:
+    """±5 % around the limit; whether the noise begins above or below it."""
     rng = random.Random(seed)
-    noisy = dense(*(2 * rng.uniform(0.95, 1.05) for _ in range(60)))
-    of = tables(rule("density", 2, on_delay_s=on_delay, off_delay_s=60))
-    run = Run(of)
-    told = [change for at, row in enumerate(noisy) for change in run.take(zones(of, [row], start=T0 + at * STEP))]
+    limit, noise, free = NOISY[kind]
+    made = gates if kind in OF_GATES else zones
+    of = tables(rule(kind, limit, on_delay_s=on_delay, off_delay_s=60))
+    run, noisy = Run(of), [noise(rng.uniform(0.95, 1.05)) for _ in range(60)]
+    told = [change for at, row in enumerate(noisy) for change in run.take(made(of, [row], start=T0 + at * STEP))]
     assert [change.split()[1] for change in told] == ["new"]
-    quiet = run.take(zones(of, dense(*[1.0] * 7), start=T0 + 60 * STEP))
-    assert quiet == ["670 recovered density c1"]
+    place = "g1" if kind in OF_GATES else "c1"
+    assert run.take(made(of, [free] * 7, start=T0 + 60 * STEP)) == [f"670 recovered {kind} {place}"]
 
 
 def test_noise_around_the_recovery_resolves_once_at_most() -> None:
