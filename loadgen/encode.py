@@ -52,6 +52,11 @@ def occupancy(sensor: bytes, ts: int, people: int, speed: float | None = None, s
     return b'{"sensor":"%b","ts":%d,"type":"occupancy","people":%d%b}' % (sensor, ts, people, told)
 
 
+def nobody(zone: bytes, ts: int) -> bytes:
+    """The operator's word that a zone is empty at ``ts``."""
+    return b'{"type":"set","zone":"%b","people":0,"by":"hitonami load","ts":%d}' % (zone, ts)
+
+
 def with_record_ts(value: bytes, record_ts: int) -> bytes:
     """The same event with the time it was recorded, which a file's reader takes for Kafka's."""
     return b'%b,"record_ts":%d}' % (value[:-1], record_ts)

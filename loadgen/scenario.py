@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from loadgen import people, place
+from loadgen import encode, people, place
 from loadgen.control import Control, Order
 from loadgen.crowd import Crowd
 from loadgen.faults import Fault, Faults
@@ -23,7 +23,7 @@ _STEP_MS = round(STEP_S * 1000)
 
 
 class Message(NamedTuple):
-    """One message: when it arrives (ms), its Kafka key (the sensor id), its JSON; ``skewed``: by a wrong clock."""
+    """One message: when it arrives (ms), its Kafka key (sensor or zone), its JSON; ``skewed``: by a wrong clock."""
 
     arrival_ms: int
     key: bytes
@@ -55,7 +55,10 @@ class ZoneRow(NamedTuple):
 
 
 class Cast(NamedTuple):
-    """What makes a scenario: who comes, what happens (clock times), what watches, what is wrong with it (ms)."""
+    """What makes a scenario: who comes, what happens (clock times), what watches, what is wrong with it (ms).
+
+    ``empty``: somebody has looked, so the first messages are ``set`` records that tell of nobody in any zone.
+    """
 
     name: str
     streams: Sequence[Stream]
@@ -63,6 +66,7 @@ class Cast(NamedTuple):
     sensors: tuple[Sensor, ...]
     registry: dict[str, Any]
     faults: Sequence[Fault]
+    empty: bool = False
 
 
 class _Window(NamedTuple):
@@ -113,6 +117,9 @@ class Scenario:
         teller = Teller(others, self.cast.sensors, Faults(self.faults), self.start_ms)
         crowd = Crowd(rng, self.scale, Control(self.cast.orders))
         waiting: list[tuple[int, int, Told]] = []
+        for zone in self.registry["zones"] if self.cast.empty else ():
+            name = zone["id"].encode()
+            yield Message(self.start_ms, name, encode.nobody(name, self.start_ms))
         number, window_ms = 0, self.start_ms - self.start_ms % WINDOW_MS
         while self.end_ms is None or window_ms < self.end_ms:
             until = window_ms + WINDOW_MS

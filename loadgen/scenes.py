@@ -166,7 +166,9 @@ def _made(
         raise ValueError(f"rate is not of {scene.name}: it has as many people as it has")
     start = scene.start_ms if start_ms is None else start_ms
     wrong = scene.faults(seed, start) if faults else []
-    cast = Cast(scene.name, scene.streams, scene.orders, sensors(ALL), registry(ALL, shelters=scene.shelters), wrong)
+    cast = Cast(
+        scene.name, scene.streams, scene.orders, sensors(ALL), registry(ALL, shelters=scene.shelters), wrong, True
+    )
     return Scenario(cast, seed, seconds, 1.0, start, scene.clock_s)
 
 

@@ -22,6 +22,50 @@ _TRACKED = "b1"
 _TRACKED_DEEP_M = 1.5  # how far on both sides of its gate's line a tracker sees
 _TRACKED_ZONE = "x3"
 _CAMERAS = ("p1", "q5")
+# What a desk is told of at once. A density from which Fruin's walkway and the HCM's queue are at E; both ways of a hall
+# in each other's way, at more people than an ordinary day has; full, and nobody moves; sensors that cannot be believed.
+_THRESHOLDS = (
+    {
+        "id": "crowded",
+        "kind": "density",
+        "severity": "warning",
+        "window": "10s",
+        "on_delay_s": 20,
+        "off_delay_s": 60,
+        "limits": [
+            {"zone_kinds": ["walkway", "plaza", "exit"], "limit": 1.08},
+            {"zone_kinds": ["queue", "shelter"], "limit": 3.33},
+        ],
+    },
+    {
+        "id": "counterflow",
+        "kind": "counterflow",
+        "severity": "warning",
+        "window": "10s",
+        "on_delay_s": 10,
+        "off_delay_s": 60,
+        "people_per_minute": 150,
+        "limits": [{"zone_kinds": ["walkway"], "limit": 0.35}],
+    },
+    {
+        "id": "stopped",
+        "kind": "stopped",
+        "severity": "critical",
+        "window": "10s",
+        "on_delay_s": 10,
+        "off_delay_s": 60,
+        "limits": [{"zone_kinds": ["walkway", "plaza"], "limit": 1.5}],
+    },
+    {
+        "id": "blind",
+        "kind": "sensor_loss",
+        "by": "health",
+        "severity": "warning",
+        "on_delay_s": 0,
+        "off_delay_s": 60,
+        "limits": [{"limit": 0.8}],
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +127,7 @@ def registry(equipment: str, *, shelters: bool = False) -> dict[str, Any]:
         "gates": [_gate(gate) for gate in GATES],
         "sensors": [_sensor(sensor, equipment) for sensor in there],
         "devices": [],
+        **({"thresholds": [dict(rule) for rule in _THRESHOLDS]} if equipment == ALL else {}),
     }
 
 

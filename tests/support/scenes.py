@@ -23,7 +23,9 @@ class Played:
     def __init__(self, scenario: Scenario) -> None:
         scenario.passages = []
         self.scenario = scenario
-        self.messages = list(scenario.events())
+        told = list(scenario.events())
+        self.words = [m for m in told if m.value.startswith(b'{"type":"set"')]  # of operators: no events
+        self.messages = told[len(self.words) :]
         self.passages: list[Passage] = [p for p in scenario.passages if p.at_ms < (scenario.end_ms or 0)]
         self.zones: dict[str, list[loadgen.ZoneRow]] = defaultdict(list)
         for row in scenario.zones():

@@ -61,6 +61,14 @@ def played(request: pytest.FixtureRequest) -> Played:
     return request.getfixturevalue(request.param)
 
 
+def test_scenes_begin_with_the_word_that_nobody_is_there(played: Played) -> None:
+    zones = {zone["id"] for zone in played.scenario.registry["zones"]}
+    told = [json.loads(word.value) for word in played.words]
+    assert {word["zone"] for word in told} == (set() if played.scenario.name == "weekday" else zones)
+    assert {(word["people"], word["ts"]) for word in told} <= {(0, played.scenario.start_ms)}
+    assert all(rows[0].people == 0 and rows[0].start_ms == played.scenario.start_ms for rows in played.zones.values())
+
+
 # ------------------------------------------------------------------------------ the place
 @pytest.mark.parametrize("name", loadgen.SCENARIOS)
 def test_registries_are_good(name: str) -> None:

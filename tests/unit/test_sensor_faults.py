@@ -126,7 +126,8 @@ def test_a_scene_without_end_begins_at_any_moment() -> None:
     for message in scenario.events():
         if message.arrival_ms > start + 600_000:
             break
-        messages.append(message)
+        if b'"type":"set"' not in message.value:  # no event
+            messages.append(message)
     rows = [row for row in scenario.zones() if row.zone == "c2"]
     assert [row.start_ms for row in rows] == list(range(start - start % 10_000, rows[-1].start_ms + 1, 10_000))
     assert rows[0].people == 0 and rows[-1].people > 20 and rows[-1].start_ms > start + 580_000
