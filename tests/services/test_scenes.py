@@ -1,0 +1,171 @@
+"""Scenarios with their truth through the command line: what the desk would have been shown, and what was."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter, defaultdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.services.test_live_replay import hitonami
+
+TEN_S, MINUTE = 10_000, 60_000
+PRODUCTS = ("flow", "zones", "alerts", "health", "headings")
+Rows = list[dict[str, str]]
+
+
+def ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+class Shown:
+    """A scenario replayed with the settings that are given where none are: its rows, and the truth."""
+
+    def __init__(self, name: str, work: Path) -> None:
+        at = (work / f"{name}.jsonl", "--registry-out", work / "registry.json", "--truth", work / "truth.jsonl")
+        hitonami("load", name, "-o", *at)
+        store = ("--store", f"chdb://{work}/store", "--run-id", name)
+        self.summary = json.loads(
+            hitonami("replay", at[0], "--registry", work / "registry.json", *store).splitlines()[-1]
+        )
+        self.store = store
+        self.rows: dict[str, Rows] = {}
+        for product in PRODUCTS:
+            hitonami("export", product, *store, "-o", work / f"{product}.csv")
+            with (work / f"{product}.csv").open(encoding="utf-8", newline="") as file:
+                self.rows[product] = list(csv.DictReader(file))
+        self.registry: dict[str, Any] = json.loads((work / "registry.json").read_text())
+        self.leaf = {gate["id"]: gate["leaf"] for gate in self.registry["gates"]}
+        self.area = {zone["id"]: zone["area_m2"] for zone in self.registry["zones"]}
+        self.passed: Counter[tuple[str, str, int]] = Counter()  # gate, direction, start of its leaf window
+        self.inside: dict[tuple[str, int], dict[str, Any]] = {}  # zone, ms
+        self.faults: list[dict[str, Any]] = []
+        for line in (work / "truth.jsonl").read_text().splitlines():
+            told = json.loads(line)
+            if "gate" in told:
+                self.passed[told["gate"], told["direction"], told["start_ms"]] = told["n"]
+            elif "zone" in told:
+                self.inside[told["zone"], told["start_ms"]] = told
+            elif "kind" in told:
+                self.faults.append(told)
+
+    def zones(self, window: str) -> Rows:
+        return [row for row in self.rows["zones"] if row["window"] == window]
+
+    def alerts(self, kind: str) -> dict[str, Rows]:
+        """Zone → changes of its alerts of a kind, in order."""
+        out: dict[str, Rows] = defaultdict(list)
+        for row in sorted(self.rows["alerts"], key=lambda r: r["changed"]):
+            if row["kind"] == kind:
+                out[row["zone"]].append(row)
+        return out
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    return Shown("smoke", tmp_path_factory.mktemp("smoke"))
+
+
+@pytest.fixture(scope="module")
+def blackout(tmp_path_factory: pytest.TempPathFactory) -> Shown:
+    return Shown("blackout", tmp_path_factory.mktemp("blackout"))
+
+
+def test_every_passage_lies_in_its_row_s_range_where_sensors_are_sound(smoke: Shown) -> None:
+    gate_of = {sensor["id"]: sensor["gate"] for sensor in smoke.registry["sensors"]}
+    wrong = {gate_of[fault["sensor"]] for fault in smoke.faults}
+    told = 0
+    for row in smoke.rows["flow"]:
+        if row["window"] != smoke.leaf[row["gate"]] or row["status"] == "unknown" or row["gate"] in wrong:
+            continue
+        n = smoke.passed[row["gate"], row["direction"], ms(row["window_start"])]
+        assert int(row["n_low"]) <= n <= int(row["n_high"]), row
+        told += n
+    assert told > 50_000
+
+
+def test_smoke_shows_who_is_inside_to_a_tenth_of_a_person_per_square_metre(smoke: Shown) -> None:
+    shown = 0
+    for row in smoke.zones("1m"):
+        truth = smoke.inside.get((row["zone"], ms(row["window_start"]) + MINUTE))
+        if row["occupancy"] and truth is not None and row["los"] != "unknown":
+            assert abs(float(row["occupancy"]) - truth["people"]) <= 0.1 * smoke.area[row["zone"]], row
+            shown += 1
+    assert shown > 500
+
+
+def first(times: list[int], lasting_ms: int) -> int:
+    """When the first of some windows (their starts, in order) that follow each other have gone on for so long."""
+    begun = previous = times[0]
+    for at in times:
+        begun = begun if at - previous <= TEN_S else at
+        previous = at
+        if at - begun >= lasting_ms:  # from the end of the first one on
+            return at + TEN_S
+    raise AssertionError("never")
+
+
+def test_counterflow_is_told_within_half_a_minute(smoke: Shown) -> None:
+    """At j2, against the truth of the same windows; people as many as the rule asks for."""
+    rule = next(r for r in smoke.registry["thresholds"] if r["kind"] == "counterflow")
+    starts = sorted({start for gate, _, start in smoke.passed if gate == "j2"})
+    crossed = []
+    for start in starts:
+        ab, ba = (smoke.passed["j2", way, start] for way in ("ab", "ba"))
+        if (ab + ba) * 6 >= rule["people_per_minute"] and min(ab, ba) >= rule["limits"][0]["limit"] * (ab + ba):
+            crossed.append(start)
+    raised = [ms(row["changed"]) for row in smoke.alerts("counterflow")["c1"] if row["gate"] == "j2"]
+    assert abs(raised[0] - first(crossed, rule["on_delay_s"] * 1000)) <= 30_000
+
+
+def test_a_full_corridor_that_stopped_is_told_within_half_a_minute_and_never_green(smoke: Shown) -> None:
+    rule = next(r for r in smoke.registry["thresholds"] if r["kind"] == "stopped")
+    limit = rule["limits"][0]["limit"] * smoke.area["c2"]
+    gates = [gate for gate in smoke.registry["gates"] if "c2" in (gate["a"], gate["b"])]
+    width = max(gate["width_m"] for gate in gates)
+    full, still = [], []
+    for (zone, start), truth in sorted(smoke.inside.items(), key=lambda item: item[0][1]):
+        after = smoke.inside.get((zone, start + TEN_S))
+        if zone != "c2" or after is None or after["people"] < limit:
+            continue
+        full.append(start)
+        passed = sum(smoke.passed[gate["id"], way, start] for gate in gates for way in ("ab", "ba", "unknown"))
+        if (truth["speed"] is not None and truth["speed"] < 0.2) or passed * 6 / width < 5.0:
+            still.append(start)
+    raised = smoke.alerts("stopped")["c2"]
+    assert raised[0]["state"] == "new" and raised[0]["severity"] == "critical"
+    assert ms(raised[0]["changed"]) - first(still, rule["on_delay_s"] * 1000) <= 30_000
+    while_full = {row["los"] for row in smoke.zones("10s") if row["zone"] == "c2" and ms(row["window_start"]) in full}
+    assert while_full <= {"E", "F"}
+
+
+def test_in_a_blackout_nothing_turns_green_or_zero(blackout: Shown) -> None:
+    lost = min(fault["from_ms"] for fault in blackout.faults)
+    seen = 0
+    for row in blackout.rows["zones"]:
+        end = ms(row["window_start"]) + {"10s": TEN_S, "1m": MINUTE}.get(row["window"], 0)
+        if row["window"] not in ("10s", "1m") or end <= lost + 30_000:
+            continue
+        truth = blackout.inside.get((row["zone"], end))
+        seen += 1
+        if row["los"] != "unknown" or row["occupancy"]:  # then it is known, and true
+            assert truth is not None and row["coverage"] and float(row["coverage"]) > 0, row
+            error = float(row["error"] or 0)
+            assert float(row["occupancy_low"]) - error <= truth["people"] <= float(row["occupancy_high"]) + error, row
+    assert seen > 10_000
+
+
+def test_those_who_shelter_are_not_zeroed_by_closing_hours(blackout: Shown) -> None:
+    """The night ends at 5:44, with 1,700 people in five plazas and most sensors still away."""
+    sheltering = [zone["id"] for zone in blackout.registry["zones"] if zone["kind"] == "shelter"]
+    most = max(sum(blackout.inside[zone, at]["people"] for zone in sheltering) for _, at in blackout.inside)
+    assert len(sheltering) == 5 and most > 1_600
+    gated = {side for gate in blackout.registry["gates"] for side in (gate["a"], gate["b"])}
+    lost = min(fault["from_ms"] for fault in blackout.faults)
+    hours = [row for row in blackout.zones("1h") if row["zone"] in gated and ms(row["window_start"]) > lost]
+    assert len(hours) > 30
+    assert {(row["occupancy"], row["density"], row["los"]) for row in hours} == {("", "", "unknown")}
