@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from engine.follow import Follow
 from engine.model import DIRECTIONS, END, LENGTH_MS, LOS, MINUTE, NO_TIME, REASONS, STATUS, WINDOWS
 
 if TYPE_CHECKING:
@@ -235,13 +236,22 @@ def _layout(
     length = LENGTH_MS[WINDOWS.index(window)]
     slack = length + int(time.get("bound_ms", 5000)) + GRACE_MS
     of_ways = LENGTH_MS[WINDOWS.index(_heading_window(window))]
-    way_limit = slack - length + of_ways + int(config.get("points", {}).get("track_ms", 2000))
+    follow = Follow(
+        int(config.get("points", {}).get("track_ms", 2000)), int(config.get("beams", {}).get("pair_ms", 1500))
+    )
+    way_limit = slack - length + of_ways + follow.track_ms
     zones, gates = _named(registry, "zones"), _named(registry, "gates")
     gate_ids = list(dict.fromkeys([*gates, *sorted(run.leaves), *sorted(seen_gates)]))
     zone_ids = list(dict.fromkeys([*zones, *sorted(key[0] for key in [*seen_zones, *ways])]))
 
+    paired = {row.get("gate") for row in _named(registry, "sensors").values() if row.get("kind") == "beam_pair"}
+
     def delay(gate: str) -> int:
-        return round(float(gates[gate].get("delay_s") or 0) * 1000) if gate in gates else run.gate_delay_ms
+        if gate not in gates:
+            return run.gate_delay_ms
+        row = gates[gate]
+        behind = follow.behind_ms(lined=bool(row.get("line_m")), paired=gate in paired)
+        return round(float(row.get("delay_s") or 0) * 1000) + behind
 
     def side(gate: str, which: str) -> dict[str, str] | None:
         zone = gates.get(gate, {}).get(which)

@@ -15,8 +15,9 @@ import orjson
 
 from engine import registry
 from engine.errors import BadInput
+from engine.follow import Follow
 from engine.registry import Registry
-from engine.tables import Follow, Tables, followed_delays
+from engine.tables import Tables, followed_delays
 
 Versions = tuple[str, ...]  # hashes of versions, in the order in which they came
 PART_CHARS = 400_000  # longest piece of a registry's text in one record: brokers refuse messages over 1 MB

@@ -205,10 +205,10 @@ class Shard:
         for group in self._classes:
             if begun:
                 group.begin(self._first)  # before its later gates come: they count from the switch on
-            group.know(tables, fresh.pop((group.leaf, group.delay_ms), []), at if begun else None)
-        for (leaf, delay), gates in fresh.items():
+            group.know(tables, fresh.pop(group.key, []), at if begun else None)
+        for key, gates in fresh.items():
             if gates:
-                made = ShardClass(tables, gates, leaf, delay, self.threshold, len(self._switches) - 1)
+                made = ShardClass(tables, gates, key, self.threshold, len(self._switches) - 1)
                 if begun:
                     made.begin_later(at)
                 self._classes.append(made)

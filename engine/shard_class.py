@@ -45,9 +45,10 @@ class ShardClass:
     """Chains of ``gates`` (rows) from first activity on; closed panes in, runs and figures out."""
 
     def __init__(
-        self, tables: Tables, gates: list[int], leaf: int, delay_ms: int, threshold: int, version: int = 0
+        self, tables: Tables, gates: list[int], key: tuple[int, int, int], threshold: int, version: int = 0
     ) -> None:
-        self.leaf, self.delay_ms, self.threshold = leaf, delay_ms, threshold
+        self.key, self.threshold = key, threshold
+        self.leaf, self.delay_ms, self._wait_ms = leaf, delay_ms, _ = key
         self.gates = np.array(gates, np.int64)
         self.figures = ClassFigures(tables.zone_clock, gates, DIRECTION_COUNT, leaf, delay_ms, threshold)
         self._chains = Chains(len(gates) * DIRECTION_COUNT, threshold)
@@ -80,10 +81,11 @@ class ShardClass:
         self.figures.use(tables, here, Expected(tables, of, len(self.gates), self.leaf))
 
     def begin(self, first_ms: int) -> None:
-        """Counting begins with the pane of the run's first activity, earlier by the delay of a slow class.
+        """Counting begins with the pane of the run's first activity, earlier by what a slow class waits for records.
 
-        No pane of this class can lie before that. The start follows from activity, never from where people were: a
-        start chosen by a chain's own people would tell that nobody came before.
+        No pane of this class can lie before that: whom points and beams tell of passed behind their first record. The
+        start follows from activity, never from where people were: a start chosen by a chain's own people would tell
+        that nobody came before.
         """
         if self._start == NO_TIME:
             self._begin(self._floor(first_ms))
@@ -121,7 +123,7 @@ class ShardClass:
         np.minimum.at(self._counts_from, gate[mine], counted[mine, 0] - self.delay_ms)
 
     def _floor(self, ms: int) -> int:
-        return int(self.tables.zone_clock.floor(np.array([ms - self.delay_ms], np.int64), self.leaf)[0])
+        return int(self.tables.zone_clock.floor(np.array([ms - self._wait_ms], np.int64), self.leaf)[0])
 
     def steps(
         self, w: int, panes: I64, covers: I64, spans: Spans, switches: list[Switch], book: Book, exact: bool
@@ -180,8 +182,8 @@ def restored(
     """The class that gave ``state``."""
     gates, chains, counts_from, start, at, figures = state
     rows: list[int] = gates.tolist()  # type: ignore[attr-defined]
-    leaf, delay = int(newest.gate_leaf[rows[0]]), int(newest.gate_delay_ms[rows[0]])
-    made = ShardClass(newest, rows, leaf, delay, threshold)
+    leaf, delay, wait = (int(c[rows[0]]) for c in (newest.gate_leaf, newest.gate_delay_ms, newest.gate_wait_ms))
+    made = ShardClass(newest, rows, (leaf, delay, wait), threshold)
     made._chains.restore(chains)  # type: ignore[arg-type]
     made._counts_from, made._start, made._at = counts_from, start, at  # type: ignore[assignment]
     made._use(book.tables(switches[made._at].sequence))

@@ -16,19 +16,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.follow import Follow
 from engine.model import I8, I32, I64
 from engine.registry import BEAM_PAIR, TRACKER, Gate, Registry, Sensor, Zone
 from engine.timezone import TimeZone
 
 _R = TypeVar("_R")
-
-
-@dataclass(frozen=True, slots=True)
-class Follow:
-    """How long a tracked person may be unseen, and pass from one beam to the other, in ms (config: points, beams)."""
-
-    track_ms: int = 2000
-    pair_ms: int = 1500
 
 
 @dataclass(frozen=True, init=False)
@@ -42,8 +35,9 @@ class Tables:
     are the registry's sensors and behind them these, ``standing_row`` their rows. ``roaming`` (r, 2): the tracker's own
     row and the row at a gate.
     ``gate_delay_ms``: ``delay_s`` and what people are followed for behind the pane's end, by which a gate's panes close
-    later; ``sensor_delay_ms`` that of its gate, ``sensor_wait_ms`` without what people are followed for
-    (docs/adr/0033). ``zone_delay_ms``: the largest delay by which anything that is told of a zone closes.
+    later; ``sensor_delay_ms`` that of its gate. ``gate_wait_ms`` and ``sensor_wait_ms`` without what people are
+    followed for: so long records come in time (docs/adr/0033). ``zone_delay_ms``: the largest delay by which anything
+    that is told of a zone closes.
     ``approved_at[s]:approved_at[s + 1]`` are sensor s's rows in ``approved_from`` and ``approved_to``. ``gate_a``,
     ``gate_b`` -1 = outside. ``gate_error``: the largest relative error of a gate's sensors, NaN where one of them does
     not tell; of a gate that is gone, its last. ``zone_window`` = code of the coarsest leaf of its gates.
@@ -75,6 +69,7 @@ class Tables:
     gate_here: NDArray[np.bool_]
     gate_leaf: I8
     gate_delay_ms: I64
+    gate_wait_ms: I64
     gate_a: I32
     gate_b: I32
     gate_error: NDArray[np.float64]
@@ -114,6 +109,7 @@ class Tables:
         delays = followed_delays(self.registry, self.follow)
         kept = [] if before is None else before.gate_delay_ms.tolist()  # a gate's delay stays what it was
         put(self, "gate_delay_ms", np.array([*kept, *(delays[g.id] for g in gates[len(kept) :])], np.int64))
+        put(self, "gate_wait_ms", np.array([g.delay_ms for g in gates], np.int64))
         put(self, "gate_a", np.array([zone_row.get(g.a or "", -1) for g in gates], np.int32))
         put(self, "gate_b", np.array([zone_row.get(g.b or "", -1) for g in gates], np.int32))
 
@@ -138,7 +134,7 @@ class Tables:
         # a sensor without gate: leaf 10s, no delay (the row behind the last gate)
         put(self, "sensor_leaf", np.append(self.gate_leaf, np.int8(0))[gate])
         put(self, "sensor_delay_ms", np.append(self.gate_delay_ms, np.int64(0))[gate])
-        put(self, "sensor_wait_ms", np.array([*(g.delay_ms for g in self.gates), 0], np.int64)[gate])
+        put(self, "sensor_wait_ms", np.append(self.gate_wait_ms, np.int64(0))[gate])
         put(self, "sensor_reporting", np.array([s.reporting for s in sensors], np.int8))
         put(self, "sensor_beat_ms", np.array([s.beat_ms for s in sensors], np.int64))
         put(self, "approved_at", np.cumsum([0, *(len(s.approved) for s in sensors)]).astype(np.int32))
@@ -180,10 +176,7 @@ class Tables:
 def followed_delays(registry: Registry, follow: Follow) -> dict[str, int]:
     """By gate id: ``delay_s`` and what people are followed for there, in ms (docs/adr/0033)."""
     paired = {s.gate for s in registry.sensors if s.kind == BEAM_PAIR}
-    return {
-        g.id: g.delay_ms + max(follow.track_ms if g.line_m else 0, follow.pair_ms if g.id in paired else 0)
-        for g in registry.gates
-    }
+    return {g.id: g.delay_ms + follow.behind_ms(lined=bool(g.line_m), paired=g.id in paired) for g in registry.gates}
 
 
 def _roaming(registry: Registry) -> list[Sensor]:
@@ -193,11 +186,12 @@ def _roaming(registry: Registry) -> list[Sensor]:
     return [replace(tracker, gate=gate) for tracker in trackers for gate in lined]
 
 
-def classes(tables: Tables) -> dict[tuple[int, int], list[int]]:
-    """Gate rows by (leaf code, delay in ms): gates of one class share their windows."""
-    out: dict[tuple[int, int], list[int]] = {}
-    for row, (leaf, delay) in enumerate(zip(tables.gate_leaf.tolist(), tables.gate_delay_ms.tolist(), strict=True)):
-        out.setdefault((leaf, delay), []).append(row)
+def classes(tables: Tables) -> dict[tuple[int, int, int], list[int]]:
+    """Gate rows by (leaf code, delay, wait in ms): gates of one class share their windows and where they begin."""
+    out: dict[tuple[int, int, int], list[int]] = {}
+    keys = zip(*(c.tolist() for c in (tables.gate_leaf, tables.gate_delay_ms, tables.gate_wait_ms)), strict=True)
+    for row, key in enumerate(keys):
+        out.setdefault(key, []).append(row)
     return out
 
 

@@ -117,8 +117,8 @@ class PaneTable:
                 continue
             s, at, span, pane = int(sensor[i]), int(ts[i]), int(span_ms[i]), int(pane_ms[i])
             alone = k in (POINT, BEAM)
-            close = int(pane_end_ms[i]) + int((sensor_wait_ms if alone else sensor_delay_ms)[s])
-            if close <= w:
+            close = int(pane_end_ms[i]) + int(sensor_delay_ms[s])
+            if int(pane_end_ms[i]) + int(sensor_wait_ms[s]) <= w:
                 reason[i], told_ms[i] = LATE, w
                 continue
             if alone and repeat[i]:

@@ -16,10 +16,11 @@ from engine import kernels
 from engine.book import Book
 from engine.config import Config
 from engine.errors import HitonamiError, UsageError
+from engine.follow import Follow
 from engine.model import END, NO_TIME, REASONS
 from engine.registry import Registry, parse
 from engine.rejects import named
-from engine.tables import Follow, Tables, longest_delay_ms
+from engine.tables import Tables, longest_delay_ms
 from flows import guard
 from flows.dump import DumpWriter
 from flows.joins import find_joins

@@ -142,8 +142,8 @@ cdef class PaneTable:
                 continue
             s = sensor[i]
             alone = k == POINT or k == BEAM
-            close = pane_end_ms[i] + (sensor_wait_ms[s] if alone else sensor_delay_ms[s])
-            if close <= self.watermark:
+            close = pane_end_ms[i] + sensor_delay_ms[s]
+            if pane_end_ms[i] + sensor_wait_ms[s] <= self.watermark:
                 reason[i] = LATE
                 continue
             # points and beams that repeat one are known already (fast/_crossing.pyx, _beam.pyx)

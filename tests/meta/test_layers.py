@@ -16,7 +16,7 @@ ARROWS = {
     "flows": ("engine", "sinks"),
     "sinks": ("engine.model", "engine.errors", "engine.rfc3339"),
     "loadgen": (),
-    "dashboard": ("sinks", "engine.model", "engine.errors", "engine.rfc3339"),
+    "dashboard": ("sinks", "engine.model", "engine.follow", "engine.errors", "engine.rfc3339"),
     "hitonami": PACKAGES,
 }
 OUTSIDE = {  # foreign modules that belong into some rooms only

@@ -7,9 +7,10 @@ from typing import Any
 
 from engine import registry
 from engine.book import fault_of_change
+from engine.follow import Follow
 from engine.model import EVERY, NOTHING
 from engine.plan import plan
-from engine.tables import Follow, Tables
+from engine.tables import Tables
 
 FOREVER = [{"from": "2020-01-01T00:00:00Z", "to": None}]
 

@@ -331,6 +331,7 @@ def test_tables() -> None:
         "gate_here": [True] * 4,
         "gate_leaf": [0, 2, 4, 1],
         "gate_delay_ms": [0, 91_500, 500, 0],
+        "gate_wait_ms": [0, 90_000, 500, 0],
         "gate_a": [-1, 0, 1, -1],
         "gate_b": [0, 1, -1, -1],
         "zone_window": [2, 4, 0],  # coarsest leaf of its gates; 10s without gates
@@ -352,13 +353,14 @@ def test_tables() -> None:
         "approved_to": "int64",
         "gate_leaf": "int8",
         "gate_delay_ms": "int64",
+        "gate_wait_ms": "int64",
         "gate_a": "int32",
         "gate_b": "int32",
         "zone_window": "int8",
         "zone_delay_ms": "int64",
     }
     assert tables.zone_clock.name == "Asia/Tokyo"
-    assert classes(tables) == {(0, 0): [0], (2, 91_500): [1], (4, 500): [2], (1, 0): [3]}
+    assert classes(tables) == {(0, 0, 0): [0], (2, 91_500, 90_000): [1], (4, 500, 500): [2], (1, 0, 0): [3]}
     assert longest_delay_ms(tables) == 91_500
 
 
