@@ -8,24 +8,30 @@ import numpy as np
 
 from hitonami.audit.report import Report
 from hitonami.audit.rules import Runs
-from hitonami.audit.stored import Chains, Context, Stored, StoredRun, chains
+from hitonami.audit.store_headings import differing_zones, zones_with_headings
+from hitonami.audit.store_rows import registry_of
+from hitonami.audit.stored import Chains, Context, Stored, StoredRun, chains, headings_context
 
 SERVED = ("live", "replay")  # classes served to the public
 
 
 def audit_pairs(store: Stored, contexts: list[Context]) -> Report:
-    """Judge every pair of live and replay runs that share gates and times."""
+    """Judge every pair of live and replay runs that share gates, or zones with headings, and times."""
     report = Report()
     kept: dict[str, Chains] = {}
-    for one, other in combinations([c for c in contexts if c.run.kind in SERVED], 2):
+    served = [(c, _subjects(store, c)) for c in contexts if c.run.kind in SERVED]
+    for (one, of_one), (other, of_other) in combinations(served, 2):
         a, b = one.run, other.run
-        if not _meet(a, b):
+        if not of_one & of_other or not _meet(a, b):
             continue
         report.count(run_pairs=1)
         place = f"runs {a.run_id} and {b.run_id}"
         if (a.config_hash, a.registry_hash) != (b.config_hash, b.registry_hash):
             report.found(1, place, "share gates and times under other settings, and neither is a workbench")
             continue
+        if headings_context(one).threshold > 1:
+            zones = differing_zones(store, one, other)
+            report.found(zones, place, "cut the same people of a zone into other runs of headings")
         if one.threshold == 1:
             continue
         for run in (a, b):
@@ -39,7 +45,14 @@ def audit_pairs(store: Stored, contexts: list[Context]) -> Report:
 def _meet(a: StoredRun, b: StoredRun) -> bool:
     if a.first_ms is None or a.last_ms is None or b.first_ms is None or b.last_ms is None:
         return False
-    return bool(set(a.leaves) & set(b.leaves)) and a.first_ms <= b.last_ms and b.first_ms <= a.last_ms
+    return a.first_ms <= b.last_ms and b.first_ms <= a.last_ms
+
+
+def _subjects(store: Stored, what: Context) -> set[tuple[str, str]]:
+    """Gates and zones with headings of a run."""
+    registry = registry_of(store, what)
+    zones = set() if registry is None else zones_with_headings(registry)
+    return {("gate", gate) for gate in what.run.leaves} | {("zone", zone) for zone in zones}
 
 
 def _differing(one: Chains, other: Chains) -> int:

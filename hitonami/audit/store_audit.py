@@ -12,9 +12,10 @@ from hitonami.audit.report import Report
 from hitonami.audit.rule_audit import DEFAULT_SETTINGS
 from hitonami.audit.rules import Rule
 from hitonami.audit.second_release import audit_pairs
-from hitonami.audit.store_rows import audit_rows
+from hitonami.audit.store_headings import audit_headings
+from hitonami.audit.store_rows import audit_rows, registry_of
 from hitonami.audit.store_runs import audit_runs
-from hitonami.audit.stored import Context, Stored, chains, context
+from hitonami.audit.stored import Context, Stored, chains, context, headings_context
 
 SEED = 20_260_207
 _UNREADABLE = (ValueError, KeyError, TypeError, BadInput)
@@ -27,7 +28,8 @@ def settings_of(store: Stored, run_ids: Sequence[str]) -> tuple[tuple[int, int],
         if run.run_id in run_ids:
             with suppress(*_UNREADABLE):  # audit_store says so
                 what = context(run)
-                found.add((what.k, what.guard))
+                of_headings = headings_context(what)
+                found |= {(what.k, what.guard), (of_headings.k, of_headings.guard)}
     return tuple(sorted(found)) or DEFAULT_SETTINGS
 
 
@@ -48,6 +50,7 @@ def audit_store(store: Stored, run_ids: Sequence[str] = (), all_runs: bool = Fal
     for run_id in chosen:
         try:
             what = context(stored[run_id])
+            of_headings = headings_context(what)
         except _UNREADABLE:
             report.found(1, f"run {run_id}", "its settings cannot be read")
             continue
@@ -55,7 +58,10 @@ def audit_store(store: Stored, run_ids: Sequence[str] = (), all_runs: bool = Fal
         released = chains(store, run_id)
         report.count(audited_runs=1)
         report.add(audit_runs(what, released, rule, rng))
-        report.add(audit_rows(store, what, released, rule))
+        registry = registry_of(store, what)
+        report.found(int(registry is None), what.place, "its registry is not in the store: zones were not checked")
+        report.add(audit_rows(store, what, registry, released, rule))
+        report.add(audit_headings(store, of_headings, registry, rule))
     if all_runs:
         report.add(audit_pairs(store, contexts))
     return report

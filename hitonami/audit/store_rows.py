@@ -40,11 +40,9 @@ from hitonami.audit.stored import (
 )
 
 
-def audit_rows(store: Stored, what: Context, chains: Chains, rule: Rule) -> Report:
-    """Judge every row of ``flow`` and ``zones`` of one run."""
+def audit_rows(store: Stored, what: Context, registry: Registry | None, chains: Chains, rule: Rule) -> Report:
+    """Judge every row of ``flow`` and, where its ``registry`` is known, of ``zones`` of one run."""
     report = Report()
-    registry = _registry(store, what)
-    report.found(int(registry is None), what.place, "its registry is not in the store: zones were not checked")
     for code, label in enumerate(WINDOWS):
         flow, zones = Report(), Report()
         flow_pieces, zone_pieces = pieces(store, "flow", what, code), pieces(store, "zones", what, code)
@@ -58,7 +56,7 @@ def audit_rows(store: Stored, what: Context, chains: Chains, rule: Rule) -> Repo
     return report
 
 
-def _registry(store: Stored, what: Context) -> Registry | None:
+def registry_of(store: Stored, what: Context) -> Registry | None:
     """The registry that the run began with; None where the store has none, or another, under its name."""
     text = store.registry(what.run.registry_version)
     try:

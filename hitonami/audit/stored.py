@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
@@ -110,6 +110,13 @@ def context(run: StoredRun) -> Context:
     whole = run.state in ("finished", "stopped") or run.closed_ms == END
     known = END if whole else NO_TIME if run.closed_ms == NO_TIME else run.closed_ms - run.gate_delay_ms
     return Context(run, int(flow["k"]), int(flow["guard"]), TimeZone(run.timezone), known)
+
+
+def headings_context(what: Context) -> Context:
+    """The settings of ``headings`` of the same run; their rows come a track's wait later. Raises as ``context``."""
+    config = json.loads(what.run.config)
+    known = what.known_ms if what.known_ms in (NO_TIME, END) else what.known_ms - int(config["points"]["track_ms"])
+    return replace(what, k=int(config["headings"]["k"]), guard=int(config["headings"]["guard"]), known_ms=known)
 
 
 class Chains:
