@@ -37,6 +37,7 @@ from engine.model import (
     END,
     F64,
     I64,
+    MINUTE,
     NO_TIME,
     ON_CHANGE,
     RANGE_STATUS,
@@ -47,14 +48,14 @@ from engine.model import (
     Released,
 )
 from engine.partial import COVER_COLUMNS, HEADING_COLUMNS, Partial
-from engine.registry import Sensor
+from engine.registry import TRACKER, Sensor
 from engine.rows import summed, taken
 from engine.served import Served
 from engine.shard_class import Spans, Switch, parted
 from engine.tables import Tables
 
 _PANE = 0  # code of the windows that are counted
-_FINEST = 1  # code of the shortest windows that have rows
+_FINEST = MINUTE  # the shortest windows that have rows
 Renumber = Callable[[int], I64 | None]  # partition -> the shard's rows of its rows, None where they are the same
 
 
@@ -70,11 +71,11 @@ def telling(tables: Tables) -> Mapping[int, list[tuple[int, Sensor]]]:
     trackers: dict[int, list[tuple[int, Sensor]]] = {row: [] for row in shaped}
     barred: set[int] = set()
     for row, sensor in zip(tables.sensor_row, tables.registry.sensors, strict=True):
-        roams = sensor.kind == "tracker" and sensor.gate is None and sensor.zone is None
+        roams = sensor.kind == TRACKER and sensor.gate is None and sensor.zone is None
         zones = shaped if roams else [] if sensor.zone is None else [row_of[sensor.zone]]
         if sensor.gate is not None or (roams and lines):
             barred.update(zones)
-        elif sensor.kind == "tracker":
+        elif sensor.kind == TRACKER:
             for zone in zones:
                 if zone in trackers:
                     trackers[zone].append((row, sensor))

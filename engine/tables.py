@@ -196,8 +196,8 @@ def classes(tables: Tables) -> dict[tuple[int, int, int], list[int]]:
 
 
 def longest_delay_ms(tables: Tables) -> int:
-    """The largest delay among all gates: what W must pass beyond a window's end before all gates have closed it."""
-    return int(tables.gate_delay_ms.max(initial=0))
+    """The largest delay of gates and zones: what W must pass beyond a window's end before all have closed it."""
+    return int(max(tables.gate_delay_ms.max(initial=0), tables.zone_delay_ms.max(initial=0)))
 
 
 _K = TypeVar("_K")
