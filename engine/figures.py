@@ -32,6 +32,7 @@ from engine.model import (
     Released,
 )
 from engine.release import window_rows
+from engine.spans import closed, due
 from engine.tables import Tables
 from engine.timezone import TimeZone
 
@@ -154,13 +155,8 @@ class ClassFigures:
 
     def due(self, spans: I64) -> int:
         """The watermark at which the next window of ``spans`` gets its rows; END where all of them have theirs."""
-        ends = []
-        for code in self.codes:
-            starts = np.maximum(self._clock.floor(spans[:, 0], code), self._next[code])
-            left = starts[starts < self._clock.next(spans[:, 1], code)]
-            if len(left):
-                ends.append(int(self._clock.next(left[:1], code)[0]) + self.delay_ms)
-        return min(ends, default=END)
+        end = due(self._clock, self._next, spans)
+        return end if end == END else end + self.delay_ms
 
     def _stops(self, limit: int, spans: I64) -> Iterator[int]:
         """Times up to ``limit`` at which to write rows, so that one block stays small however far W has jumped."""
@@ -171,7 +167,7 @@ class ClassFigures:
         yield limit
 
     def _advance_to(self, until: int, spans: I64, runs: Runs) -> Iterator[Block]:
-        windows = {code: self._closed(code, until, spans) for code in self.codes}
+        windows = {code: closed(self._clock, self._next, code, until, spans) for code in self.codes}
         wanted = [edge for w in windows.values() for edge in w] + [
             np.array([start], np.int64) for start in self._next.values() if NO_TIME < start <= until
         ]
@@ -187,23 +183,6 @@ class ClassFigures:
         chain = (runs.chain // self.chains, runs.chain % self.chains)
         np.add.at(self._total, chain, runs.n)
         np.maximum.at(self._last_end, chain, runs.end_ms)
-
-    def _closed(self, code: int, until: int, spans: I64) -> tuple[I64, I64]:
-        """Windows of one length that end at or before ``until``, touch a span and have no rows yet; moves ``_next``."""
-        parts = []
-        for first, last in spans.tolist():
-            self._next[code] = max(self._next[code], int(self._clock.floor(np.array([first], np.int64), code)[0]))
-            stop = int(self._clock.next(np.array([last], np.int64), code)[0])
-            if self._next[code] < min(stop, until):
-                edges = self._clock.edges(self._next[code], min(stop, until), code)
-                edges = edges[edges <= until]
-                parts.append((edges[:-1], edges[1:]))
-                self._next[code] = int(edges[-1])
-            if self._next[code] < stop:
-                break  # the rest of this span comes first, later
-        if not parts:
-            return np.empty(0, np.int64), np.empty(0, np.int64)
-        return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
 
     def _bounds(self, edges: I64, runs: Runs) -> tuple[I64, I64]:
         """Bounds (e, g, c) of every chain at ``edges``, from the totals kept and the new runs (release.bounds)."""

@@ -25,16 +25,18 @@ from engine.model import (
     Released,
 )
 from engine.tables import Tables
+from engine.zone_reading import Reading
 from engine.zones import Share
 
 
 def gate_rows(
-    shares: Sequence[Share], tables: Callable[[int], Tables], threshold: int, unit: str
+    shares: Sequence[Share | Reading], tables: Callable[[int], Tables], threshold: int, unit: str
 ) -> list[tuple[int, Released]]:
     """The product ``flow`` of the shares' gates and windows, a block per version with that version's place."""
-    versions = sorted({share.version for share in shares})
+    of_gates = [share for share in shares if isinstance(share, Share)]
+    versions = sorted({share.version for share in of_gates})
     return [
-        (v, _rows([share for share in shares if share.version == v], tables(v), threshold, f"{unit}/{v}"))
+        (v, _rows([share for share in of_gates if share.version == v], tables(v), threshold, f"{unit}/{v}"))
         for v in versions
     ]
 

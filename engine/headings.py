@@ -21,7 +21,7 @@ What way the people of a zone went together is arithmetic on the rows: the mean 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,14 +49,13 @@ from engine.model import (
 )
 from engine.partial import COVER_COLUMNS, HEADING_COLUMNS, Partial
 from engine.registry import TRACKER, Sensor
-from engine.rows import summed, taken
+from engine.rows import Renumber, summed, taken
 from engine.served import Served
 from engine.shard_class import Spans, Switch, parted
 from engine.tables import Tables
 
 _PANE = 0  # code of the windows that are counted
 _FINEST = MINUTE  # the shortest windows that have rows
-Renumber = Callable[[int], I64 | None]  # partition -> the shard's rows of its rows, None where they are the same
 
 
 def telling(tables: Tables) -> Mapping[int, list[tuple[int, Sensor]]]:

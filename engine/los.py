@@ -86,11 +86,12 @@ def _inverted(scheme: Scheme, flow: F64, speed: F64) -> F64:
     return np.where((speed < scheme.slow_m_s) & (density <= scheme.slow_from), np.nan, density)
 
 
-def grade_range(scheme: Scheme, low: F64, high: F64, flow: F64) -> I32:
+def grade_range(scheme: Scheme, low: F64, high: F64, flow: F64, speed: F64) -> I32:
     """Grades (n,) of ranges of density: that of ``high``; unknown where the range holds every grade or nothing tells.
 
-    ``low`` may be negative (then it is 0); ``high`` below 0 is a contradiction, so not known.
+    ``low`` may be negative (then it is 0); ``high`` below 0 is a contradiction, so not known. Beside a density ``flow``
+    and ``speed`` make a grade worse, never better; NaN = not known.
     """
-    worst = grade(scheme, high, flow)
+    worst = grade(scheme, high, flow, speed)
     best = grade(scheme, np.maximum(low, 0))
     return np.where((best == 1) & (worst == WORST), UNKNOWN, worst).astype(np.int32)

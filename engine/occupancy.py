@@ -72,6 +72,12 @@ class Held:
     drift_high: I64
 
 
+def unknown(n: int) -> Held:
+    """Zones (n,) of which nothing is known."""
+    null = [np.full(n, NULL, np.int64) for _ in range(4)]
+    return Held(null[0], null[1], np.full(n, NULL_INT, np.int64), null[2], null[3])
+
+
 class Occupancy:
     """The count of every zone, window after window in order of their ends, of one end the shorter ones first.
 
@@ -246,8 +252,7 @@ class Occupancy:
         n = len(of.zones)
         have = known & (self._z["anchor"][of.zones] != NO_TIME)
         if not have.any():
-            null = np.full(n, NULL, np.int64)
-            return Held(null, null, np.full(n, NULL_INT, np.int64), null, null)
+            return unknown(n)
         low, high, error = self._people(of)
         whole = np.ceil(np.round(np.where(np.isnan(error), NULL_INT, error), 6)).astype(np.int64)
         drift_low, drift_high = (np.where(have, self._z[name][of.zones], NULL) for name in ("drift_low", "drift_high"))

@@ -8,6 +8,8 @@ passed; that run is published as one number. So the public learns where runs end
     published  [---------- 6 ---------)[- 7 )   …open
 
 ``bounds`` and ``window_rows`` turn the runs into the figures of any window: arithmetic on published numbers only.
+
+Readings of zones (PRIVACY.md, "Stock readings") are released here too, pane by pane: ``readings`` and ``speeds``.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.model import (
+    F64,
     I32,
     I64,
     NO_TIME,
@@ -184,3 +187,24 @@ def window_rows(
     unknown = coverage == 0
     empty: Any = [np.where(unknown, NULL_INT, column) for column in (n, low, high)]
     return empty[0], empty[1], empty[2], np.where(unknown, UNKNOWN_STATUS, status).astype(np.int32)
+
+
+def readings(mean: F64, k: int) -> tuple[F64, F64]:
+    """What may be published of the people (n,) in zones, each a mean over one pane: low and high; NaN stays NaN.
+
+    Rounded down to a multiple of k, and k - 1 more: of whole people, so a mean of 9.7 counts as 9. Fewer than k are one
+    class, 0 to k - 1. With k = 1 the mean itself. Raises ValueError for k < 1.
+    """
+    if k < 1:
+        raise ValueError("readings: k must be at least 1")
+    if k == 1:
+        return mean, mean
+    low = np.floor(np.round(mean, 6) / k) * k  # shares of several cameras may add up to a hair less than a whole
+    return low, low + (k - 1)
+
+
+def speeds(path_um: F64, people_ms: F64, tracks: F64, k: int) -> F64:
+    """Mean speed (n,) in m/s of the people in zones, path by time of all together; NaN of fewer than k tracks."""
+    out = np.full(len(path_um), np.nan)
+    np.divide(path_um, 1000 * people_ms, out=out, where=(tracks >= k) & (people_ms > 0))
+    return out

@@ -8,6 +8,8 @@ import numpy as np
 
 from engine.model import I64
 
+Renumber = Callable[[int], "I64 | None"]  # by partition: our rows of its rows, the last for -1; None: the same
+
 
 def summed(rows: I64, by: tuple[int, ...], first: int) -> I64:
     """One row per key, ordered by key: ``by`` names the key's columns, the columns from ``first`` on are added up.
@@ -34,9 +36,7 @@ def joined(spans: I64, gap: int) -> I64:
     return np.column_stack([spans[heads, 0], reach[tails]])
 
 
-def taken(
-    parts: dict[int, list[I64]], columns: int, by: int, w: int, rows_of: Mapping[int, Callable[[int], I64 | None]]
-) -> I64:
+def taken(parts: dict[int, list[I64]], columns: int, by: int, w: int, rows_of: Mapping[int, Renumber]) -> I64:
     """Take the rows out of what partitions have told whose column ``by`` is at most ``w``.
 
     ``rows_of``: column -> what tells of a partition our rows of its rows in that column, None where they are the same;

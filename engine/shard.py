@@ -19,14 +19,17 @@ from engine.figures import Runs, flow_rows, parcels
 from engine.headings import Headings
 from engine.model import CELL_MS, END, GAP_MS, I64, NO_TIME, REASONS, Released
 from engine.partial import ACTIVE_COLUMNS, COUNTED_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
+from engine.readers import Rule
 from engine.rejects import Rejects, named
 from engine.rows import joined, summed, taken
 from engine.shard_class import ShardClass, Step, Switch, restored
 from engine.sharding import shard_of
+from engine.stock import Stock
 from engine.tables import Tables, classes
+from engine.zone_reading import Reading
 from engine.zones import Share, shares
 
-_STATE = 4  # version of the snapshot
+_STATE = 5  # version of the snapshot
 
 
 @dataclass(slots=True)
@@ -39,7 +42,7 @@ class Outcome:
     watermark: int
     switches: list[Switch]
     rows: list[Released] = field(default_factory=list)
-    shares: dict[int, list[Share]] = field(default_factory=dict)  # by the line at which they come out
+    shares: dict[int, list[Share | Reading]] = field(default_factory=dict)  # by the line at which they come out
     sets: list[sets.Given] = field(default_factory=list)  # shard 0: people that operators have told
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
@@ -55,6 +58,7 @@ class Shard:
     of the counts.
     ``headings``: K of that product, in the shard where partitions tell of zones; None: none are released.
     ``by_line``: rows come in units that are a function of the logs (engine/units.py); else in bulk.
+    ``rule``: how readings of zones are published, by shard 0, where partitions tell of zones; None: none are.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Shard:
         exact: bool = False,
         headings: int | None = None,
         by_line: bool = False,
+        rule: Rule | None = None,
         state: bytes | None = None,
     ) -> None:
         self.number, self.shards, self.threshold, self.exact = number, shards, threshold, exact
@@ -81,6 +86,7 @@ class Shard:
         self._spans: I64 = np.empty((0, ACTIVE_COLUMNS), np.int64)  # activity that has closed
         self._first = END  # first activity of the run
         self._waiting = _Waiting()
+        self._stock = Stock(rule if number == 0 else None)
         self._classes: list[ShardClass] = []
         self._rejects = Rejects(book.tables(book.start), threshold)
         self._headings = Headings(book, headings if number == 0 else None)
@@ -113,6 +119,7 @@ class Shard:
                 self._coming.append((at, len(met), sequences[-1][-1]))
             self._waiting.add(part)
             self._headings.wait(part, sequences)
+            self._stock.add(part)
             out.sets += sets.given(part.sets)
             out.accepted += part.plain + (part.persons if self.exact else 0)
         low = min(self._told.values(), default=NO_TIME)
@@ -125,7 +132,8 @@ class Shard:
         """The first line behind the watermark, up to ``low``, at which rows can come; ``low`` where there is none."""
         if self.watermark != NO_TIME and low - self.watermark <= CELL_MS:
             return low
-        due = [self._headings.due(self._spans), *(group.figures.due(self._spans) for group in self._classes)]
+        due = [self._headings.due(self._spans), self._stock.due(self._spans)]
+        due += [group.figures.due(self._spans) for group in self._classes]
         due += [at + CELL_MS for at, _, _ in self._coming if at != NO_TIME]  # gates that come with it have rows then
         first = min([self._waiting.due(self.watermark), self._rejects.due(), *due])
         return min(low, max(units.line(first), self.watermark + CELL_MS))
@@ -163,6 +171,9 @@ class Shard:
                     lines = units.lines_of_windows(block.starts, block.ends, step.delay_ms, known, news)
                     for line, share in zip(lines.tolist(), shares(block, version), strict=False):
                         out.shares.setdefault(line, []).append(share)
+        told = self._stock.close(w, known, news, self._switches, self._book, self._rows_of, self._zones_of)
+        for line, readings in told.items():
+            out.shares.setdefault(line, []).extend(readings)
         out.rows += self._headings.close(w, spans, self._switches, unit, self._rows_of, self._zones_of)
         released_rejects = self._rejects.add(rejects)
         for reason, n in (_by_reason(rejects) if self.exact else released_rejects).items():
@@ -237,7 +248,7 @@ class Shard:
         """Drop activity whose longest windows have all been written; the newest span stays, it may grow."""
         if w == END or len(self._spans) < 2:
             return self._spans
-        slow = max([self._headings.delay_ms, *(group.delay_ms for group in self._classes)])
+        slow = max([self._headings.delay_ms, self._stock.delay_ms, *(group.delay_ms for group in self._classes)])
         keep = self._spans[:, 1] > w - slow - 3 * GAP_MS
         keep[-1] = True
         return self._spans[keep]
@@ -246,14 +257,15 @@ class Shard:
         """Everything a later ``Shard(..., state=)`` needs, one bytes object."""
         versions = (self._met, self._coming, [(s.at_ms, s.sequence) for s in self._switches], self._rank)
         activity = (self._spans, self._first)
-        groups, rest = [group.state() for group in self._classes], (self._rejects.state(), self._headings.state())
+        groups = [group.state() for group in self._classes]
+        rest = self._rejects.state(), self._headings.state(), self._stock.state()
         return pickle.dumps((_STATE, self.watermark, self._told, versions, activity, self._waiting, groups, rest), 5)
 
     def _restore(self, state: bytes) -> None:
         version, *rest = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
-        self.watermark, told, versions, activity, self._waiting, groups, (rejects, headings) = rest
+        self.watermark, told, versions, activity, self._waiting, groups, (rejects, headings, readings) = rest
         met, self._coming, switches, self._rank = versions
         self._told |= told
         self._met |= met
@@ -263,6 +275,7 @@ class Shard:
         self._rejects = Rejects(self.tables, self.threshold)
         self._rejects.restore(rejects)
         self._headings.restore(headings)
+        self._stock.restore(readings)
 
 
 def watermark_of(state: bytes) -> int:

@@ -95,8 +95,13 @@ class Tables:
         touching = [[g for g in registry.gates if z.id in (g.a, g.b)] for z in zones]
         put(self, "zone_window", np.array([max((g.leaf for g in t), default=0) for t in touching], np.int8))
         delays = [max((int(self.gate_delay_ms[gate_row[g.id]]) for g in t), default=0) for t in touching]
-        seen = [self.follow.track_ms if z.polygon_m else 0 for z in zones]
-        put(self, "zone_delay_ms", np.maximum(np.array(delays, np.int64), np.array(seen, np.int64)))
+        seen = {z.id: self.follow.track_ms if z.polygon_m else 0 for z in zones}
+        for s in registry.sensors:
+            if s.zone and s.gate:  # later by the gate at which it stands
+                gate = gate_row[s.gate]
+                late = max(int(self.gate_delay_ms[gate]), gates[gate].delay_ms + self.follow.track_ms)
+                seen[s.zone] = max(seen[s.zone], late)
+        put(self, "zone_delay_ms", np.maximum(np.array(delays, np.int64), np.array([*seen.values()], np.int64)))
 
     def _put_gates(
         self, gates: Sequence[Gate], row: dict[str, int], zone_row: dict[str, int], before: Tables | None

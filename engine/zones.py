@@ -1,8 +1,10 @@
-"""Zones: in- and outflow, occupancy, density and level of service, from the flow of their gates.
+"""Zones: in- and outflow, occupancy, density, speed and level of service, from their gates or from what reads them.
 
 Flows are interval sums over the rows of the gates: a crossing a→b leaves zone a and enters zone b. Passages of unknown
 direction belong to neither flow; the rows of ``flow`` show them. A zone's figure is unknown as soon as one of its gates
-is: a part of a sum looks like all of it. Occupancy: engine/occupancy.py; a zone with gates has it from them alone.
+is: a part of a sum looks like all of it. Occupancy: engine/occupancy.py; a zone with gates has it from them alone, one
+without has it and a speed from readings (engine/stock.py). With ``[zones] beside_gates`` a zone with gates has both,
+and a reading that is known is what its row tells.
 """
 
 from __future__ import annotations
@@ -30,12 +32,14 @@ from engine.model import (
     WINDOWS,
     Released,
 )
-from engine.occupancy import NULL, Held, Occupancy, Told
+from engine.occupancy import NULL, Flags, Held, Occupancy, Told, unknown
+from engine.readers import Rule, have_readings
 from engine.sets import Given
 from engine.tables import Tables
+from engine.zone_reading import Reading, of_zones, together
 
-# inflow low and high, outflow low and high, gates told (-1 = row made), covered ms, expected ms, gates unknown, gates
-# whose coverage cannot be told
+# inflow low and high, outflow low and high, gates told and readings (-1 = row made), covered ms, expected ms, gates
+# unknown, gates whose coverage cannot be told
 _COLUMNS = 9
 _MINUTE = 1  # code of the shortest window by whose flow a zone is graded: of less a group's passing makes a crowd
 _SCHEMES = ("", *(scheme.name for scheme in los.SCHEMES))
@@ -97,7 +101,8 @@ def shares(block: Block, version: int) -> list[Share]:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Zones (n,) whose gates have all told their part of a window: the sums (n, _COLUMNS), and who is inside."""
+    """Zones (n,) of which all is told of a window: the sums (n, _COLUMNS) of their gates, who is inside by these, and
+    what was read. ``gated``: which have gates; nothing is known of the others by them."""
 
     version: int
     code: int
@@ -105,28 +110,32 @@ class Done:
     end_ms: int
     zones: I64
     sums: I64
+    gated: Flags
     held: Held
+    read: Reading
 
 
 @dataclass(slots=True)
 class _Open:
-    """A window of which some gates have told: sums of the zones, and the shares."""
+    """A window of which some gates or readings have told: sums of the zones, the shares, and what was read."""
 
     version: int
     end_ms: int
     sums: I64
     shares: list[Share]
+    readings: list[Reading]
 
 
 class ZoneFigures:
-    """Collects shares until every gate of a zone has told its window, then makes the zone's figures.
+    """Collects shares and readings until all of a zone's window is told, then makes the zone's figures.
 
     ``tables`` of the versions by their place in the run's switches; all shares of a window name the same version.
+    ``rule``: how readings are published, None: none are.
     """
 
-    def __init__(self, tables: Callable[[int], Tables]) -> None:
-        self._tables = tables
-        self._gates: dict[int, I64] = {}  # version -> gates of each zone
+    def __init__(self, tables: Callable[[int], Tables], rule: Rule | None = None) -> None:
+        self._tables, self._rule = tables, rule
+        self._parts: dict[int, tuple[I64, I64]] = {}  # version -> gates of each zone; those and readings
         self._open: dict[tuple[int, int], _Open] = {}  # (code, start)
         self._occupancy = Occupancy()
 
@@ -134,46 +143,58 @@ class ZoneFigures:
         """Take in ``set`` records, before the shares of any window that they hold for."""
         self._occupancy.tell(sets)
 
-    def add(self, parts: Sequence[Share]) -> list[Done]:
+    def add(self, parts: Sequence[Share | Reading]) -> list[Done]:
         """Take in all shares of one line, lines in order; what they complete, in order of window length and start."""
-        touched = set()
+        touched, done = set(), []
         for share in parts:
             key = (share.code, share.start_ms)
+            if isinstance(share, Reading):
+                gated = self._wanted(share.version)[0][share.zones] > 0
+                if not gated.all():
+                    done.append(_read(share, share.zones[~gated]))
+                if not gated.any():
+                    continue
             window = self._open.get(key)
             if window is None:
-                sums = np.zeros((len(self._count(share.version)), _COLUMNS), np.int64)
-                window = self._open[key] = _Open(share.version, share.end_ms, sums, [])
-            _sum(window.sums, share, self._tables(share.version))
-            window.shares.append(share)
+                sums = np.zeros((len(self._wanted(share.version)[0]), _COLUMNS), np.int64)
+                window = self._open[key] = _Open(share.version, share.end_ms, sums, [], [])
+            if isinstance(share, Reading):
+                window.sums[share.zones[gated], 4] += 1
+                window.readings.append(share)
+            else:
+                _sum(window.sums, share, self._tables(share.version))
+                window.shares.append(share)
             touched.add((share.end_ms, *key))
-        done = [self._complete(code, start) for _, code, start in sorted(touched)]
-        return sorted((d for d in done if d is not None), key=lambda d: (d.code, d.start_ms))
+        for _, code, start in sorted(touched):
+            done += self._complete(code, start)
+        return sorted(done, key=lambda d: (d.code, d.start_ms))
 
-    def _complete(self, code: int, start: int) -> Done | None:
-        """The zones of a window that are complete now, in order; None where there is none."""
+    def _complete(self, code: int, start: int) -> list[Done]:
+        """The zones with gates of a window that are complete now, in order; empty where there is none."""
         window = self._open[code, start]
-        tables, gates, sums = self._tables(window.version), self._count(window.version), window.sums
+        tables, (gates, parts), sums = self._tables(window.version), self._wanted(window.version), window.sums
         want = (gates > 0) & (tables.zone_window <= code)
-        zones = np.flatnonzero(want & (sums[:, 4] == gates))
+        zones = np.flatnonzero(want & (sums[:, 4] == parts))
         if not len(zones):
-            return None
+            return []
         told = _told(window.shares, len(tables.gate_ids))
         mine = sums[zones]
-        held = self._occupancy.step(
-            tables, window.version, code, start, window.end_ms, zones, mine[:, 7] == 0, told
-        )  # fmt: skip
+        of = window.version, code, start, window.end_ms
+        held = self._occupancy.step(tables, *of, zones, mine[:, 7] == 0, told)
         sums[zones, 4] = -1  # told
         if not (want & (sums[:, 4] >= 0)).any():
             del self._open[code, start]
-        return Done(window.version, code, start, window.end_ms, zones, mine, held)
+        return [Done(*of, zones, mine, np.ones(len(zones), np.bool_), held, of_zones(window.readings, zones, *of))]
 
-    def _count(self, version: int) -> I64:
-        if version not in self._gates:
+    def _wanted(self, version: int) -> tuple[I64, I64]:
+        """By zone row how many gates have to tell a window, and how many parts with its readings."""
+        if version not in self._parts:
             tables = self._tables(version)
             a, b, zones = tables.gate_a[tables.gate_here], tables.gate_b[tables.gate_here], len(tables.zone_ids)
             both = np.append(a[a >= 0], b[(b >= 0) & (a != b)])
-            self._gates[version] = np.bincount(both, minlength=zones)
-        return self._gates[version]
+            gates = np.bincount(both, minlength=zones)
+            self._parts[version] = gates, gates + have_readings(tables, self._rule)
+        return self._parts[version]
 
     def state(self) -> tuple[Any, ...]:
         """Windows still waiting for gates, and the count of every zone."""
@@ -183,6 +204,13 @@ class ZoneFigures:
         """Take back what ``state()`` gave."""
         self._open, occupancy = state
         self._occupancy.restore(occupancy)
+
+
+def _read(reading: Reading, zones: I64) -> Done:
+    """Zones without gates: nothing but what was read."""
+    window = reading.version, reading.code, reading.start_ms, reading.end_ms
+    sums, gated = np.zeros((len(zones), _COLUMNS), np.int64), np.zeros(len(zones), np.bool_)
+    return Done(*window, zones, sums, gated, unknown(len(zones)), of_zones([reading], zones, *window))
 
 
 def _told(shares: list[Share], gates: int) -> Told:
@@ -219,9 +247,10 @@ def zone_rows(done: list[Done], tables: Callable[[int], Tables], threshold: int,
 def _rows(done: list[Done], tables: Tables, threshold: int, unit: str) -> Released:
     count = [len(d.zones) for d in done]
     code, start, end = (np.repeat([getattr(d, i) for d in done], count) for i in ("code", "start_ms", "end_ms"))
-    zone, sums = np.concatenate([d.zones for d in done]), np.concatenate([d.sums for d in done])
+    zone, sums, gated = (np.concatenate([getattr(d, name) for d in done]) for name in ("zones", "sums", "gated"))
     held = Held(*(np.concatenate([getattr(d.held, name) for d in done]) for name in Held.__slots__))
-    unknown, null = sums[:, 7] > 0, np.full(len(zone), NULL_INT, np.int64)
+    read = together([d.read for d in done])
+    unknown, null = np.where(gated, sums[:, 7] > 0, read.unknown), np.full(len(zone), NULL_INT, np.int64)
     columns: dict[str, np.ndarray] = {
         "window": code.astype(np.int32),
         "window_start": start,
@@ -232,17 +261,21 @@ def _rows(done: list[Done], tables: Tables, threshold: int, unit: str) -> Releas
         low, high = sums[:, 2 * place], sums[:, 2 * place + 1]
         few = (high < threshold) & (threshold > 1)
         small, exact = small & few, exact & (low == high)
-        columns[name] = np.where(unknown | few, null, (low + high) // 2)
-        columns[f"{name}_low"] = np.where(unknown, null, low)
-        columns[f"{name}_high"] = np.where(unknown, null, high)
+        columns[name] = np.where(unknown | few | ~gated, null, (low + high) // 2)
+        columns[f"{name}_low"] = np.where(unknown | ~gated, null, low)
+        columns[f"{name}_high"] = np.where(unknown | ~gated, null, high)
     passing = np.where(
-        unknown | (code < _MINUTE), np.nan, np.maximum(sums[:, 0], sums[:, 2]) / ((end - start) / 60_000)
+        unknown | (code < _MINUTE) | ~gated,
+        np.nan,
+        np.maximum(sums[:, 0], sums[:, 2]) / ((end - start) / 60_000),
     )
-    columns |= _held(held, zone, passing, tables)
+    columns |= _inside(held, read, zone, passing, tables)
+    small, exact = np.where(gated, small, read.few), np.where(gated, exact, read.low == read.high)
     status = np.where(exact, RELEASED_STATUS, np.where(small, SUPPRESSED_STATUS, RANGE_STATUS))
     columns["status"] = np.where(unknown, UNKNOWN_STATUS, status).astype(np.int32)
-    share = sums[:, 5] / np.maximum(sums[:, 6], 1)
-    share = np.where((sums[:, 8] > 0) & (share == 0), np.nan, share)
+    covered, expected = np.where(gated, sums[:, 5], read.covered), np.where(gated, sums[:, 6], read.expected)
+    share = covered / np.maximum(expected, 1)
+    share = np.where(np.where(gated, sums[:, 8] > 0, read.blind) & (share == 0), np.nan, share)
     columns["coverage"] = np.where(unknown, 0.0, share)  # with a gate unwatched the zone's sum is
     names = {
         "window": WINDOWS,
@@ -251,34 +284,40 @@ def _rows(done: list[Done], tables: Tables, threshold: int, unit: str) -> Releas
         "los": LOS,
         "status": STATUS,
     }
+    order = np.lexsort((zone, start, code))  # zones with gates and without came one behind the other
+    columns = {name: column[order] for name, column in columns.items()}
     return Released("zones", unit, columns, names, tables.registry.version)
 
 
-def _held(held: Held, zone: I64, passing: F64, tables: Tables) -> dict[str, np.ndarray]:
+def _inside(held: Held, read: Reading, zone: I64, passing: F64, tables: Tables) -> dict[str, np.ndarray]:
     """Columns of who is inside; ``passing``: people a minute that certainly went in, or out where that are more."""
     area, width = (
         np.array([np.nan if getattr(z, name) is None else getattr(z, name) for z in tables.zones], np.float64)[zone]
         for name in ("area_m2", "width_m")
     )
-    have = held.low != NULL
-    low, high = (np.where(have, end, 0) for end in (held.low, held.high))
-    middle = (low + high) // 2
-    error = np.maximum(held.error, 0)  # where sensors tell none, the counts are taken as they are
+    seen, have = ~read.unknown, held.low != NULL
+    counted = [np.where(have, end, np.nan) for end in (held.low, (held.low + held.high) // 2, held.high)]
+    people = np.where(read.few, np.nan, read.low)  # rounded down; of few people the range alone is told
+    low, shown, high = (np.where(seen, *of) for of in zip((read.low, people, read.high), counted, strict=True))
+    error = np.where(seen, read.error, held.error)
+    wrong = np.maximum(error, 0)  # where sensors tell none, what they say is taken as it is
+    least, most = low - wrong, np.where(seen, read.most, high) + wrong
     of_zone = np.array([_SCHEMES.index(los.OF_KIND[z.kind].name) for z in tables.zones], np.int32)[zone]
     grades = np.zeros(len(zone), np.int32)
     for place, scheme in enumerate(los.SCHEMES, 1):
         mine = of_zone == place
-        least, most = (np.where(have, people, np.nan)[mine] / area[mine] for people in (low - error, high + error))
-        grades[mine] = los.grade_range(scheme, least, most, (passing / width)[mine])
+        of = (figure[mine] for figure in (least / area, most / area, passing / width, read.speed))
+        grades[mine] = los.grade_range(scheme, *of)
+    grades[seen & ~read.sure] = los.UNKNOWN
     return {
-        "occupancy": np.where(have, middle, NULL),
-        "occupancy_low": held.low,
-        "occupancy_high": held.high,
-        "density": np.where(have, middle, np.nan) / area,
-        "speed": np.full(len(zone), np.nan),
+        "occupancy": shown,
+        "occupancy_low": low,
+        "occupancy_high": high,
+        "density": np.where(read.few, (low + high) / 2, shown) / area,  # of few too: what was dense is not any more
+        "speed": read.speed,
         "los_scheme": of_zone,
         "los": grades,
         "drift_low": held.drift_low,
         "drift_high": held.drift_high,
-        "error": held.error,
+        "error": error,
     }

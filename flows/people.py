@@ -22,10 +22,12 @@ from engine.book import Book, Versions
 from engine.config import Config
 from engine.gates import gate_rows
 from engine.model import END, NO_TIME, Progress, Released
+from engine.readers import Rule
 from engine.sets import Given
 from engine.shard import Outcome, Shard
 from engine.shard_class import Switch
 from engine.tables import Tables
+from engine.zone_reading import Reading
 from engine.zones import Done, Share, ZoneFigures, zone_rows
 from flows.guard import guarded
 from flows.source import FileSource, KafkaSource, Parts, is_tick, shard_number
@@ -43,7 +45,7 @@ class Told:
     shard: int
     watermark: int
     switches: list[Switch]
-    shares: Mapping[int, list[Share]]
+    shares: Mapping[int, list[Share | Reading]]
     sets: list[Given]
     accepted: int
     rejected: Mapping[str, int]
@@ -79,7 +81,7 @@ class _RunState:
     watermark: dict[int, int]
     zones: Any
     switches: list[Switch] = field(default_factory=list)
-    shares: dict[int, list[Share]] = field(default_factory=dict)  # by line, until every shard has passed it
+    shares: dict[int, list[Share | Reading]] = field(default_factory=dict)  # by line, until every shard has passed it
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
@@ -103,9 +105,17 @@ def advance_of(state: bytes) -> Advance:
 class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     """Zones, alerts and progress of the whole run."""
 
-    def __init__(self, book: Book, threshold: int, shards: int, state: bytes | None, by_line: bool = False) -> None:
+    def __init__(
+        self,
+        book: Book,
+        threshold: int,
+        shards: int,
+        state: bytes | None,
+        by_line: bool = False,
+        rule: Rule | None = None,
+    ) -> None:
         self._book, self._threshold, self._by_line = book, threshold, by_line
-        self._zones = ZoneFigures(self._tables)
+        self._zones = ZoneFigures(self._tables, rule)
         self._alerts = Alerts(self._tables, self._since, lambda: len(self._state.switches))
         self._state = _RunState(dict.fromkeys(range(shards), NO_TIME), None)
         if state is not None:
@@ -146,7 +156,8 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         while lines or self._alerts.due(closed) is not None:
             due = self._alerts.due(closed)
             line = min([*lines[-1:], *([] if due is None else [due])]) if self._by_line else closed
-            shares, done = [], []
+            shares: list[Share | Reading] = []
+            done: list[Done] = []
             while lines and lines[-1] <= line:
                 told = held.pop(lines.pop())
                 shares += told
@@ -154,7 +165,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
             rows += self._line_rows(line, shares, done)
         return rows
 
-    def _line_rows(self, line: int, shares: list[Share], done: list[Done]) -> list[Released]:
+    def _line_rows(self, line: int, shares: list[Share | Reading], done: list[Done]) -> list[Released]:
         unit, alerts = units.name_of_all(line), self._alerts
         if not shares and not done and alerts.due(line) is None:
             return []  # where nobody tells anything depends on how the logs were cut
@@ -184,18 +195,19 @@ def dataflow(
     """The flow of one run; a live one (a sink that is not bulk) gives its rows in units that follow from the logs."""
     book, shards, by_line = parts.book, parts.shards, not sink.bulk
     threshold, exact, headings = config.threshold, config["status", "exact"], config.threshold_of("headings")
+    rule = Rule.of(config)
 
     def make(number: int, state: bytes | None) -> Shard:
-        return Shard(
-            number, shards, partitions, book, threshold, exact=exact, headings=headings, by_line=by_line, state=state
-        )
+        how: dict[str, Any] = {"exact": exact, "headings": headings, "by_line": by_line, "rule": rule}
+        return Shard(number, shards, partitions, book, threshold, **how, state=state)
 
     flow = Dataflow("people")
     partials = op.input("logs", flow, source)
     closed = op.stateful_batch("shards", partials, guarded(lambda state: _ShardLogic(make, state)))
     rows = op.flat_map_batch("rows", closed, lambda items: [i for i in items if not isinstance(i[1], Told)])
     told = op.flat_map_batch("told", closed, lambda items: [(ALL, v) for _, v in items if isinstance(v, Told)])
-    run = op.stateful_batch("run", told, guarded(lambda state: _RunLogic(book, threshold, shards, state, by_line)))
+    make_run = guarded(lambda state: _RunLogic(book, threshold, shards, state, by_line, rule))
+    run = op.stateful_batch("run", told, make_run)
     op.output("store", op.merge("out", rows, run), sink)
     return flow
 

@@ -20,6 +20,7 @@ from engine.book import Book
 from engine.config import Config
 from engine.model import NO_TIME
 from engine.partition import Partition
+from engine.readers import Rule
 from engine.registry import Registry
 from engine.shard import Shard
 from flows.people import Told, _RunLogic, _ShardLogic
@@ -100,7 +101,8 @@ class Cluster:
         for state in self._kept.shards:
             book = rng.choice(books)
             self._owners.append(_ShardLogic(lambda n, s, book=book: self._shard(book, n, s), state))  # type: ignore[misc]
-        self._run = _RunLogic(rng.choice(books), self.config.threshold, self.shards, self._kept.run, True)
+        rule = Rule.of(self.config)
+        self._run = _RunLogic(rng.choice(books), self.config.threshold, self.shards, self._kept.run, True, rule)
         self._waiting: list[list[bytes]] = [[] for _ in range(self.shards)]
         self._told: list[bytes] = []
 
@@ -109,8 +111,8 @@ class Cluster:
 
     def _shard(self, book: Book, number: int, state: bytes | None) -> Shard:
         exact, headings = self.config["status", "exact"], self.config.threshold_of("headings")
-        how: Any = {"exact": exact, "headings": headings, "by_line": True, "state": state}
-        return Shard(number, self.shards, len(self.logs), book, self.config.threshold, **how)
+        how: Any = {"exact": exact, "headings": headings, "by_line": True, "rule": Rule.of(self.config)}
+        return Shard(number, self.shards, len(self.logs), book, self.config.threshold, **how, state=state)
 
     def _read(self) -> None:
         """A batch of one log, and what its partition tells the shards."""

@@ -18,9 +18,11 @@ from engine.config import Config
 from engine.gates import gate_rows
 from engine.model import END, NO_TIME, NULL_INT, PRODUCTS, Payloads, Released
 from engine.partition import Fed, Partition
+from engine.readers import Rule
 from engine.shard import Outcome, Shard
 from engine.shard_class import Switch
 from engine.tables import Tables
+from engine.zone_reading import Reading
 from engine.zones import Share, ZoneFigures, zone_rows
 
 
@@ -121,14 +123,15 @@ def run(
     parts = [Partition(i, book, bound, shards) for i in range(len(logs))]
     threshold = config.threshold
     how: Any = {"exact": config["status", "exact"], "headings": config.threshold_of("headings"), "by_line": by_line}
+    how["rule"] = rule = Rule.of(config)
     owners = [_Shard(s, shards, len(logs), book, threshold, **how) for s in range(shards)]
     switches: list[Switch] = []
 
     def of(version: int) -> Tables:
         return book.tables(switches[version].sequence)
 
-    zones = ZoneFigures(of)
-    held: dict[int, list[Share]] = {}  # by line, until every shard has passed it
+    zones = ZoneFigures(of, rule)
+    held: dict[int, list[Share | Reading]] = {}  # by line, until every shard has passed it
     alerts = Alerts(of, lambda version: switches[version].at_ms, lambda: len(switches))
     rng = random.Random(seed)
     result = Result()
@@ -161,7 +164,7 @@ def run(
             result.rows.setdefault(rows.product, []).extend(to_dicts(rows))
         if restart and rng.random() < 0.3:
             state = pickle.dumps(zones.state())
-            zones = ZoneFigures(of)
+            zones = ZoneFigures(of, rule)
             zones.restore(pickle.loads(state))
 
     def told(number: int) -> None:

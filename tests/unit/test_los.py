@@ -108,9 +108,10 @@ def test_a_full_corridor_that_stopped_never_grades_well() -> None:
 
 def test_a_range_has_the_grade_of_its_worse_end() -> None:
     low, high = np.array([0.0, 0.3, -0.2, 0.5, 0.0, 0.4]), np.array([0.3, 0.32, 0.2, 3.0, 3.0, NAN])
-    graded = grade_range(WALKWAY, low, high, np.full(6, NAN))
+    graded = grade_range(WALKWAY, low, high, np.full(6, NAN), np.full(6, NAN))
     assert [LOS[g] for g in graded] == ["A", "B", "A", "F", "unknown", "unknown"]
-    assert [LOS[g] for g in grade_range(WALKWAY, np.array([-9.0]), np.array([-1.0]), np.array([50.0]))] == ["unknown"]
+    none = grade_range(WALKWAY, np.array([-9.0]), np.array([-1.0]), np.array([50.0]), np.array([NAN]))
+    assert [LOS[g] for g in none] == ["unknown"]
 
 
 def test_every_kind_has_a_scheme_of_its_own_name() -> None:
