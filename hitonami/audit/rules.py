@@ -59,11 +59,12 @@ def _carry() -> Callable[..., int]:
 
 @dataclass(frozen=True)
 class Rule:
-    """The three functions that decide what is published; the defaults are the ones in use."""
+    """The functions that decide what is published; the defaults are the ones in use."""
 
     carry: Callable[..., int] = field(default_factory=_carry)
     bounds: Callable[..., Any] = release.bounds
     window_rows: Callable[..., Any] = release.window_rows
+    readings: Callable[..., Any] = release.readings
 
     def runs(
         self,

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine import readers
 from engine.errors import BadInput
 from engine.model import (
     DIRECTIONS,
@@ -21,6 +22,8 @@ from engine.model import (
     WINDOWS,
 )
 from engine.registry import Registry, parse
+from engine.tables import Tables
+from hitonami.audit.readings import audit_readings
 from hitonami.audit.report import Report
 from hitonami.audit.rerun import row_faults
 from hitonami.audit.rules import Mask, Rule
@@ -43,6 +46,7 @@ from hitonami.audit.stored import (
 def audit_rows(store: Stored, what: Context, registry: Registry | None, chains: Chains, rule: Rule) -> Report:
     """Judge every row of ``flow`` and, where its ``registry`` is known, of ``zones`` of one run."""
     report = Report()
+    read = frozenset[str]() if registry is None else _read(registry, what)
     for code, label in enumerate(WINDOWS):
         flow, zones = Report(), Report()
         flow_pieces, zone_pieces = pieces(store, "flow", what, code), pieces(store, "zones", what, code)
@@ -50,7 +54,7 @@ def audit_rows(store: Stored, what: Context, registry: Registry | None, chains: 
             rows = flow_rows(table, what, code)
             flow.add(_flow(rows, what, chains, rule, code, f"{what.place}, flow {label}"))
             if registry is not None:
-                zones.add(_zones(zone_table, rows, what, registry, code, f"{what.place}, zones {label}"))
+                zones.add(_zones(zone_table, rows, what, registry, read, code, f"{what.place}, zones {label}"))
         report.add(flow)
         report.add(zones)
     return report
@@ -64,6 +68,13 @@ def registry_of(store: Stored, what: Context) -> Registry | None:
     except BadInput:
         return None
     return registry if registry is not None and registry.hash == what.run.registry_hash else None
+
+
+def _read(registry: Registry, what: Context) -> frozenset[str]:
+    """Zones whose readings by points and cameras the run publishes."""
+    tables = Tables(registry)
+    of = readers.have_readings(tables, readers.Rule(what.zones_k, what.beside_gates))
+    return frozenset(name for name, may in zip(tables.zone_ids, of.tolist(), strict=True) if may)
 
 
 def _flow(rows: FlowRows, what: Context, chains: Chains, rule: Rule, code: int, place: str) -> Report:
@@ -100,7 +111,9 @@ def _flow(rows: FlowRows, what: Context, chains: Chains, rule: Rule, code: int, 
     return report
 
 
-def _zones(table: Any, rows: FlowRows, what: Context, registry: Registry, code: int, place: str) -> Report:
+def _zones(
+    table: Any, rows: FlowRows, what: Context, registry: Registry, read: frozenset[str], code: int, place: str
+) -> Report:
     """Zone rows are interval sums: inflow = the gates' passages into the zone, unknown as soon as one gate is."""
     report = Report()
     start = times(table, "window_start")
@@ -109,8 +122,10 @@ def _zones(table: Any, rows: FlowRows, what: Context, registry: Registry, code: 
     ready = (window_ends(start, what.clock, code) <= what.known_ms) & is_word(version, registry.version)
     report.count(zone_rows=int(ready.sum()), zone_rows_of_other_registries=int((~ready).sum()))
     sides = {z: _sides(registry, z) for z in zone.words}
-    strangers = [z for z, of_zone in sides.items() if of_zone is None]
-    report.found(len(strangers), place, "rows of a zone without gates in the registry")
+    strangers = [z for z, of_zone in sides.items() if of_zone is None and z not in read]
+    report.found(len(strangers), place, "rows of a zone without gates or readings in the registry")
+    gated = frozenset(z for z, of_zone in sides.items() if of_zone is not None)
+    report.add(audit_readings(table, what, read, gated, ready, code == 0))
     known, wrong = codes(texts(table, "status"), STATUS), np.zeros(len(start), bool)
     for number, name in enumerate(zone.words):
         of_zone = sides[name]

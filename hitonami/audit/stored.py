@@ -92,6 +92,8 @@ class Context:
     guard: int
     clock: TimeZone
     known_ms: int  # rows of windows that end later may still be on their way into the store
+    zones_k: int = 5
+    beside_gates: bool = False
 
     @property
     def threshold(self) -> int:
@@ -106,10 +108,13 @@ class Context:
 
 def context(run: StoredRun) -> Context:
     """Read a run's settings. Raises ValueError, KeyError or TypeError where its config cannot be read."""
-    flow = json.loads(run.config)["flow"]
+    config = json.loads(run.config)
+    flow, zones = config["flow"], config.get("zones", {})
     whole = run.state in ("finished", "stopped") or run.closed_ms == END
     known = END if whole else NO_TIME if run.closed_ms == NO_TIME else run.closed_ms - run.gate_delay_ms
-    return Context(run, int(flow["k"]), int(flow["guard"]), TimeZone(run.timezone), known)
+    ks = int(flow["k"]), int(flow["guard"])
+    of_zones = int(zones.get("k", Context.zones_k)), bool(zones.get("beside_gates", False))
+    return Context(run, *ks, TimeZone(run.timezone), known, *of_zones)
 
 
 def headings_context(what: Context) -> Context:

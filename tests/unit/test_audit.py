@@ -63,19 +63,20 @@ def test_own_settings_are_enumerated_too():
     assert size_of(4, 2) == Size(4, 2, 5, 8)
     assert size_of(1, 0) is None
     assert size_of(400, 1) is None
-    report = audit_rule(RULE, sizes=(), settings=[(4, 2), (4, 2)])
+    report = audit_rule(RULE, sizes=(), settings=[(4, 2), (4, 2)], readings=(3, 3))
     assert report.passed
     assert report.summary["data_sets"] == 9**5
     assert report.checked == [
         "k=4 guard=2: all 59,049 data sets of 5 panes, 0 to 8 people each",
         "k=4 guard=2: 3 simulated days, 8 other splits each, seed 1",
+        "readings k=3: all 81 pairs of panes, 0 to 8 people each",
     ]
 
 
 def test_the_default_settings_are_enumerated_once():
     report = audit_rule(RULE, sizes=[size_of(5, 1)])
     assert report.summary["data_sets"] == 9**5
-    assert [line for line in report.checked if "all" in line] == [
+    assert [line for line in report.checked if "data sets" in line] == [
         "k=5 guard=1: all 59,049 data sets of 5 panes, 0 to 8 people each"
     ]
 
