@@ -1,10 +1,11 @@
 """The streams: one channel per run and window, read while somebody listens, told at most once a second.
 
-A snapshot is ``{"now", "problem", "closed", "status", "layout", "flow": columns, "zones": columns, "alerts": […]}``, a
-delta ``{"now", "problem", "closed"[, "status"][, "flow": {"i": rows, …columns}][, "zones": …][, "alerts": […]]}`` with
-the changed rows only, and all alerts where one has changed. ``now`` is this server's clock: all ages on the page count
-from it, so the browser's clock does not matter. ``problem`` is null, "no_run", "store" or "quiet": a run said to be
-running has closed nothing for longer than ticks allow, so Kafka or the run itself is away.
+A snapshot is ``{"now", "problem", "closed", "status", "layout", "flow": columns, "zones": columns, "headings": columns,
+"alerts": […], "health": …}``, a delta ``{"now", "problem", "closed"[, "status"][, "flow": {"i": rows, …columns}][,
+"zones": …][, "headings": …][, "alerts": […]][, "health": …]}`` with the changed rows only, and all alerts, or all of
+health, where one has changed. ``now`` is this server's clock: all ages on the page count from it, so the browser's
+clock does not matter. ``problem`` is null, "no_run", "store" or "quiet": a run said to be running has closed nothing
+for longer than ticks allow, so Kafka or the run itself is away.
 """
 
 from __future__ import annotations
@@ -129,6 +130,8 @@ class Channel:
             head["status"] = view.status
         if view.alerts != old.alerts:
             head["alerts"] = view.alerts
+        if view.health != old.health:
+            head["health"] = view.health
         for name, columns in _FIGURES.items():
             changed = _changed(getattr(old, name), getattr(view, name), columns)
             if changed is not None:
@@ -149,9 +152,10 @@ class Channel:
     def _body(self) -> dict[str, Any]:
         view = self._view
         if view is None:
-            return {"status": status_of(None), "layout": None, **dict.fromkeys(_FIGURES), "alerts": []}
+            return {"status": status_of(None), "layout": None, **dict.fromkeys(_FIGURES), "alerts": [], "health": None}
         figures = {name: getattr(view, name) for name in _FIGURES}
-        return {"status": view.status, "layout": view.layout, **figures, "alerts": view.alerts}
+        lists = {"alerts": view.alerts, "health": view.health}
+        return {"status": view.status, "layout": view.layout, **figures, **lists}
 
 
 def _changed(old: Columns, new: Columns, names: tuple[str, ...]) -> Columns | None:

@@ -1,7 +1,7 @@
 """What the page shows at one moment, read from the store: one View per run and window.
 
-A View holds rows of the products ``flow``, ``zones`` and ``headings``, standing alerts and the run's own row, and
-nothing else: the counters are those of the run's row (PRIVACY.md R6), never the engine's.
+A View holds rows of the products ``flow``, ``zones``, ``headings`` and ``health``, standing alerts and the run's own
+row, and nothing else: the counters are those of the run's row (PRIVACY.md R6), never the engine's.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from dashboard.sensors import health_of
 from engine.follow import Follow
 from engine.model import DIRECTIONS, END, LENGTH_MS, LOS, MINUTE, NO_TIME, REASONS, STATUS, WINDOWS
 
@@ -65,7 +66,7 @@ class View:
     """One moment of one run. ``layout`` is all that stays while only figures change; rows follow its order.
 
     ``flow`` has 3 rows per gate (DIRECTIONS), ``zones`` one per zone, ``headings`` one per zone that has any; a row
-    without figures holds None everywhere.
+    without figures holds None everywhere. ``health``: dashboard/sensors.py.
     ``quiet_ms``: the watermark age from which a running run is quiet. ``alerts``: those that stand, the worst first.
     """
 
@@ -75,6 +76,7 @@ class View:
     flow: Columns
     zones: Columns
     headings: Columns
+    health: Mapping[str, Any]
     quiet_ms: int
     alerts: Sequence[Mapping[str, Any]] = ()
 
@@ -136,8 +138,8 @@ class Views:
         flow = _rows(self._store.latest(run.run_id, window), ("gate", "direction"))
         zones = _rows(self._store.latest_zones(run.run_id, window), ("zone",))
         ways = _ways(self._store.latest_headings(run.run_id, _heading_window(window)))
-        newest = (run.registry_hash, *run.versions)[-1]
-        layout = _layout(run, window, self._registry(newest), [key[0] for key in flow], zones, ways)
+        registry = self._registry((run.registry_hash, *run.versions)[-1])
+        layout = _layout(run, window, registry, [key[0] for key in flow], zones, ways)
         flow_keys = [(gate["id"], direction) for gate in layout["gates"] for direction in DIRECTIONS]
         zone_keys = [(zone["id"],) for zone in layout["zones"]]
         way_keys = [(zone["id"],) for zone in layout["headings"]["zones"]]
@@ -148,12 +150,18 @@ class Views:
             _columns(flow_keys, flow, _FLOW_SOURCE, FLOW_COLUMNS),
             _columns(zone_keys, zones, _ZONE_SOURCE, ZONE_COLUMNS),
             _columns(way_keys, ways, {}, HEADING_COLUMNS),
+            self._health(run, registry),
             _quiet_ms(run),
             [
                 {name: getattr(alert, name) for name in ALERT_FIELDS}
                 for alert in self._store.alerts(run.run_id, standing=True)
             ],
         )
+
+    def _health(self, run: Run, registry: Mapping[str, Any]) -> dict[str, Any]:
+        places = {part: _named(registry, part) for part in ("sensors", "gates", "zones")}
+        now = closed_ms(run) if run.kind == "live" else run.last_ms
+        return health_of(places, now, self._store.sensor_states(run.run_id), _name)
 
     def _registry(self, digest: str) -> Mapping[str, Any]:
         if digest not in self._registries:

@@ -144,6 +144,12 @@ class Events:
 NULL_INT = -1
 STATUS = ("unknown", "released", "suppressed", "range")
 LOS = ("unknown", "A", "B", "C", "D", "E", "F")  # levels of service: index = grade, 0 = nothing tells
+# What is wrong with a sensor; of several faults the one that stands later in HEALTH_BY_WEIGHT is told.
+HEALTH = ("ok", "silent", "stuck", "chattering", "skewed", "imbalanced")
+HEALTH_OK, HEALTH_SILENT, HEALTH_STUCK, HEALTH_CHATTERING, HEALTH_SKEWED, HEALTH_IMBALANCED = range(6)
+HEALTH_BY_WEIGHT = (
+    HEALTH_OK, HEALTH_IMBALANCED, HEALTH_STUCK, HEALTH_CHATTERING, HEALTH_SKEWED, HEALTH_SILENT,
+)  # fmt: skip
 UNKNOWN_STATUS, RELEASED_STATUS, SUPPRESSED_STATUS, RANGE_STATUS = 0, 1, 2, 3
 
 # product -> (key columns, all columns with kind); every stored row adds run_id, registry_version, revision.
@@ -225,6 +231,10 @@ PRODUCTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
             "threshold": "f",
         },
     ),
+    "health": (
+        ("window", "window_start", "sensor"),
+        {"window": "d", "window_start": "t", "sensor": "d", "state": "d", "since": "t"},
+    ),
     "rejects": (("hour", "sensor", "reason"), {"hour": "t", "sensor": "d", "reason": "d", "n": "i"}),
 }
 DIGESTED = (
@@ -233,6 +243,7 @@ DIGESTED = (
     "zones",
     "headings",
     "alerts",
+    "health",
 )  # products a window's digest is over (not rejects, runs, registries)
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from engine.model import I64
 from engine.sets import SET_COLUMNS
 
-VERSION = 4
+VERSION = 5
 # version, shard, partition, w_from, w_to, plain, persons, then the number of rows of each part
-_HEAD = struct.Struct("<HHiqqqqIIIIIIIIII")
+_HEAD = struct.Struct("<HHiqqqqIIIIIIIIIII")
 PANE_COLUMNS = 9  # pane_ms, close_ms, sensor, ab, ba, un, cross_ab, cross_ba, cross_un
 COVER_COLUMNS = 4  # pane_ms, close_ms, sensor, covered_ms
 REJECT_COLUMNS = 4  # cell_ms, sensor (-1 = none), reason, n
@@ -27,9 +27,10 @@ VERSION_COLUMNS = 5  # W (ms) at which a registry version came to hold, the 32 b
 # (of an occupancy camera; 0 of a tracker). Path: of all people together, by the way of tracks or by readings of speed.
 STOCK_COLUMNS = 8
 HEADING_COLUMNS = 6  # cell_ms (10 s, of the stay's end), close_ms, sensor, zone, sector, n
+BEAT_COLUMNS = 6  # cell_ms, sensor (-1 = the partition), until_ms, heartbeats by clock: good, fast, slow (beats.py)
 _COLUMNS = (
     PANE_COLUMNS, COVER_COLUMNS, REJECT_COLUMNS, ACTIVE_COLUMNS, COUNTED_COLUMNS, VERSION_COLUMNS, SET_COLUMNS,
-    STOCK_COLUMNS, COVER_COLUMNS, HEADING_COLUMNS,
+    STOCK_COLUMNS, COVER_COLUMNS, HEADING_COLUMNS, BEAT_COLUMNS,
 )  # fmt: skip
 
 
@@ -44,7 +45,7 @@ class Partial:
     ``plain`` = accepted records that are not about one person (counts, heartbeats, occupancy), ``persons`` = accepted
     points and beams. Of zones, all in shard 0, where what is told of a zone meets: ``stock`` (m, 8), ``watch`` (m, 4),
     the covers of trackers and occupancy cameras whose panes are of 10 s, ``headings`` (m, 6). ``plain``, ``persons``
-    and ``sets`` are told to shard 0 only too.
+    and ``sets`` are told to shard 0 only too. ``beats`` (m, 6): life and clocks of the shard's sensors.
     """
 
     partition: int
@@ -63,12 +64,13 @@ class Partial:
     stock: I64
     watch: I64
     headings: I64
+    beats: I64
 
     def encode(self) -> bytes:
         """The blob of this partial."""
         parts = (
             self.panes, self.covers, self.rejects, self.active, self.counted, self.versions, self.sets,
-            self.stock, self.watch, self.headings,
+            self.stock, self.watch, self.headings, self.beats,
         )  # fmt: skip
         head = _HEAD.pack(
             VERSION, self.shard, self.partition, self.w_from, self.w_to, self.plain, self.persons, *map(len, parts)

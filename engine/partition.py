@@ -11,6 +11,7 @@ import numpy as np
 
 from engine import covers, kernels, sets
 from engine.batch import CHUNK_ROWS, Chunks
+from engine.beats import Beats
 from engine.book import Book, Records
 from engine.decode import COLUMNS
 from engine.errors import BadInput
@@ -32,7 +33,6 @@ from engine.model import (
     Payloads,
 )
 from engine.partial import (
-    ACTIVE_COLUMNS,
     COVER_COLUMNS,
     PANE_COLUMNS,
     VERSION_COLUMNS,
@@ -40,11 +40,12 @@ from engine.partial import (
 )
 from engine.refused import Refused
 from engine.rejects import named
+from engine.rows import spans_of_cells
 from engine.sharding import reject_shards, sensor_shards, watches
 from engine.space import Space
 from engine.tables import Tables
 
-_STATE = 6  # version of the snapshot
+_STATE = 7  # version of the snapshot
 _NO_ROWS: I64 = np.empty(0, np.int64)
 
 
@@ -94,6 +95,7 @@ class Partition:
         self._cells: I64 = np.empty(0, np.int64)  # active cells not told yet, sorted
         self._persons = 0  # accepted points and beams not told yet
         self._refused = Refused()
+        self._beats = Beats(bound_ms)
         self._covers: I64 = np.empty((0, 3), np.int64)  # covered spans not told yet
         self._covered: I64 = np.empty((0, COVER_COLUMNS), np.int64)  # of panes that closed before a version came
         # Per sensor: close of the earliest pane for which a count was accepted, END before any, NO_TIME once told.
@@ -222,6 +224,7 @@ class Partition:
         )
         repeat, followed = self._repeat[: len(events)], bool((events.kind >= POINT).any())
         points, beams = self._space.add(events, repeat) if followed else (_NO_ROWS, _NO_ROWS)
+        before = int(self._panes.watermark)
         tally = self._panes.add(
             events.kind,
             reason,
@@ -241,6 +244,7 @@ class Partition:
             tables.sensor_beat_ms,
             told_ms,
         )
+        self._beats.add(events, mark_ms, before, tables)
         if followed:
             self._persons += self._space.judged(events, repeat, points, beams)
             repeat[points], repeat[beams] = 0, 0
@@ -288,12 +292,14 @@ class Partition:
         covered, self._covered = np.concatenate([self._covered, covered]), self._covered[:0]
         active = self._take_active(w)
         rejects = self._refused.take(int(self._panes.first_watermark), w)
+        beats = self._beats.take(int(self._panes.first_watermark), int(self._panes.watermark), w, self.tables)
         versions = self._take_versions(w)
         placed = self._take_sets(w)
         counted = self._take_counted(w)
         pane_shard, cover_shard = self._shard_of[panes[:, 2]], self._shard_of[covered[:, 2]]
         reject_shard = self._reject_shard_of[rejects[:, 1]]
         watch = covered[self._watches[covered[:, 2]]]
+        beat_shard = np.append(self._shard_of, np.int32(-1))[beats[:, 1]]  # what is of the partition goes to all
         out = [
             Partial(
                 self.number,
@@ -309,7 +315,10 @@ class Partition:
                 counted[self._shard_of[counted[:, 1]] == shard],
                 versions,
                 placed if shard == 0 else placed[:0],
-                *((rows if shard == 0 else rows[:0]) for rows in (stock, watch, headings)),
+                stock if shard == 0 else stock[:0],
+                watch if shard == 0 else watch[:0],
+                headings if shard == 0 else headings[:0],
+                beats[(beat_shard == shard) | (beat_shard < 0)],
             )
             for shard in range(self.shards)
         ]
@@ -355,6 +364,7 @@ class Partition:
                 self._panes.state(),
                 (self._sequence, self._versions, self._records.pieces, self._covered.tobytes(), self._sets),
                 self._space.state(),
+                self._beats.state(),
             ),
             5,
         )
@@ -363,10 +373,11 @@ class Partition:
         version, *rest = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
-        self.accepted, rejected, marks, cells, refused, spans, counted, panes, registries, space = rest
+        self.accepted, rejected, marks, cells, refused, spans, counted, panes, registries, space, beats = rest
         self._sequence, self._versions, pieces, covered, self._sets = registries
         self._covered = np.frombuffer(covered, np.int64).reshape(-1, COVER_COLUMNS)
         self._records = Records(pieces)
+        self._beats = Beats(self._bound_ms, beats)
         self.rejected, self._refused = np.array(rejected, np.int64), Refused(refused)
         self.first_ms, self.last_ms, self._told_to, self._plain, self._persons, self.ended = marks
         self._cells = np.frombuffer(cells, np.int64)
@@ -386,15 +397,3 @@ def _line(w: int) -> int:
 
 def _part(events: Events, first: int, behind: int) -> Events:
     return Events(**{name: getattr(events, name)[first:behind] for name in COLUMNS})
-
-
-def spans_of_cells(cells: I64) -> I64:
-    """Sorted active cells (m,) as spans (s, 2) of first and last cell, without a silent cell between.
-
-    So a shard that cuts a span at a line knows of every cell whether it was active.
-    """
-    if not len(cells):
-        return np.empty((0, ACTIVE_COLUMNS), np.int64)
-    cuts = np.flatnonzero(np.diff(cells) > CELL_MS)
-    first, last = np.append(0, cuts + 1), np.append(cuts, len(cells) - 1)
-    return np.column_stack([cells[first], cells[last]])

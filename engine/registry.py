@@ -46,7 +46,8 @@ class Zone:
 class Gate:
     """A line people cross; ``a`` and ``b`` are zone ids, None = outside. ``leaf`` = code of its finest window.
 
-    ``line_m``: both its ends (x, y), None where not told; side a lies left of it, seen from the first end.
+    ``line_m``: both its ends (x, y), None where not told; side a lies left of it, seen from the first end. ``width_m``:
+    of the way through it, None where not told.
     """
 
     id: str

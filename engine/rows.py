@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from engine.model import I64
+from engine.model import CELL_MS, I64
 
 Renumber = Callable[[int], "I64 | None"]  # by partition: our rows of its rows, the last for -1; None: the same
 
@@ -56,3 +56,15 @@ def taken(parts: dict[int, list[I64]], columns: int, by: int, w: int, rows_of: M
                 rows[:, column] = renumber[rows[:, column]]
         out.append(rows)
     return np.concatenate(out)
+
+
+def spans_of_cells(cells: I64) -> I64:
+    """Sorted active cells (m,) as spans (s, 2) of first and last cell, without a silent cell between.
+
+    So a shard that cuts a span at a line knows of every cell whether it was active.
+    """
+    if not len(cells):
+        return np.empty((0, 2), np.int64)
+    cuts = np.flatnonzero(np.diff(cells) > CELL_MS)
+    first, last = np.append(0, cuts + 1), np.append(cuts, len(cells) - 1)
+    return np.column_stack([cells[first], cells[last]])

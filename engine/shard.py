@@ -18,14 +18,24 @@ from engine.errors import BadInput
 from engine.figures import Runs, flow_rows, parcels
 from engine.headings import Headings
 from engine.model import CELL_MS, END, GAP_MS, I64, NO_TIME, REASONS, Released
-from engine.partial import ACTIVE_COLUMNS, COUNTED_COLUMNS, COVER_COLUMNS, PANE_COLUMNS, REJECT_COLUMNS, Partial
+from engine.partial import (
+    ACTIVE_COLUMNS,
+    BEAT_COLUMNS,
+    COUNTED_COLUMNS,
+    COVER_COLUMNS,
+    PANE_COLUMNS,
+    REJECT_COLUMNS,
+    Partial,
+)
 from engine.readers import Rule
 from engine.rejects import Rejects, named
 from engine.rows import joined, summed, taken
 from engine.shard_class import ShardClass, Step, Switch, restored
 from engine.sharding import shard_of
 from engine.stock import Stock
+from engine.suspects import Suspects
 from engine.tables import Tables, classes
+from engine.watch import Signal, Watch
 from engine.zone_reading import Reading
 from engine.zones import Share, shares
 
@@ -44,6 +54,7 @@ class Outcome:
     rows: list[Released] = field(default_factory=list)
     shares: dict[int, list[Share | Reading]] = field(default_factory=dict)  # by the line at which they come out
     sets: list[sets.Given] = field(default_factory=list)  # shard 0: people that operators have told
+    health: list[Signal] = field(default_factory=list)  # what is found of sensors, each at its line
     accepted: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     first_ms: int = END
@@ -90,6 +101,7 @@ class Shard:
         self._classes: list[ShardClass] = []
         self._rejects = Rejects(book.tables(book.start), threshold)
         self._headings = Headings(book, headings if number == 0 else None)
+        self._watch, self._suspects = Watch(number, shards), Suspects(threshold)
         self.watermark = NO_TIME
         if state is not None:
             self._restore(state)
@@ -153,6 +165,8 @@ class Shard:
             return self._spans if stop == w else joined(np.concatenate([known, _until(news, line)]), GAP_MS)
 
         panes, covers, rejects, counted = self._waiting.ready(w, self._rows_of)
+        beats = self._waiting.beats(w, self._rows_of)
+        out.health += self._watch.advance(w, beats, len(self._told), self._switches, self._book)
         panes, covers = summed(panes, (0, 2), 3), summed(covers, (0, 2), 3)
         steps: dict[int, list[Step]] = {}
         if self._first != END:
@@ -168,8 +182,9 @@ class Shard:
             out.rows += self._rows(version, of, unit)
             for step in of:
                 for block in step.blocks:
-                    lines = units.lines_of_windows(block.starts, block.ends, step.delay_ms, known, news)
-                    for line, share in zip(lines.tolist(), shares(block, version), strict=False):
+                    lines = units.lines_of_windows(block.starts, block.ends, step.delay_ms, known, news).tolist()
+                    out.health += self._suspects.add(block, lines)
+                    for line, share in zip(lines, shares(block, version), strict=False):
                         out.shares.setdefault(line, []).append(share)
         told = self._stock.close(w, known, news, self._switches, self._book, self._rows_of, self._zones_of)
         for line, readings in told.items():
@@ -259,13 +274,16 @@ class Shard:
         activity = (self._spans, self._first)
         groups = [group.state() for group in self._classes]
         rest = self._rejects.state(), self._headings.state(), self._stock.state()
-        return pickle.dumps((_STATE, self.watermark, self._told, versions, activity, self._waiting, groups, rest), 5)
+        health = self._watch.state(), self._suspects.state()
+        state = _STATE, self.watermark, self._told, versions, activity, self._waiting, groups, rest, health
+        return pickle.dumps(state, 5)
 
     def _restore(self, state: bytes) -> None:
         version, *rest = pickle.loads(state)
         if version != _STATE:
             raise BadInput("the recovery directory was written by another version")
-        self.watermark, told, versions, activity, self._waiting, groups, (rejects, headings, readings) = rest
+        self.watermark, told, versions, activity, self._waiting, groups, rests, health = rest
+        rejects, headings, readings = rests
         met, self._coming, switches, self._rank = versions
         self._told |= told
         self._met |= met
@@ -276,6 +294,8 @@ class Shard:
         self._rejects.restore(rejects)
         self._headings.restore(headings)
         self._stock.restore(readings)
+        self._watch.restore(health[0], self._switches, self._book)
+        self._suspects.restore(health[1])
 
 
 def watermark_of(state: bytes) -> int:
@@ -292,6 +312,7 @@ class _Waiting:
         self._rejects: dict[int, list[I64]] = {}
         self._active: list[I64] = []
         self._counted: dict[int, list[I64]] = {}
+        self._beats: dict[int, list[I64]] = {}
 
     def add(self, part: Partial) -> None:
         for rows, kept in (
@@ -299,6 +320,7 @@ class _Waiting:
             (part.covers, self._covers),
             (part.rejects, self._rejects),
             (part.counted, self._counted),
+            (part.beats, self._beats),
         ):
             if len(rows):
                 kept.setdefault(part.partition, []).append(rows)
@@ -315,6 +337,10 @@ class _Waiting:
         rejects = taken(self._rejects, REJECT_COLUMNS, 0, w - CELL_MS, {1: rows_of})
         counted = taken(self._counted, COUNTED_COLUMNS, 0, w, {1: rows_of})
         return panes, covers, rejects[np.lexsort(rejects.T[:3][::-1])], counted
+
+    def beats(self, w: int, rows_of: Callable[[int], I64 | None]) -> I64:
+        """What sensors told in the cells behind ``w``, rows as of ``ready``."""
+        return taken(self._beats, BEAT_COLUMNS, 0, w - CELL_MS, {1: rows_of})
 
     def active(self, w: int) -> I64:
         """Activity up to ``w``; a span that reaches beyond is cut, its later part waits."""

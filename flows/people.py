@@ -21,12 +21,14 @@ from engine.alerts import Alerts
 from engine.book import Book, Versions
 from engine.config import Config
 from engine.gates import gate_rows
+from engine.health import Health, health_rows
 from engine.model import END, NO_TIME, Progress, Released
 from engine.readers import Rule
 from engine.sets import Given
 from engine.shard import Outcome, Shard
 from engine.shard_class import Switch
 from engine.tables import Tables
+from engine.watch import Signal
 from engine.zone_reading import Reading
 from engine.zones import Done, Share, ZoneFigures, zone_rows
 from flows.guard import guarded
@@ -47,6 +49,7 @@ class Told:
     switches: list[Switch]
     shares: Mapping[int, list[Share | Reading]]
     sets: list[Given]
+    health: list[Signal]
     accepted: int
     rejected: Mapping[str, int]
     first_ms: int
@@ -65,7 +68,7 @@ class _ShardLogic(StatefulBatchLogic[bytes, object, bytes]):
             self._shard = self._make(shard_number(values[0]), None)
         out: Outcome = self._shard.take([blob for blob in values if not is_tick(blob)])
         told = Told(
-            self._shard.number, out.watermark, out.switches, out.shares, out.sets,
+            self._shard.number, out.watermark, out.switches, out.shares, out.sets, out.health,
             out.accepted, out.rejected, out.first_ms, out.last_ms,
         )  # fmt: skip
         return [*out.rows, told, END_OF_RUN if out.watermark == END else TICK], False
@@ -80,6 +83,7 @@ class _ShardLogic(StatefulBatchLogic[bytes, object, bytes]):
 class _RunState:
     watermark: dict[int, int]
     zones: Any
+    health: Any = None
     switches: list[Switch] = field(default_factory=list)
     shares: dict[int, list[Share | Reading]] = field(default_factory=dict)  # by line, until every shard has passed it
     accepted: int = 0
@@ -103,7 +107,7 @@ def advance_of(state: bytes) -> Advance:
 
 
 class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
-    """Zones, alerts and progress of the whole run."""
+    """Zones, health of sensors, alerts and progress of the whole run."""
 
     def __init__(
         self,
@@ -115,12 +119,13 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         rule: Rule | None = None,
     ) -> None:
         self._book, self._threshold, self._by_line = book, threshold, by_line
-        self._zones = ZoneFigures(self._tables, rule)
+        self._zones, self._health = ZoneFigures(self._tables, rule), Health()
         self._alerts = Alerts(self._tables, self._since, lambda: len(self._state.switches))
         self._state = _RunState(dict.fromkeys(range(shards), NO_TIME), None)
         if state is not None:
             self._state = pickle.loads(state)
             self._zones.restore(self._state.zones)
+            self._health.restore(self._state.health)
             if self._state.alerts is not None:
                 self._alerts.restore(self._state.alerts)
 
@@ -141,10 +146,14 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
                 run.rejected[reason] = run.rejected.get(reason, 0) + n
             run.first_ms, run.last_ms = min(run.first_ms, told.first_ms), max(run.last_ms, told.last_ms)
             self._zones.tell(told.sets)
+            self._health.tell(told.health)
             for line, shares in told.shares.items():
                 run.shares.setdefault(line, []).extend(shares)
         closed = min(run.watermark.values())
-        out: list[object] = [*self._zone_rows(closed)]
+        changes = self._health.advance(closed)
+        self._alerts.tell(changes)
+        out: list[object] = [*health_rows(changes, run.switches, self._tables, self._by_line)]
+        out += self._zone_rows(closed)
         if self._shown() != before:
             out.append(run.advance(self._book.start))
         return [*out, TICK], False
@@ -186,6 +195,7 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
     @guarded
     def snapshot(self) -> bytes:
         self._state.zones, self._state.alerts = self._zones.state(), self._alerts.state()
+        self._state.health = self._health.state()
         return pickle.dumps(self._state, 5)
 
 

@@ -4,7 +4,7 @@ import {ago, clock, whole} from './figures.js';
 import {firstLang, lang, recall, remember, setLang, t} from './i18n.js';
 import {Store} from './store.js';
 import {Stream} from './stream.js';
-import {gateTable, put, wayTable, zoneTable} from './tables.js';
+import {Sensors, gateTable, put, wayTable, zoneTable} from './tables.js';
 
 const SILENT_MS = 3000;
 const WINDOWS = ['10s', '1m', '5m', '15m', '1h'];
@@ -19,6 +19,7 @@ const gates = gateTable(/** @type {HTMLTableElement} */ ($('gate-table')));
 const zones = zoneTable(/** @type {HTMLTableElement} */ ($('zone-table')));
 const alerts = new AlertList(/** @type {HTMLTableElement} */ ($('alert-table')));
 const ways = wayTable(/** @type {HTMLTableElement} */ ($('way-table')));
+const sensors = new Sensors($('sensor-list'), $('sensors-known'));
 const runs = /** @type {HTMLSelectElement} */ ($('runs'));
 const asked = new URLSearchParams(location.search);
 const view = {run: asked.get('run') ?? '', window: asked.get('window') ?? ''};
@@ -69,6 +70,7 @@ function draw() {
   put($('watermark'), closed == null ? '—' : ago(store.now() - closed));
   put($('standing'), whole(alerts.update(store)));
   put($('unknowns'), `${unknowns} / ${gates.rows.length + zones.rows.length + ways.rows.length}`);
+  put($('unwell'), whole(sensors.update(store)));
   put($('read'), whole(status?.read ?? 0));
   put($('accepted'), whole(status?.accepted ?? 0));
   const rejected = status?.rejected ?? {};

@@ -12,8 +12,11 @@
  *   kind: string | null, state: string | null}} Status
  * @typedef {{id: string, rule: string, kind: string, severity: string, zone: string, gate: string, began_ms: number,
  *   state: string, owner: string, note: string, shelved_until_ms: number | null, shelved_for: string}} Alert
+ * @typedef {{ok: number, unknown: number,
+ *   rows: {id: string, place: Record<string, string> | null, state: string, since: number}[]}} Health
  * @typedef {{now: number, problem: string | null, closed: number | null, status?: Status, layout?: Layout | null,
- *   flow?: Columns | null, zones?: Columns | null, headings?: Columns | null, alerts?: Alert[]}} Message
+ *   flow?: Columns | null, zones?: Columns | null, headings?: Columns | null, alerts?: Alert[],
+ *   health?: Health | null}} Message
  */
 
 export class Store {
@@ -24,6 +27,7 @@ export class Store {
     /** @type {Columns} */ this.zones = {};
     /** @type {Columns} */ this.headings = {};
     /** @type {Alert[]} */ this.alerts = [];
+    /** @type {Health | null} */ this.health = null;
     /** @type {string | null} */ this.problem = null;
     /** @type {number | null} */ this.closed = null;
     this.id = '';
@@ -50,10 +54,12 @@ export class Store {
       this.zones = m.zones ?? {};
       this.headings = m.headings ?? {};
       this.alerts = m.alerts ?? [];
+      this.health = m.health ?? null;
     } else {
       if (!follows(this.id, id)) return false;
       if (m.status) this.status = m.status;
       if (m.alerts) this.alerts = m.alerts;
+      if (m.health) this.health = m.health;
       for (const [held, changed] of [[this.flow, m.flow], [this.zones, m.zones], [this.headings, m.headings]]) {
         if (held && changed) patch(held, changed);
       }
@@ -69,7 +75,8 @@ export class Store {
   /** All of it as one snapshot, for a tab that joins late. @returns {Message} */
   whole() {
     return {now: this.base, problem: this.problem, closed: this.closed, status: this.status ?? undefined,
-      layout: this.layout, flow: this.flow, zones: this.zones, headings: this.headings, alerts: this.alerts};
+      layout: this.layout, flow: this.flow, zones: this.zones, headings: this.headings, alerts: this.alerts,
+      health: this.health};
   }
 }
 

@@ -1,5 +1,5 @@
-/** The tables of figures: built once per layout, then only the texts that change are touched. */
-import {ago, drift, figure, inside, level, percent, span, strength, unknown, way} from './figures.js';
+/** The tables of figures: built once per layout, then only the texts that change are touched. And the sensors not ok. */
+import {ago, clock, drift, figure, inside, level, percent, span, strength, unknown, way} from './figures.js';
 import {lang, t} from './i18n.js';
 
 const WINDOWS = ['10s', '1m', '5m', '15m', '1h', '1d'];
@@ -139,4 +139,33 @@ export function wayTable(table) {
     const {s, way: mean, r} = store.headings;
     return [way(s[row], mean[row], r[row], store.layout?.headings.k ?? 1), strength(r[row])];
   }, (store) => store.headings, 1, (layout) => layout.headings, false);
+}
+
+/** Sensors that are not ok, one per line; drawn anew when another state has come. */
+export class Sensors {
+  /** @param {HTMLElement} list @param {HTMLElement} note */
+  constructor(list, note) {
+    this.list = list; this.note = note; this.drawn = '';
+  }
+
+  /** @param {Store} store how many are not ok or not known */
+  update(store) {
+    const {health, layout} = store, rows = health?.rows ?? [];
+    put(this.note, health ? t('sensorsKnown', {ok: health.ok, unknown: health.unknown}) : '—');
+    const now = JSON.stringify([lang, layout?.run.timezone, rows]);
+    if (now !== this.drawn) {
+      this.drawn = now;
+      this.list.replaceChildren(...rows.map((row) => {
+        const box = make('div');
+        const dt = make('dt', '', box), dd = make('dd', '', box);
+        make('b', '', dt).textContent = row.id;
+        dt.append(row.place ? ` ${row.place[lang]}` : '');
+        make('b', 'state', dd).textContent = t(row.state);
+        dd.append(' ');
+        make('span', 'num soft', dd).textContent = t('since', {time: clock(row.since, layout?.run.timezone ?? 'UTC', true)});
+        return box;
+      }));
+    }
+    return rows.length;
+  }
 }

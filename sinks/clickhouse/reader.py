@@ -236,6 +236,16 @@ def latest(connection: Connection, product: str, run_id: str, window: str, gate_
     )
 
 
+def sensor_states(connection: Connection, run_id: str) -> list[tuple[str, str, int]]:
+    """(sensor, state, since in ms) by the newest row of health of every sensor that has one, by sensor."""
+    found = connection.rows(
+        "SELECT sensor, argMax(state, window_start), toUnixTimestamp64Milli(argMax(since, window_start))"
+        f" FROM {connection.table('health')} WHERE run_id = {{run:String}} GROUP BY sensor ORDER BY sensor",
+        {"run": run_id},
+    )
+    return [(str(sensor), str(state), int(since)) for sensor, state, since in found]
+
+
 def window_counts(connection: Connection, run_id: str) -> dict[str, int]:
     """Label → number of distinct windows with a row of flow, zones or headings, shortest first, only those with any."""
     parts = " UNION DISTINCT ".join(

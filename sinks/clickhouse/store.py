@@ -148,6 +148,10 @@ class Store:
         """The newest headings row of that window length per zone and sector."""
         return reader.latest(self._connection, "headings", run_id, window, self._delay(run_id))
 
+    def sensor_states(self, run_id: str) -> list[tuple[str, str, int]]:
+        """(sensor, state, since in ms) by the newest row of health of every sensor that has one, by sensor."""
+        return reader.sensor_states(self._connection, run_id)
+
     def window_counts(self, run_id: str) -> dict[str, int]:
         """Window label → number of distinct windows with rows."""
         return reader.window_counts(self._connection, run_id)

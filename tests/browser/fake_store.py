@@ -100,6 +100,7 @@ class FakeStore:
         self.zone_rows: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.standing: dict[str, list[Alert]] = {}
         self.heading_rows: dict[tuple[str, str, str, int], dict[str, Any]] = {}
+        self.states: list[tuple[str, str, int]] = []  # sensor, state, since in ms
         self.broken = False
         self.now_ms: Callable[[], int] | None = None
         self.reads = 0
@@ -221,6 +222,10 @@ class FakeStore:
         self._answer()
         rows = [row for key, row in sorted(self.heading_rows.items()) if key[:2] == (run_id, window)]
         return pa.Table.from_pylist(rows, schema=HEADINGS)
+
+    def sensor_states(self, run_id: str) -> list[tuple[str, str, int]]:
+        self._answer()
+        return sorted(self.states) if run_id in self.by_id else []
 
     def registry(self, digest: str) -> str | None:
         self._answer()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Clock, Served, cell, fill, open_page, zone_cell
-from tests.browser.fake_store import FakeRun, FakeStore
+from tests.browser.fake_store import REGISTRY, FakeRun, FakeStore
 
 pytestmark = pytest.mark.browser
 
@@ -218,3 +219,24 @@ def test_a_run_that_closes_nothing_is_said_to_be_away(shown: Page, store: FakeSt
     expect(shown.locator("#trouble")).to_contain_text("Kafka か実行プロセスが止まっています", timeout=10_000)
     store.by_id["live"] = FakeRun(closed_ms=clock.ms() - 6_000)
     expect(shown.locator("#trouble")).to_have_text("", timeout=10_000)
+
+
+def test_sensors_that_are_not_ok_are_listed_in_both_languages(shown: Page, store: FakeStore, clock: Clock):
+    approved = [{"from": "2020-01-01T00:00:00Z", "to": None}]
+    beat = {"gate": "j1", "approved": approved, "reporting": "heartbeat"}
+    expect(shown.locator("#sensors-known")).to_have_text("正常 0 台、不明 0 台")
+    rows = shown.locator("#sensor-list > div")
+    expect(rows).to_have_count(0)
+    store.registries["h2"] = json.dumps({**REGISTRY, "sensors": [{"id": f"s{i}", **beat} for i in range(3)]})
+    store.states = [("s0", "silent", clock.ms()), ("s1", "ok", clock.ms())]
+    store.update(versions=("h2",))
+    expect(rows).to_have_count(1)
+    expect(rows.first).to_contain_text("s0 j1")
+    expect(rows.first.locator(".state")).to_have_text("無応答")
+    expect(shown.locator("#sensors-known")).to_have_text("正常 1 台、不明 1 台")
+    expect(shown.locator("#unwell")).to_have_text("1")
+    shown.get_by_role("button", name="English").click()
+    expect(rows.first.locator(".state")).to_have_text("silent")
+    store.states = [(f"s{i}", "ok", clock.ms()) for i in range(3)]
+    expect(rows).to_have_count(0)
+    expect(shown.locator("#sensors-known")).to_have_text("3 ok, 0 unknown")

@@ -18,7 +18,7 @@ def told(
     shard: int, watermark: int, *, accepted: int = 0, rejected: Mapping[str, int] | None = None, at: int = NO_TIME
 ) -> Told:
     seen = (1_000, at) if at != NO_TIME else (2**62, NO_TIME)
-    return Told(shard, watermark, [], {}, [], accepted, rejected or {}, *seen)
+    return Told(shard, watermark, [], {}, [], [], accepted, rejected or {}, *seen)
 
 
 def progress(logic: _RunLogic, *values: Told) -> list[tuple[int, int, dict[str, int]]]:

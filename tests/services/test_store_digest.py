@@ -30,6 +30,7 @@ HEADINGS = [
     ("1m", T0, "c1", 3, 7, 7, 7, "released", 135.0, 1.0),
     ("1m", T0, "c1", 4, None, 0, 5, "suppressed", None, None),
 ]
+HEALTH = [("1m", T0, "j1-03", "silent", T0)]
 
 
 def fill(store: Store, run_id: str, rows: dict[str, Sequence[Sequence[Any]]], version: str = "v1") -> None:
@@ -46,6 +47,7 @@ def everything() -> dict[str, Sequence[Sequence[Any]]]:
         "zones": list(ZONES),
         "headings": list(HEADINGS),
         "alerts": list(ALERTS),
+        "health": list(HEALTH),
     }
 
 

@@ -21,6 +21,7 @@ def fill(store: Store) -> None:
     for at in (-2_000_000_000_000, OLD, NEW, FAR):  # the first in the year 1906
         store.insert(flow(f"{at}", ("10s", at, "j1", "ab", 7, 7, 7, "released", 1.0)), "r1")
         store.insert(zones(f"{at}", zone_row("10s", at, "c1")), "r1")
+        store.insert(released("health", f"{at}", [("1m", at, "s1", "ok", at)]), "r1")
         store.insert(runs_of_flow(f"{at}", ("j1", "ab", at, at + 10, 7)), "r1")
         store.insert(headings(f"{at}", ("1m", at, "c1", 7, 7, 7, 7, "released", 315.0, 1.0)), "r1")
         store.insert(alerts(f"{at}", alert_row(f"a{at}", at)), "r1")

@@ -109,6 +109,23 @@ def test_the_newest_rows_per_gate_and_zone(store: Store) -> None:
     assert store.latest_zones("r1", "1m")["occupancy"].to_pylist() == [8]
 
 
+def test_the_newest_state_of_every_sensor(store: Store) -> None:
+    store.start_run(run("r1"))
+    assert store.sensor_states("r1") == []
+    minutes = [T0 + 60_000 * i for i in range(3)]
+    rows = [("1m", minutes[i], "s1", state, minutes[i]) for i, state in enumerate(("ok", "silent", "skewed"))]
+    rows += [("1m", minutes[0], "s2", "silent", minutes[0]), ("1m", minutes[1], "s2", "ok", minutes[1])]
+    rows += [("1m", minutes[1], "s0", "stuck", minutes[1])]
+    store.insert(released("health", "u", rows), "r1")
+    store.insert(released("health", "v", rows[:1]), "r1")
+    assert store.sensor_states("r1") == [
+        ("s0", "stuck", minutes[1]),
+        ("s1", "skewed", minutes[2]),
+        ("s2", "ok", minutes[1]),
+    ]
+    assert store.sensor_states("r2") == []
+
+
 def test_counts_for_the_summary(store: Store) -> None:
     assert store.window_counts("r1") == {}
     rows = [

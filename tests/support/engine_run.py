@@ -16,6 +16,7 @@ from engine.alerts import Alerts
 from engine.book import Book
 from engine.config import Config
 from engine.gates import gate_rows
+from engine.health import Change, Health, health_rows
 from engine.model import END, NO_TIME, NULL_INT, PRODUCTS, Payloads, Released
 from engine.partition import Fed, Partition
 from engine.readers import Rule
@@ -58,6 +59,7 @@ class Result:
     gate_rows: list[dict[str, Any]] = field(default_factory=list)  # rows of flow as zones and alerts are told of them
     parts: list[Partition] = field(default_factory=list)  # and shards: what is not released yet
     owners: list[Shard] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)  # of the health of sensors
 
     def flow(self, window: str) -> dict[tuple[int, str, str], dict[str, Any]]:
         """Flow rows of one window length by (start, gate, direction)."""
@@ -130,7 +132,7 @@ def run(
     def of(version: int) -> Tables:
         return book.tables(switches[version].sequence)
 
-    zones = ZoneFigures(of, rule)
+    zones, health = ZoneFigures(of, rule), Health()
     held: dict[int, list[Share | Reading]] = {}  # by line, until every shard has passed it
     alerts = Alerts(of, lambda version: switches[version].at_ms, lambda: len(switches))
     rng = random.Random(seed)
@@ -139,7 +141,7 @@ def run(
     waiting: list[list[bytes]] = [[] for _ in range(shards)]
 
     def deliver(shard: int) -> None:
-        nonlocal zones
+        nonlocal zones, health
         blobs, waiting[shard] = waiting[shard], []
         out = owners[shard].take(blobs)
         result.shown_accepted += out.accepted
@@ -157,6 +159,10 @@ def run(
             result.gate_rows += [row for _, rows in gates for row in to_dicts(rows)]
             versions = [*zip(sorted({d.version for d in done}), rows_of_zones, strict=True), *gates]
             out.rows += rows_of_zones + alerts.take(line, versions, "z")
+        health.tell(out.health)
+        changes = health.advance(min(owner.watermark for owner in owners))
+        result.changes += changes
+        out.rows += health_rows(changes, switches, of, by_line)
         for rows in out.rows:
             if by_line and rows.product not in ("zones", "alerts"):
                 assert (rows.product, rows.unit) not in result.units
@@ -166,6 +172,9 @@ def run(
             state = pickle.dumps(zones.state())
             zones = ZoneFigures(of, rule)
             zones.restore(pickle.loads(state))
+            state = pickle.dumps(health.state())
+            health = Health()
+            health.restore(pickle.loads(state))
 
     def told(number: int) -> None:
         for part in parts[number].partials():

@@ -102,6 +102,40 @@ def test_zones_that_have_headings_tell_which_way_people_go():
     assert view(store, "5m").headings == {"t": [T], "s": [2], "way": [None], "r": [None]}
 
 
+def test_sensors_that_are_not_ok_and_how_many_are_known():
+    always = [{"from": "2020-01-01T00:00:00Z", "to": None}]
+    past = [{"from": "2020-01-01T00:00:00Z", "to": "2021-01-01T00:00:00+09:00"}]
+    beat = {"approved": always, "reporting": "heartbeat"}
+    sensors = [
+        {"id": "b", "gate": "j1", **beat},
+        {"id": "a", "zone": "c1", **beat},
+        {"id": "fine", "gate": "j1", **beat},
+        {"id": "mute", "gate": "j1", **beat},
+        {"id": "counts", "gate": "j1", "approved": always, "reporting": "every_span"},
+        {"id": "changes", "gate": "j1", "approved": always},
+        {"id": "past", "gate": "j1", "approved": past, "reporting": "heartbeat"},
+        {"id": "roams", **beat},
+    ]
+    store = FakeStore({**REGISTRY, "sensors": sensors}, FakeRun(closed_ms=T))
+    states = (
+        ("a", "silent"),
+        ("b", "skewed"),
+        ("fine", "ok"),
+        ("past", "silent"),
+        ("sold", "stuck"),
+        ("roams", "silent"),
+    )
+    store.states = [(sensor, state, T - 60_000) for sensor, state in states]
+    health = view(store).health
+    assert (health["ok"], health["unknown"]) == (1, 2)
+    assert health["rows"] == [
+        {"id": "b", "place": {"ja": "j1", "en": "j1"}, "state": "skewed", "since": T - 60_000},
+        {"id": "a", "place": {"ja": "北1条", "en": "Kita 1-jo"}, "state": "silent", "since": T - 60_000},
+        {"id": "roams", "place": None, "state": "silent", "since": T - 60_000},
+    ]
+    assert view(FakeStore()).health == {"ok": 0, "unknown": 0, "rows": []}
+
+
 def test_layout_names_places_in_both_languages_and_falls_back_to_ids():
     layout = view(FakeStore()).layout
     assert [gate["name"] for gate in layout["gates"]] == [{"ja": i, "en": i} for i in ("j1", "j2", "j3")]

@@ -1,0 +1,115 @@
+"""Scenarios with faults of sensors, through the engine: who is named, how soon, and who is not."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import pytest
+
+import loadgen
+from engine.config import Config
+from loadgen.faults import Fault
+from loadgen.scenario import Scenario
+from tests.support.engine_run import run
+
+LAG_S = 5 + 1  # the bound, and a tick
+NAMED_S = 60
+
+
+def states(scenario: Scenario) -> dict[str, list[tuple[int, str]]]:
+    """Changes (line in ms, state) of every sensor, from a log with ticks where a live flow would write them."""
+    log: list[tuple[bytes, int | None]] = []
+    last = scenario.start_ms
+
+    def silence(until_ms: int) -> None:
+        nonlocal last
+        for at in range(last + 1_000, until_ms, 1_000):
+            log.append((b'{"type":"tick","ts":%d}' % at, at))
+        last = until_ms
+
+    for message in scenario.events():
+        if b'"point"' in message.value or b'"beam"' in message.value:
+            continue  # many, and health is not told by them
+        silence(message.arrival_ms)
+        log.append((message.value, message.arrival_ms))
+    silence(scenario.end_ms or 0)
+    out: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for line, sensor, state in run(scenario.registry, [log], Config()).changes:
+        out[sensor].append((line, state))
+    return out
+
+
+def reporting(scenario: Scenario) -> dict[str, str]:
+    return {sensor["id"]: sensor["reporting"] for sensor in scenario.registry["sensors"]}
+
+
+def test_silent_and_skewed_sensors_are_named_within_a_minute_and_sound_ones_stay_ok() -> None:
+    scenario = loadgen.weekday(seed=6, seconds=1_500, equipment="all", faults=False)
+    start = scenario.start_ms
+    faults = [
+        Fault(sensor, "silent", start + at, start + at + 600_000)
+        for sensor, at in (("j3-02", 300_000), ("cam-q5", 301_234), ("tr-x3", 355_555), ("k1-01", 304_000))
+    ]
+    faults += [
+        Fault(sensor, "skewed", start + at, start + at + 600_000, float(by))
+        for sensor, at, by in (
+            ("j1-02", 300_000, 30_000), ("j2-01", 302_500, -3_000), ("e4-01", 307_000, 90_000),
+            ("tr-b1", 300_000, -600_000), ("cam-p1", 309_000, 3_000),
+        )
+    ]  # fmt: skip
+    scenario.faults = tuple(faults)
+    told = states(scenario)
+    for fault in faults:
+        (_, first), (line, state), (again, last) = told[fault.sensor]
+        assert (first, state, last) == ("ok", fault.kind, "ok"), fault
+        assert fault.from_ms - 10_000 <= line <= fault.from_ms + (NAMED_S - LAG_S) * 1_000, fault
+        right_s = 20 if fault.kind == "silent" else 90  # a clock must be right for a while
+        assert fault.to_ms - 10_000 <= again <= fault.to_ms + right_s * 1_000, fault
+    faulty = {fault.sensor for fault in faults}
+    for sensor, promised in reporting(scenario).items():
+        if sensor not in faulty:
+            assert [state for _, state in told[sensor]] == (["ok"] if promised != "on_change" else []), sensor
+
+
+def test_a_power_loss_names_all_who_had_promised_to_be_heard() -> None:
+    """Nothing at all is heard for a while: only ticks go on. Then clocks come back that are wrong."""
+    scenario = loadgen.blackout(seed=1, seconds=9_000)
+    told = states(scenario)
+    lost = {fault.sensor: fault for fault in scenario.faults if fault.kind == "silent"}
+    back = {fault.sensor: fault for fault in scenario.faults if fault.kind == "skewed"}
+    skewed = 0
+    for sensor, promised in reporting(scenario).items():
+        if promised == "on_change":
+            continue
+        changes = told[sensor]
+        assert [state for _, state in changes[:2]] == ["ok", "silent"]
+        limit = 120 if promised == "every_span" else NAMED_S - LAG_S  # the span that was counted must be over
+        assert 0 < changes[1][0] - lost[sensor].from_ms <= limit * 1_000
+        fault = back.get(sensor)
+        if promised != "heartbeat" or fault is None or fault.from_ms + 120_000 > (scenario.end_ms or 0):
+            continue
+        line, state = changes[2]
+        assert state == "skewed" and line - fault.from_ms <= NAMED_S * 1_000, (sensor, fault)
+        skewed += 1
+    assert skewed > 5
+
+
+def test_one_fault_that_rows_show_is_told_of_its_gate_alone() -> None:
+    scenario = loadgen.weekday(seed=2, seconds=1_800, equipment="counters")
+    start = scenario.start_ms
+    fault = Fault("k2-01", "chattering", start + 600_000, start + 1_200_000, 20.0)  # 10 m: 820 a minute
+    scenario.faults = (fault,)
+    told = states(scenario)
+    (_, first), (line, state), (again, last) = told.pop("k2-01")
+    assert (first, state, last) == ("ok", "chattering", "ok")
+    assert fault.from_ms + 60_000 <= line <= fault.from_ms + 70_000  # with the row of its first whole minute
+    assert fault.to_ms + 60_000 <= again <= fault.to_ms + 70_000
+    assert {state for changes in told.values() for _, state in changes} == {"ok"}
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_a_whole_sound_weekday_stays_ok(seed: int) -> None:
+    told = states(loadgen.weekday(seed=seed, equipment="counters"))
+    assert set(told) >= {"j1-01", "k2-01", "b2-01", "s2-01"}
+    for sensor, changes in told.items():
+        assert [state for _, state in changes] == ["ok"], sensor
