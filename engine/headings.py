@@ -230,13 +230,15 @@ class Headings:
         return self._chains.release(summed(panes, (0, 2), 3))[0]
 
     def _by_lane(self, watch: I64) -> I64:
-        """Covers of trackers as covers of their lanes: a tracker covers all its zones at once, each pane once."""
+        """Covers of trackers as covers of their lanes: a tracker covers all its zones at once.
+
+        Of one heard in two partitions spans may overlap: whether it was heard at all is all that is asked here.
+        """
         first, behind = (np.searchsorted(self._lane_sensor, watch[:, 2], side) for side in ("left", "right"))
         count = behind - first
         lane = np.repeat(first, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
         out = np.repeat(watch, count, axis=0)
         out[:, 2] = self._order[lane]
-        out[:, 3] = np.minimum(out[:, 3], CELL_MS)  # of a sensor heard in two partitions, spans may overlap
         return out
 
     def _lane(self, sensor: I64, place: I64) -> I64:

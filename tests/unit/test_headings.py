@@ -190,6 +190,29 @@ def test_a_zone_that_comes_later_has_rows_from_the_version_on() -> None:
     assert versions[START, "c1"] == "v1" and versions[START + MINUTE, "c1"] == versions[START + MINUTE, "c2"] == "v2"
 
 
+def test_rows_stand_in_the_order_of_zones_whenever_these_came() -> None:
+    later = document(tracker("t1"), tracker("t2", "c2"), name="v2")
+    cells = [START + s * 1_000 for s in range(0, 180, 10)]
+    out = tell(document(tracker("t2", "c2")), [Story([], [], cells, [(START + MINUTE, later)])], RULE)
+    minutes = [(r["window_start"] - START, r["zone"], r["sector"]) for r in out.rows if r["window"] == "1m"]
+    assert minutes == sorted(minutes) and len(minutes) == 8 * 5
+
+
+def test_partitions_number_zones_by_the_versions_they_have_met() -> None:
+    """Two versions come at one time, each to one partition: the zone that both add is another row in each."""
+    one, two = (
+        document(tracker("t1", zone), name=name, zones=("c1", zone)) for zone, name in (("c8", "v2"), ("c9", "v3"))
+    )
+    cells = [START + s * 1_000 for s in range(0, 240, 10)]
+    stories = [
+        Story([], [], cells, [(START + MINUTE, one)]),
+        Story([(START + 170_000, "t1", "c9", EAST, 7)], [], cells, [(START + MINUTE, two)]),
+    ]
+    out = tell(document(), stories, RULE)
+    assert minute(out, 2 * MINUTE, "c9")[EAST] == (4, 2, 7, "range")
+    assert minute(out, 2 * MINUTE, "c8") == []
+
+
 def test_nobody_is_counted_while_a_gate_counts_the_same_people() -> None:
     # the gate's line is there from second 65 to 185: in the panes of 60 and 180 some were counted by it
     line = document(tracker("t1", None), line=LINE, name="v2")
