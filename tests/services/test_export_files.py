@@ -18,7 +18,7 @@ from engine.model import PRODUCTS
 from sinks import files
 from sinks.clickhouse import reader
 from sinks.clickhouse.store import Store
-from tests.services.released import T0, day, flow, headings, released, runs_of_flow, zone_row, zones
+from tests.services.released import T0, alert_row, alerts, day, flow, headings, released, runs_of_flow, zone_row, zones
 
 FLOW = [
     ("10s", T0 + 123, "j1", "ab", 2**40, 0, 7, "range", 0.5),
@@ -186,6 +186,7 @@ def test_slices_of_every_product_and_of_none(store: Store, monkeypatch: pytest.M
     store.insert(zones("u", *(zone_row("10s", T0 + 10_000 * w, "c1", inflow=7) for w in range(17_000))), "r1")
     ways = (("1m", T0 + 60_000 * w, "c1", s, 7, 7, 7, "released", 45.0, 0.5) for w in range(2_200) for s in range(8))
     store.insert(headings("u", *ways), "r1")
+    store.insert(alerts("u", *(alert_row(f"{i:05}", T0 + i) for i in range(17_000))), "r1")
     store.insert(released("rejects", "u", [(T0 + h, "j1", "late", 6) for h in range(17_000)]), "r1")
     for product in PRODUCTS:
         slices = list(store.slices(product, "r1"))
