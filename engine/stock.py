@@ -8,8 +8,8 @@ windows are means over what was released of their panes, so they cannot tell mor
     1m row      low 35/3, high 47/3, coverage lower
 
 What is not heard is not nobody: where a sensor's heartbeats or a camera's readings are missing, the pane is unknown. A
-sensor that sends no heartbeats cannot tell "nobody" from "gone": few people are published then, but not graded. Nor
-are they where many have just gone, until heartbeats tell that the sensor did not go with them.
+sensor that sends no heartbeats cannot tell "nobody" from "gone": few people are published then, but not graded. Where
+many have just gone they are remembered beside, until heartbeats tell that the sensor did not go with them.
 """
 
 from __future__ import annotations
@@ -41,16 +41,22 @@ _AT_ONCE_MS = 86_400_000  # of activity: bounds memory when a replay closes much
 
 @dataclass(slots=True)
 class _Sums:
-    """An open window: sums (Z, 7), and by zone whether few people of its newest pane told may be taken for few."""
+    """An open window: sums (Z, 7), and of each zone's newest pane told whether it is sure, and who has just gone."""
 
     of: F64
     sure: Flags
+    gone: F64
+
+    @classmethod
+    def none(cls) -> _Sums:
+        return cls(np.zeros((0, _BLIND + 1)), np.zeros(0, np.bool_), np.zeros(0))
 
     def grow(self, zones: int) -> None:
         more = zones - len(self.sure)
         if more > 0:
-            self.of = np.concatenate([self.of, np.zeros((more, self.of.shape[1]))])
+            self.of = np.concatenate([self.of, np.zeros((more, _BLIND + 1))])
             self.sure = np.append(self.sure, np.zeros(more, np.bool_))
+            self.gone = np.append(self.gone, np.zeros(more))
 
 
 class Stock:
@@ -64,9 +70,9 @@ class Stock:
         self._waiting: tuple[dict[int, list[I64]], dict[int, list[I64]]] = ({}, {})  # stock, watch by partition
         self._panes: dict[int, tuple[list[I64], list[I64]]] = {}  # closed and not told yet, by start
         self._next: dict[int, dict[int, int]] = {}  # delay -> code -> start of the first window not told yet
-        self._told: dict[int, dict[int, int]] = {}  # delay -> code -> end of the newest window told
         self._open: dict[tuple[int, int], _Sums] = {}  # (code, start)
-        self._crowd: I64 = np.empty(0, np.int64)  # by zone: end of the newest pane with k people or more
+        # by zone: end of the newest pane with k people or more, and its bound of people and that of the one before
+        self._crowd: F64 = np.empty((0, 3))
         self._clock: TimeZone | None = None  # of the run
         self._held: dict[int, tuple[int, int]] = {}  # code -> the window asked for last; follows from the rest
 
@@ -125,7 +131,6 @@ class Stock:
                         self._pane(start, of, tables)
                     found = self._reading(version, code, start, end, of, tables)
                     out.setdefault(line, []).extend(found)
-                self._told[delay][code] = end
             oldest = {code: min(starts[code] for starts in self._next.values()) for code in range(len(WINDOWS))}
             self._panes = {pane: rows for pane, rows in self._panes.items() if pane >= oldest[0]}
             self._open = {key: sums for key, sums in self._open.items() if key[1] >= oldest[key[0]]}
@@ -155,7 +160,7 @@ class Stock:
                 at, first = np.array([switch.at_ms], np.int64), dict.fromkeys(range(len(WINDOWS)), NO_TIME)
                 if switch.at_ms != NO_TIME:
                     first = {code: int(tables.zone_clock.floor(at, code)[0]) for code in first}
-                self._next[delay], self._told[delay] = first, dict.fromkeys(first, NO_TIME)
+                self._next[delay] = first
 
     def _events(self, until: int, spans: I64, known: I64, news: I64) -> list[tuple[int, int, int, int, int]]:
         """Windows that close up to ``until`` as (line, end, code, start, delay), as they come out."""
@@ -192,27 +197,36 @@ class Stock:
         few = low < self._rule.k
         self._grow(len(tables.zone_ids))
         crowd = self._crowd[of.zones]
+        just = few & (
+            start < crowd[:, 0] + of.renewed_ms
+        )  # heartbeats that cover this pane may be older than their end
         heard = _sum(of, np.where(chosen & ~of.on_change, covered, 0), n)
         blind = _sum(of, chosen & of.on_change, n) > 0
         whole = heard >= CELL_MS * _sum(of, chosen & ~of.on_change, n)
-        sure = known & whole & ~(few & (blind | (start < crowd + of.renewed_ms)))
-        self._crowd[of.zones[known & ~few]] = start + CELL_MS
+        sure = known & whole & ~(few & blind)
+        gone = np.where(just, crowd[:, 1:].max(axis=1, initial=0), 0)  # a sensor that dies in a pane sees but a part
+        many = known & ~few
+        end = np.full(n, start + CELL_MS)
+        self._crowd[of.zones[many]] = np.column_stack([end, self._most(high), crowd[:, 1]])[many]
 
         moves = ~np.isnan(speed)
         weight = np.where(moves, low + high, 0)  # people, doubled
         figures = [known, low, high, np.where(moves, speed, 0) * weight, weight, heard, blind]
         row = np.column_stack([np.where(known, column, 0) for column in figures])
         for code in range(len(WINDOWS)):
-            window = self._window(code, start, tables)
-            if window < self._told[of.delay_ms][code]:
-                continue  # a pane in a silence of all sensors, told with the next one heard: the window has closed
-            sums = self._open.setdefault((code, window), _Sums(np.zeros((0, row.shape[1])), np.zeros(0, np.bool_)))
+            window = self._window(code, start, tables)  # it may have been told: a pane in a silence comes late
+            sums = self._open.setdefault((code, window), _Sums.none())
             sums.grow(len(tables.zone_ids))
             sums.of[of.zones] += row
-            sums.sure[of.zones[known]] = sure[known]
+            sums.sure[of.zones[known]], sums.gone[of.zones[known]] = sure[known], gone[known]
+
+    def _most(self, high: F64) -> F64:
+        """The people are fewer than that many, with k = 1 not more."""
+        return high if self._rule.k == 1 else high + 1
 
     def _grow(self, zones: int) -> None:
-        self._crowd = np.append(self._crowd, np.full(max(0, zones - len(self._crowd)), NO_TIME, np.int64))
+        more = max(0, zones - len(self._crowd))
+        self._crowd = np.concatenate([self._crowd, np.tile([-np.inf, 0, 0], (more, 1))])
 
     def _window(self, code: int, pane: int, tables: Tables) -> int:
         """Start of the window that holds a pane's start."""
@@ -230,7 +244,7 @@ class Stock:
         if not len(mine):
             return
         zones, k = of.zones[mine], self._rule.k
-        sums = self._open.get((code, start)) or _Sums(np.zeros((0, _BLIND + 1)), np.zeros(0, np.bool_))
+        sums = self._open.get((code, start)) or _Sums.none()
         sums.grow(len(tables.zone_ids))
         row = sums.of[zones].T
         told = row[_TOLD]
@@ -248,7 +262,8 @@ class Stock:
             zones,
             low,
             high,
-            high if k == 1 else high + 1,
+            self._most(high),
+            np.where(known, sums.gone[zones], 0),
             (high < k) & (k > 1),
             _ratio(row[_PACE], row[_PACED]),
             sums.sure[zones] & ~(blind & (low < k)),
@@ -260,11 +275,11 @@ class Stock:
 
     def state(self) -> tuple[Any, ...]:
         """Everything a later ``restore`` needs."""
-        return self._waiting, self._panes, self._next, self._told, self._open, self._crowd
+        return self._waiting, self._panes, self._next, self._open, self._crowd
 
     def restore(self, state: tuple[Any, ...]) -> None:
         """Take back what ``state()`` gave."""
-        self._waiting, self._panes, self._next, self._told, self._open, self._crowd = state
+        self._waiting, self._panes, self._next, self._open, self._crowd = state
 
 
 def _steps(w: int, known: I64, news: I64) -> Iterator[tuple[int, I64, I64, I64]]:

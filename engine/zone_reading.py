@@ -17,9 +17,9 @@ class Reading:
     """What is published of zones (n,) by readings in one window; NaN and NULL_INT where not known.
 
     ``version``: place among the run's switches. ``low``, ``high``: people, means over the panes told; ``most``: fewer
-    than that many, for those who must not take a range for free; ``few``: as few as make one class. ``speed`` (m/s);
-    ``sure``: whether few people may be taken for few. ``covered``, ``expected`` (ms); ``blind``: a sensor cannot tell
-    its coverage.
+    than that many, for those who must not take a range for free; ``gone``: fewer than that many were there, and nothing
+    tells yet that they left (0: none); ``few``: as few as make one class. ``speed`` (m/s); ``sure``: whether few people
+    may be taken for few. ``covered``, ``expected`` (ms); ``blind``: a sensor cannot tell its coverage.
     """
 
     version: int
@@ -30,6 +30,7 @@ class Reading:
     low: F64
     high: F64
     most: F64
+    gone: F64
     few: Flags
     speed: F64
     sure: Flags
@@ -48,8 +49,8 @@ def of_zones(readings: Sequence[Reading], zones: I64, version: int, code: int, s
     """What was read of ``zones`` (n,) in one window, from readings of other zones each; not known of the rest."""
     nan, none, zero = np.full(len(zones), np.nan), np.zeros(len(zones), np.bool_), np.zeros(len(zones), np.int64)
     empty: dict[str, Any] = {
-        "low": nan, "high": nan, "most": nan, "few": none, "speed": nan, "sure": none, "error": zero + NULL_INT,
-        "covered": zero, "expected": zero, "blind": none,
+        "low": nan, "high": nan, "most": nan, "gone": 0.0 * zero, "few": none, "speed": nan, "sure": none,
+        "error": zero + NULL_INT, "covered": zero, "expected": zero, "blind": none,
     }  # fmt: skip
     out = Reading(version, code, start_ms, end_ms, zones, **{name: column.copy() for name, column in empty.items()})
     for read in readings:

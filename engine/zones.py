@@ -303,12 +303,13 @@ def _inside(held: Held, read: Reading, zone: I64, passing: F64, tables: Tables) 
     wrong = np.maximum(error, 0)  # where sensors tell none, what they say is taken as it is
     least, most = low - wrong, np.where(seen, read.most, high) + wrong
     of_zone = np.array([_SCHEMES.index(los.OF_KIND[z.kind].name) for z in tables.zones], np.int32)[zone]
-    grades = np.zeros(len(zone), np.int32)
+    grades, before = (np.zeros(len(zone), np.int32) for _ in range(2))
     for place, scheme in enumerate(los.SCHEMES, 1):
         mine = of_zone == place
-        of = (figure[mine] for figure in (least / area, most / area, passing / width, read.speed))
-        grades[mine] = los.grade_range(scheme, *of)
-    grades[seen & ~read.sure] = los.UNKNOWN
+        rest = (passing / width)[mine], read.speed[mine]
+        for out, people in ((grades, most), (before, np.maximum(most, read.gone + wrong))):
+            out[mine] = los.grade_range(scheme, (least / area)[mine], (people / area)[mine], *rest)
+    grades[seen & (~read.sure | (grades != before))] = los.UNKNOWN
     return {
         "occupancy": shown,
         "occupancy_low": low,

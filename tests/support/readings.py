@@ -160,7 +160,7 @@ def told(found: list[tuple[int, Reading]], zones: Sequence[str] = ("hall",)) -> 
             assert key not in out, f"twice: {key}"
             out[key] = {
                 name: _plain(getattr(r, name)[i])
-                for name in ("low", "high", "most", "speed", "sure", "error", "covered", "expected", "blind")
+                for name in ("low", "high", "most", "gone", "speed", "sure", "error", "covered", "expected", "blind")
             } | {"version": r.version, "line": line}
     return out
 

@@ -70,6 +70,12 @@ def test_a_pane(case: tuple[Any, ...]) -> None:
     assert found["blind"] == (sensors[0]["reporting"] == "on_change" and want[0] is not None)
 
 
+def test_a_sensor_heard_in_two_partitions_does_not_stand_for_another() -> None:
+    both = [TRACKER, sensor("u", "tracker")]
+    found = pane(both, [LIFE, LIFE, Heard(0, "u", 5_000), Read(0, "t", 70_000, tracks=7)])
+    assert (found["covered"], found["expected"], found["sure"]) == (15_000, 20_000, False)
+
+
 def test_with_k_1_the_mean_itself_is_published() -> None:
     found = pane([TRACKER], [LIFE, Read(0, "t", 12_345, tracks=2)], EXACT)
     assert (found["low"], found["high"], found["most"]) == (1.2345, 1.2345, 1.2345)
@@ -110,7 +116,7 @@ SPEEDS = {  # sensors, said, speed
     "a camera's least reading is four": ([CAMERA], [LIFE_C, Read(0, "c", 20_000, 30_000, 4, told=3_000)], None),
     "a camera told twice": (
         [CAMERA],
-        [LIFE_C, Read(0, "c", 20_000, 30_000, 4, told=3_000), Read(0, "c", 20_000, 30_000, 4, told=3_000)],
+        [LIFE_C, Read(0, "c", 20_000, 30_000, 4, told=3_000), Read(0, "c", 20_000, 30_000, 9, told=3_000)],
         None,
     ),
     "three and two": (
@@ -169,8 +175,9 @@ def test_in_a_blackout_nothing_turns_green_or_zero() -> None:
     said += [Heard(4, "t"), Heard(5, "t", 9_000)]
     found = told(readings([world(TRACKER)], [Log(said, active=range(12))], K5))
     assert [found["10s", i, "hall"]["low"] for i in range(12)] == [40] * 4 + [0, 0] + [None] * 6
-    assert [found["10s", i, "hall"]["sure"] for i in range(12)] == [True] * 4 + [False] * 8
-    assert not found["1m", 0, "hall"]["sure"] and not found["5m", 0, "hall"]["sure"]
+    assert [found["10s", i, "hall"]["sure"] for i in range(12)] == [True] * 5 + [False] * 7
+    assert [found["10s", i, "hall"]["gone"] for i in range(12)] == [0] * 4 + [45] * 2 + [0] * 6
+    assert found["1m", 0, "hall"]["gone"] == found["5m", 0, "hall"]["gone"] == 45
     assert found["1m", 6, "hall"]["low"] is None
 
 
@@ -178,8 +185,15 @@ def test_people_who_left_have_left_once_heartbeats_tell_that_the_sensor_stayed()
     said: list[Read | Heard] = [Heard(0, "t"), Read(0, "t", 400_000, tracks=40)]
     said += [Heard(number, "t") for number in range(1, 12)]
     found = told(readings([world(TRACKER)], [Log(said)], K5))
-    assert [found["10s", i, "hall"]["sure"] for i in range(12)] == [True, False, False] + [True] * 9
-    assert found["1m", 6, "hall"]["sure"]
+    assert [found["10s", i, "hall"]["gone"] for i in range(12)] == [0, 45, 45] + [0] * 9
+    assert found["1m", 0, "hall"]["gone"] == found["1m", 6, "hall"]["gone"] == 0
+
+
+def test_a_sensor_that_dies_within_a_pane_does_not_make_a_small_crowd_of_a_large_one() -> None:
+    said = [Heard(number, "t") for number in range(4)]
+    said += [Read(0, "t", 800_000, tracks=80), Read(1, "t", 400_000, tracks=40), Read(2, "t", 100_000, tracks=40)]
+    found = told(readings([world(TRACKER)], [Log(said)], K5))
+    assert [found["10s", i, "hall"]["gone"] for i in range(4)] == [0, 0, 0, 45]
 
 
 def test_a_mute_sensor_s_minute_of_few_people_is_not_sure_even_if_its_end_is() -> None:
