@@ -268,6 +268,10 @@ def _layout(
     def touching(zone: str) -> list[str]:
         return [gate for gate, row in gates.items() if zone in (row.get("a"), row.get("b"))]
 
+    def late_by(zone: str) -> int:
+        read = follow.track_ms if zones.get(zone, {}).get("polygon_m") else 0  # by trackers
+        return max((delay(gate) for gate in touching(zone)), default=read if gates or read else run.gate_delay_ms)
+
     def coarsest(zone: str) -> str:
         leaves = [run.leaves.get(gate, gates[gate].get("leaf", WINDOWS[0])) for gate in touching(zone)]
         return max(leaves, key=WINDOWS.index, default=WINDOWS[0])
@@ -294,8 +298,7 @@ def _layout(
                 "id": zone,
                 "name": _name(zones.get(zone, {}), zone),
                 "leaf": coarsest(zone),
-                "limit_ms": slack
-                + max((delay(gate) for gate in touching(zone)), default=0 if gates else run.gate_delay_ms),
+                "limit_ms": slack + late_by(zone),
             }
             for zone in zone_ids
         ],

@@ -18,16 +18,18 @@ export function figure(status, n, lo, hi, k) {
 
 /** Two numbers that may be below 0. @param {number} lo @param {number} hi */
 function between(lo, hi) {
-  return lo === hi ? whole(lo) : `${whole(lo)}${lo < 0 ? ' … ' : '–'}${whole(hi)}`;
+  return lo === hi ? mean(lo) : `${mean(lo)}${lo < 0 ? ' … ' : '–'}${mean(hi)}`;
 }
 
 /**
- * People inside, as counted since somebody knew; `error`: how far sensors may be wrong, null = they do not tell.
+ * People inside, as counted since somebody knew or as read; `error`: how far sensors may be wrong, null = they do not
+ * tell. Without `n` the range is the class of few people.
  * @param {number | null} n @param {number | null} lo @param {number | null} hi @param {number | null} error
  */
 export function inside(n, lo, hi, error) {
-  if (n == null || lo == null || hi == null) return unknown('noAnchor');
-  const note = error ? t('aboutError', {n: whole(n), e: whole(error)}) : lo === hi ? t('exact') : t('about', {n: whole(n)});
+  if (lo == null || hi == null) return unknown('noAnchor');
+  if (n == null) return {kind: 'few', text: `<${whole(Math.ceil(hi) + 1)}`, note: t('few')};
+  const note = error ? t('aboutError', {n: mean(n), e: whole(error)}) : lo === hi ? t('exact') : t('about', {n: mean(n)});
   return {kind: lo === hi ? 'exact' : 'range', text: between(lo, hi), note};
 }
 
@@ -73,6 +75,11 @@ export function unknown(why, put) {
 /** @param {number} n */
 export function whole(n) {
   return n.toLocaleString(lang);
+}
+
+/** A number of people that may be a mean. @param {number} n */
+function mean(n) {
+  return n.toLocaleString(lang, {maximumFractionDigits: 1});
 }
 
 /** A length of time in one unit: 12 s, 5 min, 3 h, 2 d. @param {number} ms */

@@ -50,7 +50,7 @@ ZONES = pa.schema(
         *((name, pa.int64()) for name in SIDES),
         ("status", pa.string()),
         ("coverage", pa.float64()),
-        *((name, pa.int64()) for name in INSIDE),
+        *((name, pa.float64() if name.startswith("occupancy") else pa.int64()) for name in INSIDE),
         ("density", pa.float64()),
         ("los", pa.string()),
     ]

@@ -50,6 +50,17 @@ def test_who_is_inside_a_zone(shown: Page, store: FakeStore, clock: Clock):
         expect(zone_cell(shown, "北1条", column)).to_have_text(text)
 
 
+def test_what_is_read_in_a_zone(shown: Page, store: FakeStore, clock: Clock):
+    """Readings are means; of few people their class alone is told."""
+    for inside, text in (
+        ({"occupancy": 11 + 2 / 3, "occupancy_low": 11 + 2 / 3, "occupancy_high": 15 + 2 / 3}, "11.7–15.7約 11.7"),
+        ({"occupancy": 6.25, "occupancy_low": 6.25, "occupancy_high": 6.25, "error": 1}, "6.3約 6.3 ±1"),
+        ({"occupancy": None, "occupancy_low": 0.0, "occupancy_high": 4.0, "error": 1}, "<5少数"),
+    ):
+        store.put_zone("c1", clock.last_start(), (14, 14), (12, 22), **inside)
+        expect(zone_cell(shown, "北1条", -2)).to_have_text(text)
+
+
 def test_which_way_people_go(shown: Page, store: FakeStore, clock: Clock):
     expect(shown.locator("#ways")).not_to_be_visible()  # no zone has headings
 
