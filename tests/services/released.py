@@ -39,7 +39,7 @@ def runs_of_flow(unit: str, *rows: Sequence[Any], version: str = "v1") -> Releas
     return released("runs_of_flow", unit, rows, version)
 
 
-def zone_row(window: str, start: int, zone: str, occupancy: int | None = None, **cells: Any) -> tuple[Any, ...]:
+def zone_row(window: str, start: int, zone: str, occupancy: float | None = None, **cells: Any) -> tuple[Any, ...]:
     """One row of zones; what is not given is null, words are "unknown"."""
     given = {"window": window, "window_start": start, "zone": zone, "occupancy": occupancy, **cells}
     return tuple(given.get(name, "unknown" if kind == "d" else None) for name, kind in PRODUCTS["zones"][1].items())

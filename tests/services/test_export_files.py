@@ -58,7 +58,8 @@ def test_csv_of_one_window(store: Store, tmp_path: Path) -> None:
 
 def test_csv_of_the_other_products(store: Store, tmp_path: Path) -> None:
     store.insert(runs_of_flow("u", ("j1", "ab", T0, T0 + 10_000, 7)), "r1")
-    store.insert(zones("u", zone_row("1h", T0, "c1", los_scheme="", density=0.25, inflow=7)), "r1")
+    inside = {"occupancy": 1_234_567, "occupancy_low": -12, "occupancy_high": 11.625}
+    store.insert(zones("u", zone_row("1h", T0, "c1", los_scheme="", density=0.25, inflow=7, **inside)), "r1")
     ways = [(7, 9, 7, 12, "range"), (0, None, 0, 5, "suppressed")]
     store.insert(headings("u", *(("1m", T0, "c1", *way, 315.0, 1.0) for way in ways)), "r1")
     store.insert(released("rejects", "u", [(T0, "j1-03", "late", 6)]), "r1")
@@ -69,7 +70,7 @@ def test_csv_of_the_other_products(store: Store, tmp_path: Path) -> None:
     ]
     header, row, end = text(store, "zones", tmp_path / "x.csv")
     assert header == ",".join([*PRODUCTS["zones"][1], "run_id", "registry_version", "revision"])
-    assert row == '1h,2026-02-07T07:00:00.000Z,c1,7,,,,,,,,,0.25,,"",unknown,unknown,,,,,r1,v1,0'
+    assert row == '1h,2026-02-07T07:00:00.000Z,c1,7,,,,,,1234567,-12,11.625,0.25,,"",unknown,unknown,,,,,r1,v1,0'
     assert end == ""
     assert text(store, "headings", tmp_path / "x.csv") == [
         "window,window_start,zone,sector,n,n_low,n_high,status,mean_heading,resultant_length,run_id,registry_version,revision",
