@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine import registry
+from engine import partial, registry
 from engine.book import Book
 from engine.model import CELL_MS, END, GAP_MS, I64, NO_TIME, WINDOWS
 from engine.partial import Partial
 from engine.readers import Rule
 from engine.rows import joined
-from engine.sets import SET_COLUMNS
 from engine.shard_class import Switch
 from engine.stock import Stock
 from engine.zone_reading import Reading
 
 T0 = 1_769_997_600_000  # 2026-02-02T02:00:00Z
 ALWAYS = [{"from": "2020-01-01T00:00:00Z", "to": None}]
+_PARTS = [field.name for field in fields(Partial)][6:]  # behind the numbers
 SQUARE = [[0, 0], [10, 0], [10, 10], [0, 10]]
 
 
@@ -127,8 +127,9 @@ def readings(
             continue
         for number, (told, watch) in enumerate(rows):
             now = [some[(some[:, 1] > before) & (some[:, 1] <= w)] for some in (told, watch)]
-            rest = [_empty(columns) for columns in (9, 4, 4, 2, 2, 5, SET_COLUMNS)]
-            stock.add(Partial(number, 0, before, w, 0, 0, *rest, *now, _empty(6)))
+            parts = {name: _empty(columns) for name, columns in zip(_PARTS, partial._COLUMNS, strict=True)}
+            parts |= dict(zip(("stock", "watch"), now, strict=True))
+            stock.add(Partial(number, 0, before, w, 0, 0, **parts))
         news = np.array([[c, c] for c in cells if before <= c < w], np.int64).reshape(-1, 2)
         found = stock.close(
             w, known, joined(news, CELL_MS), [s for s in switches if s.at_ms < w], book, _same, _same
