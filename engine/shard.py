@@ -188,6 +188,9 @@ class Shard:
                         out.shares.setdefault(line, []).append(share)
         told = self._stock.close(w, known, news, self._switches, self._book, self._rows_of, self._zones_of)
         for line, readings in told.items():
+            for read in readings:
+                tables = self._book.tables(self._switches[read.version].sequence)
+                out.health += self._suspects.read(read, tables, line)
             out.shares.setdefault(line, []).extend(readings)
         out.rows += self._headings.close(w, spans, self._switches, unit, self._rows_of, self._zones_of)
         released_rejects = self._rejects.add(rejects)

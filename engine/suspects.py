@@ -1,10 +1,12 @@
-"""Gates whose released rows show that a sensor is stuck, chatters or misses one direction.
+"""Gates and zones whose released rows show that a sensor is stuck, chatters or misses one direction.
 
-Arithmetic on rows of ``flow`` alone (PRIVACY.md R6), so it is told of a gate: of all its sensors, where it has several.
+Arithmetic on rows of ``flow`` and ``zones`` alone (PRIVACY.md R6), so it is told of a gate or zone: of all its sensors,
+where it has several.
 A rule finds what it looks for in a row and keeps to it until a row shows otherwise; docs/adr/0037 has the reasons.
 
 chattering  more people for sure than can pass: 82 a minute and metre of width, plus what chance adds
-stuck       nobody, by day, for three times as long as is usual; or the same number in window after window
+stuck       nobody, by day, for three times as long as is usual; or the same number in window after window; a camera:
+            the same people at the same speed
 imbalanced  at the only gate of a zone, over a day: more came in than went out, or the other way round
 """
 
@@ -25,10 +27,12 @@ from engine.model import (
     HEALTH_OK,
     HEALTH_STUCK,
     LENGTH_MS,
+    NO_TIME,
 )
 from engine.occupancy import ALLOWED, ASSUMED_ERROR
 from engine.tables import Tables
 from engine.watch import Signal
+from engine.zone_reading import Reading
 
 _MINUTE, _FIVE = 1, 2  # codes of the shortest windows that are looked at
 MOST_PER_MINUTE_M = 82  # people a minute and metre of width that a walkway can carry (Fruin; OPERATORS.md)
@@ -40,6 +44,7 @@ _GAPS, _BUSY = 3, 36  # times the longest gap; windows with people that must hav
 _FIRST_DAY = 6  # times the hour that a gap must last where no evening was seen yet
 # Of the same number again and again: windows, people, and these for the square of what the bounds leave open.
 _SAME_WINDOWS, _SAME_PEOPLE, _SAME_BAND = 10, 150, 8
+_SAME_READINGS = 5  # minutes in which a camera tells the same people at the same speed
 _BALANCE = 0.1  # share of a day's passages that those who stay over midnight may make
 
 
@@ -83,12 +88,43 @@ class _Same:
         return 0
 
 
+@dataclass(slots=True)
+class _Zone:
+    """What was read of one zone in its newest minute, and for how many minutes it was that."""
+
+    read: tuple[float, ...] = ()
+    end_ms: int = NO_TIME
+    minutes: int = 0
+    found: bool = False
+
+
 class Suspects:
-    """The gates of one shard; ``threshold`` = K of the product flow."""
+    """The gates of one shard, in shard 0 the zones too; ``threshold`` = K of the product flow."""
 
     def __init__(self, threshold: int) -> None:
         self._threshold = threshold
         self._gates: dict[int, _Gate] = {}
+        self._zones: dict[int, _Zone] = {}
+
+    def read(self, reading: Reading, tables: Tables, line: int) -> list[Signal]:
+        """Take in what readings tell of zones in one window, told at ``line``; windows of a length in their order.
+
+        Nobody moves for minutes at exactly the same speed; that people stand, or are as many as before, is no fault.
+        """
+        out: list[Signal] = []
+        if reading.code != _MINUTE:
+            return out
+        told = zip(reading.low.tolist(), reading.high.tolist(), reading.speed.tolist(), strict=True)
+        for zone, now in zip(reading.zones.tolist(), told, strict=True):
+            kept = self._zones.setdefault(zone, _Zone())
+            again = now == kept.read and reading.start_ms == kept.end_ms
+            kept.read, kept.end_ms, kept.minutes = now, reading.end_ms, kept.minutes + 1 if again else 1
+            found = now[2] > 0 and kept.minutes >= _SAME_READINGS
+            if found != kept.found:
+                kept.found, state = found, HEALTH_STUCK if found else HEALTH_OK
+                names = _sensors(tables, "zone", tables.zone_ids[zone], reading.start_ms)
+                out += [Signal(line, name, HEALTH_STUCK, state) for name in names]
+        return out
 
     def add(self, block: Block, lines: Sequence[int]) -> list[Signal]:
         """Take in a block, whose windows come out at ``lines`` (w,) in ms; what is found in it, or found no longer."""
@@ -112,7 +148,8 @@ class Suspects:
         kept = self._gates.setdefault(gate, _Gate())
         kept.found.symmetric_difference_update({rule})
         state = rule if found else HEALTH_OK
-        out += [Signal(line, name, rule, state) for name in _sensors(block.tables, gate, int(block.starts[window]))]
+        names = _sensors(block.tables, "gate", block.tables.gate_ids[gate], int(block.starts[window]))
+        out += [Signal(line, name, rule, state) for name in names]
 
     def _chattering(self, block: Block, lines: Sequence[int], out: list[Signal]) -> None:
         tables, least = block.tables, block.low.sum(axis=2)
@@ -155,13 +192,13 @@ class Suspects:
                 allowed = (_error(tables, gate) + _BALANCE) * people + _CHANCE * sqrt(people) + ALLOWED
                 self._find(block, place, window, HEALTH_IMBALANCED, certain > allowed, lines[window], out)
 
-    def state(self) -> dict[int, _Gate]:
+    def state(self) -> tuple[dict[int, _Gate], dict[int, _Zone]]:
         """Everything a later ``restore`` needs."""
-        return self._gates
+        return self._gates, self._zones
 
     def restore(self, state: Any) -> None:
         """Take back what ``state()`` gave."""
-        self._gates = state
+        self._gates, self._zones = state
 
 
 def _nobody(kept: _Gate, people: int, watched: bool, day: bool, hour: int) -> bool:
@@ -223,7 +260,10 @@ def _leads_alone(tables: Tables, gate: int) -> bool:
     return gate in tables.once("gates that lead alone", alone)
 
 
-def _sensors(tables: Tables, gate: int, at: int) -> list[str]:
-    """Ids of the sensors of a gate that were approved at an instant."""
-    rows = [row for row in tables.sensor_row if tables.sensor_gate[row] == gate]
-    return [tables.sensor_ids[r] for r in rows if any(f <= at < t for f, t in tables.sensors[r].approved)]
+def _sensors(tables: Tables, part: str, of: str, at: int) -> list[str]:
+    """Ids of the sensors of a gate or zone (``part``) that were approved at an instant."""
+    return [
+        sensor.id
+        for sensor in tables.registry.sensors
+        if getattr(sensor, part) == of and any(since <= at < to for since, to in sensor.approved)
+    ]

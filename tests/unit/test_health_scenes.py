@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -12,11 +12,12 @@ from loadgen.faults import Fault
 from loadgen.scenario import Scenario
 from tests.support.engine_run import run
 
+DEFAULT, EXACT = Config(), Config({"flow": {"k": 1, "guard": 0}})
 LAG_S = 5 + 1  # the bound, and a tick
 NAMED_S = 60
 
 
-def states(scenario: Scenario) -> dict[str, list[tuple[int, str]]]:
+def states(scenario: Scenario, config: Config = DEFAULT) -> dict[str, list[tuple[int, str]]]:
     """Changes (line in ms, state) of every sensor, from a log with ticks where a live flow would write them."""
     log: list[tuple[bytes, int | None]] = []
     last = scenario.start_ms
@@ -34,7 +35,7 @@ def states(scenario: Scenario) -> dict[str, list[tuple[int, str]]]:
         log.append((message.value, message.arrival_ms))
     silence(scenario.end_ms or 0)
     out: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for line, sensor, state in run(scenario.registry, [log], Config()).changes:
+    for line, sensor, state in run(scenario.registry, [log], config).changes:
         out[sensor].append((line, state))
     return out
 
@@ -92,6 +93,44 @@ def test_a_power_loss_names_all_who_had_promised_to_be_heard() -> None:
         assert state == "skewed" and line - fault.from_ms <= NAMED_S * 1_000, (sensor, fault)
         skewed += 1
     assert skewed > 5
+
+
+def test_a_camera_that_repeats_itself_is_told_by_the_rows_of_its_zone() -> None:
+    scenario = loadgen.weekday(seed=6, seconds=1_800, equipment="all", faults=False)
+    start = scenario.start_ms
+    moving, resting = faults = [
+        Fault(f"cam-{zone}", "stuck", start + 303_000, start + 1_203_000) for zone in ("q5", "p1")
+    ]
+    scenario.faults = tuple(faults)
+    told = states(scenario, Config({"zones": {"k": 1}}))  # few are there
+    (_, first), (line, state), (again, last) = told.pop(moving.sensor)
+    assert (first, state, last) == ("ok", "stuck", "ok")
+    # five whole minutes that are the same, with the row of the fifth; until one differs
+    assert moving.from_ms + 290_000 <= line <= moving.from_ms + 370_000
+    assert moving.to_ms <= again <= moving.to_ms + 130_000
+    # four people sit there when it stops: as many as before, and at rest, they may well be
+    assert [state for _, state in told[resting.sensor]] == ["ok"]
+    assert {state for changes in told.values() for _, state in changes} == {"ok"}
+
+
+def test_a_twin_counts_for_a_sensor_that_has_fallen_silent() -> None:
+    """Exactly, once two heartbeats are missing."""
+    scenario = loadgen.weekday(seed=6, seconds=1_200, equipment="all", faults=False)
+    silent = Fault("k1-01", "silent", scenario.start_ms + 300_000, scenario.start_ms + 1_200_000)
+    scenario.faults = (silent,)
+    log = [(message.value, message.arrival_ms) for message in scenario.events()]
+    result = run(scenario.registry, [log], EXACT)
+    from_ms, to_ms = silent.from_ms + 30_000, silent.to_ms - 10_000
+    counted: Counter[tuple[str, int]] = Counter()
+    for (start, gate, way), row in result.flow("10s").items():
+        if gate == "k1" and from_ms <= start < to_ms:
+            counted[way, start] += row["n"]
+    true = Counter(
+        {(r.direction, r.start_ms): r.n for r in scenario.truth() if r.gate == "k1" and from_ms <= r.start_ms < to_ms}
+    )
+    assert +counted == true and true.total() > 20
+    states_of = {(sensor, state) for _, sensor, state in result.changes if sensor.startswith("k1")}
+    assert states_of == {("k1-01", "ok"), ("k1-01", "silent"), ("k1-02", "ok")}
 
 
 def test_one_fault_that_rows_show_is_told_of_its_gate_alone() -> None:

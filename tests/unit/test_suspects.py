@@ -64,6 +64,28 @@ def poisson(seed: int, per_minute: float, minutes: int = 3000) -> list[tuple[int
     return [(int(ab), int(ba)) for ab, ba in rng.poisson(per_minute, (minutes, 2))]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_how_the_log_is_cut_changes_nothing(seed: int) -> None:
+    """Two days of quarters of hours with all that is looked for, in one piece or cut, by line, with restarts."""
+    start, rng = at("00:00"), np.random.default_rng(seed)
+    log = []
+    for quarter in range(2 * 96 + 40):
+        hour = quarter % 96 / 4
+        ab, ba = rng.poisson(60, 2).tolist() if 7 <= hour < 20 else (0, 0)
+        if quarter // 96 == 1:
+            ab, ba = (3_000, 0) if quarter % 96 == 40 else (ab, 0) if hour < 13 else (0, 0)
+        ts = start + quarter * 15 * MINUTE
+        record = {"type": "count", "sensor": "s0", "ts": ts, "span_ms": 15 * MINUTE, "ab": ab, "ba": ba}
+        log.append((json.dumps(record).encode(), ts + 15 * MINUTE + 500))
+    document = world(leaf="15m")
+    whole = run(document, [log], GUARDED)
+    assert {state for _, _, state in whole.changes} == {"ok", "chattering", "imbalanced", "stuck"}
+    cut = run(document, [log], GUARDED, shards=2, seed=seed, restart=True)
+    live = run(document, [log], GUARDED, shards=3, seed=seed, restart=True, by_line=True)
+    assert cut.changes == live.changes == whole.changes
+    assert cut.canonical()["health"] == live.canonical()["health"] == whole.canonical()["health"]
+
+
 # ------------------------------------------------------------------------------ chattering
 @pytest.mark.parametrize("config", [EXACT, GUARDED])
 def test_more_people_than_can_pass_are_told_with_the_first_row_that_shows_them(config: Config) -> None:
