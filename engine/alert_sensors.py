@@ -34,16 +34,10 @@ class Sensors:
 
     lost: set[str] = field(default_factory=set)
     until_ms: int = NO_TIME  # end of the last cell judged
-    waiting: dict[int, list[Change]] = field(default_factory=dict)  # by line, in the order in which they were told
 
-    def tell(self, changes: Iterable[Change]) -> None:
-        """Take in changes at lines that are not judged yet."""
-        for change in changes:
-            self.waiting.setdefault(change[0], []).append(change)
-
-    def adopt(self, line: int) -> None:
-        """Let what was told at ``line`` hold; of several changes of a sensor the last."""
-        for _, sensor, state in self.waiting.pop(line):
+    def adopt(self, changes: Iterable[Change]) -> None:
+        """Let changes hold; of several of a sensor the last."""
+        for _, sensor, state in changes:
             (self.lost.add if state in LOST else self.lost.discard)(sensor)
 
     def skip(self, to: int) -> None:

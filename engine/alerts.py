@@ -21,6 +21,7 @@ decided it, or 1 ms behind the instant from which on a version without the rule 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -88,49 +89,42 @@ class Alerts:
             self._rules[version] = Rules(self._tables(version))
         return self._rules[version]
 
-    def tell(self, changes: Iterable[Change]) -> None:
-        """Take in changes of sensors' states, before ``take`` comes to their lines."""
-        self._sensors.tell(changes)
-
-    def due(self, closed: int) -> int | None:
-        """The next line, up to ``closed``, at which ``take`` has something to judge although no rows come, or None."""
-        lines = list(self._sensors.waiting)
-        if self._watching() and self._sensors.until_ms != END:
-            lines.append(END if closed == END else self._sensors.until_ms + CELL_MS)
-        return min((line for line in lines if line <= closed), default=None)
-
     def take(self, w: int, rows: Sequence[tuple[int, Released]], unit: str) -> list[Released]:
         """Rows of ``alerts`` that follow from rows of ``zones`` and ``flow`` with their versions, in order of these.
 
-        ``w``: the watermark (ms) up to which all rows and states of sensors have come with these.
+        ``w``: the watermark (ms) up to which all rows have come with these.
         """
         changes: list[_Change] = []
         for version, released in sorted(rows, key=lambda entry: entry[0]):
             self._newest = max(self._newest, version)
             for judged in self.rules(version).judge(released):
                 self._follow(version, judged, changes)
-        watched = self._watch(w, changes)
-        for subject in list(self._held):
-            newest = watched if subject.by_health else self._newest
-            if self._held[subject].version < newest:
-                self._end(subject, newest, w, changes)
+        for subject in [s for s, state in self._held.items() if not s.by_health and state.version < self._newest]:
+            self._end(subject, self._newest, w, changes)
         versions = sorted({change.version for change in changes})
         return [_rows([c for c in changes if c.version == v], self._tables(v), f"{unit}/{v}") for v in versions]
 
-    def _watch(self, w: int, changes: list[_Change]) -> int:
-        """Judge the cells up to ``w`` by the states of sensors; the newest version that holds for one of them."""
-        newest = 0
-        for line in sorted(line for line in self._sensors.waiting if line <= w):
-            if line != END:
-                newest = max(newest, self._cells(line - 1, changes))
-            self._sensors.adopt(line)
-        return max(newest, self._cells(w, changes))
+    def watch(self, w: int, states: Iterable[Change], unit: Callable[[int], str]) -> list[Released]:
+        """Rows of ``alerts`` that follow from states of sensors, whose ``states`` up to the watermark ``w`` these are.
 
-    def _cells(self, to: int, changes: list[_Change]) -> int:
+        They are apart from those of ``take``: each line (ms) at which some come out is a unit of its own.
+        """
+        changes: list[_Change] = []
+        for line, of in itertools.groupby(sorted(states, key=lambda change: change[0]), lambda change: change[0]):
+            self._judge_cells(line - 1, changes)
+            self._sensors.adopt(of)
+        self._judge_cells(w, changes)
+        lines: dict[tuple[int, int], list[_Change]] = {}
+        for change in changes:
+            lines.setdefault((-(-change.changed_ms // CELL_MS) * CELL_MS, change.version), []).append(change)
+        return [_rows(of, self._tables(v), f"{unit(line)}/sensors/{v}") for (line, v), of in sorted(lines.items())]
+
+    def _judge_cells(self, to: int, changes: list[_Change]) -> None:
+        """Judge the cells up to ``to``, in which the states of sensors hold."""
         sensors = self._sensors
         if sensors.until_ms == END or not self._watching():
             sensors.skip(to)
-            return 0
+            return
         ends = sensors.cells(to if to != END else sensors.until_ms + self._longest_ms())
         if to == END:  # states hold on for ever: what waits has waited long enough in the cells to come
             sensors.until_ms = END
@@ -138,9 +132,11 @@ class Alerts:
         of = np.searchsorted(since, ends) - 1
         for version in np.unique(of).tolist():
             held = [subject for subject in self._held if subject.by_health]
+            for subject in held:
+                if self._held[subject].version < version:
+                    self._end(subject, version, None, changes)
             for judged in self.rules(version).judge_health(ends[of == version], sensors.lost, held):
                 self._follow(version, judged, changes)
-        return int(of.max(initial=0))
 
     def _longest_ms(self) -> int:
         """Longer than any rule by health of the newest version waits."""

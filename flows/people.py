@@ -151,33 +151,27 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
                 run.shares.setdefault(line, []).extend(shares)
         closed = min(run.watermark.values())
         changes = self._health.advance(closed)
-        self._alerts.tell(changes)
         out: list[object] = [*health_rows(changes, run.switches, self._tables, self._by_line)]
         out += self._zone_rows(closed)
+        out += self._alerts.watch(closed, changes, units.name_of_all)
         if self._shown() != before:
             out.append(run.advance(self._book.start))
         return [*out, TICK], False
 
     def _zone_rows(self, closed: int) -> list[Released]:
         """Rows of the lines that every shard has passed: one unit per line, in bulk one for all of them."""
-        held, rows = self._state.shares, []
-        lines = sorted((line for line in held if line <= closed), reverse=True)  # the next one last
-        while lines or self._alerts.due(closed) is not None:
-            due = self._alerts.due(closed)
-            line = min([*lines[-1:], *([] if due is None else [due])]) if self._by_line else closed
-            shares: list[Share | Reading] = []
-            done: list[Done] = []
-            while lines and lines[-1] <= line:
-                told = held.pop(lines.pop())
-                shares += told
-                done += self._zones.add(told)
-            rows += self._line_rows(line, shares, done)
-        return rows
+        held = self._state.shares
+        lines = sorted(line for line in held if line <= closed)
+        told = [(line, shares, self._zones.add(shares)) for line in lines for shares in [held.pop(line)]]
+        if told and not self._by_line:
+            every_share = [share for _, shares, _ in told for share in shares]
+            told = [(told[-1][0], every_share, [one for _, _, done in told for one in done])]
+        return [rows for line, shares, done in told for rows in self._line_rows(line, shares, done)]
 
     def _line_rows(self, line: int, shares: list[Share | Reading], done: list[Done]) -> list[Released]:
+        if not shares and not done:  # where nobody tells anything depends on how the logs were cut
+            return []
         unit, alerts = units.name_of_all(line), self._alerts
-        if not shares and not done and alerts.due(line) is None:
-            return []  # where nobody tells anything depends on how the logs were cut
         zones = zone_rows(done, self._tables, self._threshold, unit)
         versions = sorted({d.version for d in done})
         watched = [share for share in shares if alerts.rules(share.version).of_gates]

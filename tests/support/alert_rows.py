@@ -97,6 +97,7 @@ class Run:
         self._since = (NO_TIME, *since)
         self.alerts = self._made()
         self.rows: list[dict[str, Any]] = []
+        self._told: list[tuple[int, str, str]] = []  # states of sensors to come
 
     def _made(self) -> Alerts:
         return Alerts(lambda v: self.versions[v], lambda v: self._since[v], lambda: len(self.versions))
@@ -115,11 +116,19 @@ class Run:
     def tell(self, second: float, *changes: str) -> None:
         """Changes of sensors as "s1 silent", at the line so many seconds behind T0."""
         told = [change.split() for change in changes]
-        self.alerts.tell((T0 + round(second * 1000), sensor, state) for sensor, state in told)
+        self._told += [(T0 + round(second * 1000), sensor, state) for sensor, state in told]
 
     def pass_to(self, second: float) -> list[str]:
-        """Let W come so many seconds behind T0 without any row; what changed."""
-        return self.take_versions([], T0 + round(second * 1000))
+        """Let W come so many seconds behind T0, without any row; what changed."""
+        return self.watch(T0 + round(second * 1000))
+
+    def watch(self, w: int) -> list[str]:
+        """Let W come to ``w`` with the states of sensors that were told up to there; what changed."""
+        now, self._told = ([c for c in self._told if (c[0] <= w) == come] for come in (True, False))
+        at = len(self.rows)
+        for released in self.alerts.watch(w, now, str):
+            self.rows += to_dicts(released)
+        return [line(row) for row in self.rows[at:]]
 
     def restart(self) -> None:
         """Go on from a snapshot."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import registry
+from engine import registry, units
 from engine.alerts import Alerts
 from engine.book import Book
 from engine.config import Config
@@ -162,6 +162,7 @@ def run(
         health.tell(out.health)
         changes = health.advance(min(owner.watermark for owner in owners))
         result.changes += changes
+        out.rows += alerts.watch(min(owner.watermark for owner in owners), changes, units.name_of_all)
         out.rows += health_rows(changes, switches, of, by_line)
         for rows in out.rows:
             if by_line and rows.product not in ("zones", "alerts"):

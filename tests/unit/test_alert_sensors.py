@@ -14,7 +14,7 @@ import pytest
 from engine.alert_sensors import LOST
 from engine.model import END
 from engine.tables import Tables
-from tests.support.alert_rows import STEP, T0, Run, gates, line, rule, zones
+from tests.support.alert_rows import T0, Run, gates, line, rule, zones
 from tests.support.alert_rows import tables as bare
 
 ALWAYS = [{"from": "2020-01-01T00:00:00Z", "to": None}]
@@ -227,31 +227,11 @@ def test_at_the_end_of_the_logs_states_hold_on_until_every_wait_is_over() -> Non
     run = Run(tables(loss({"zones": ["c1"], "limit": 0.5}, on_delay_s=600, off_delay_s=120)))
     run.tell(60, "s1 silent", "s2 silent")
     assert run.pass_to(130) == []
-    assert run.alerts.due(END) == END
-    assert run.take_versions([], END) == ["660 new sensor_loss c1"]
-    assert run.alerts.due(END) is None
-    assert run.take_versions([], END) == []
+    assert run.watch(END) == ["660 new sensor_loss c1"]
+    assert run.watch(END) == []
     at_once = Run(run.versions[0])
     at_once.tell(60, "s1 silent", "s2 silent")
-    assert at_once.take_versions([], END) == ["660 new sensor_loss c1"]
-
-
-def test_lines_are_due_while_something_is_lost_or_told_and_only_then() -> None:
-    run = Run(tables(loss(0.5, off_delay_s=120)))
-    assert run.alerts.due(T0 + 60 * STEP) is None and run.alerts.due(END) is None
-    run.tell(75, "s1 silent", "s2 silent")
-    assert run.alerts.due(T0 + 74_999) is None
-    assert run.alerts.due(T0 + 600_000) == T0 + 75_000
-    run.pass_to(75)
-    assert run.alerts.due(T0 + 79_999) is None
-    assert run.alerts.due(T0 + 600_000) == T0 + 80_000
-    run.pass_to(120)
-    run.tell(130, "s1 ok", "s2 ok")
-    run.pass_to(130)
-    assert run.alerts.due(T0 + 600_000) == T0 + 140_000  # the alert stands still
-    run.pass_to(250)
-    assert run.rows[-1]["state"] == "resolved"
-    assert run.alerts.due(END) is None
+    assert at_once.watch(END) == ["660 new sensor_loss c1"]
 
 
 def test_an_old_loss_without_an_alert_is_told_long_later_at_once() -> None:
@@ -285,9 +265,8 @@ def test_any_cut_and_restart_equals_one_pass(seed: int) -> None:
         for at, words in changes:
             if before < at <= second:
                 cut.tell(at, words)
-        while (due := cut.alerts.due(T0 + second * 1000)) is not None:
-            cut.take_versions([], due)
-            if rng.random() < 0.3:
-                cut.restart()
+        cut.pass_to(second)
+        if rng.random() < 0.3:
+            cut.restart()
     assert sorted(map(line, cut.rows)) == sorted(map(line, whole.rows))
     assert whole.rows
