@@ -20,6 +20,7 @@ from engine.book import Book
 from engine.model import END, NO_TIME
 from engine.partial import (
     ACTIVE_COLUMNS,
+    BEAT_COLUMNS,
     COUNTED_COLUMNS,
     COVER_COLUMNS,
     HEADING_COLUMNS,
@@ -167,7 +168,7 @@ def _blobs(number: int, story: Story, book: Book, rule: Rule, cuts: list[int]) -
             number, 0, before, w, 0, 0, *none, ends.reshape(-1, ACTIVE_COLUMNS),
             np.empty((0, COUNTED_COLUMNS), np.int64), versions, np.empty((0, SET_COLUMNS), np.int64),
             np.empty((0, STOCK_COLUMNS), np.int64), part(watch, COVER_COLUMNS, 1, before, w),
-            part(headings, HEADING_COLUMNS, 1, before, w),
+            part(headings, HEADING_COLUMNS, 1, before, w), np.empty((0, BEAT_COLUMNS), np.int64),
         )  # fmt: skip
         out.append(blob.encode())
         before = w
