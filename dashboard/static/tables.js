@@ -162,7 +162,7 @@ export class Sensors {
         dt.append(row.place ? ` ${row.place[lang]}` : '');
         make('b', 'state', dd).textContent = t(row.state);
         dd.append(' ');
-        make('span', 'num soft', dd).textContent = t('since', {time: clock(row.since, layout?.run.timezone ?? 'UTC', true)});
+        make('span', 'num soft', dd).textContent = t('sinceTime', {time: clock(row.since, layout?.run.timezone ?? 'UTC', true)});
         return box;
       }));
     }

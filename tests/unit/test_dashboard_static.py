@@ -34,6 +34,13 @@ def test_no_text_is_smaller_than_16_px():
     assert sizes and min(sizes) >= 16
 
 
+def test_no_word_stands_there_twice():
+    # of two the last would be taken, wherever the first was meant
+    for part in re.split(r"\n  (?:ja|en): \{\n", FILES["i18n.js"])[1:]:
+        words = re.findall(r"(?:^|, | {4})(\w+): '", part.split("\n  },")[0], re.MULTILINE)
+        assert len(words) > 100 and sorted(set(words)) == sorted(words)
+
+
 def test_modules_import_what_is_there():
     for name, text in SCRIPTS.items():
         for target in re.findall(r"from '\./([^']+)'", text):
