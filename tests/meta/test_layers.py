@@ -113,6 +113,13 @@ def test_alerts_are_decided_on_released_rows_alone(path: str) -> None:
     assert {m for m in used if not within(m, *KNOWN_TO_ALERTS)} == set()
 
 
+def test_what_rows_show_of_sensors_is_decided_on_released_rows_alone() -> None:
+    """Blocks of flow and readings of zones are arithmetic on what was released."""
+    known = ("figures", "model", "occupancy", "tables", "watch", "zone_reading")
+    used = {m for m in imports(ROOT / "engine/suspects.py") if ours(m) and m != "engine"}
+    assert {m for m in used if not within(m, *(f"engine.{of}" for of in known))} == set()
+
+
 @pytest.mark.parametrize("path", [p for p in files(".py") if not name(p).startswith("tests/")], ids=name)
 def test_released_rows_are_made_in_the_engine_s_last_stages_only(path: Path) -> None:
     calls = [n.func for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)]

@@ -6,10 +6,16 @@ import json
 import random
 from typing import Any
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.model import HEALTH
+from engine import registry
+from engine.beats import BEGUN, ENDED
+from engine.book import Book
+from engine.model import CELL_MS, END, HEALTH, NO_TIME
+from engine.shard_class import Switch
+from engine.watch import Signal, Watch
 from tests.support.engine_run import Result, run
 
 START = 1_770_450_000_000
@@ -40,23 +46,28 @@ def world(version: str = "v1", moved: bool = False) -> dict[str, Any]:
     }
 
 
-# A sensor's times of a kind: sound, away, or with a clock that is wrong, each for so many tens of seconds.
+# A sensor's times of a kind: sound, away, with a clock that is wrong, or brought behind the watermark without a time of
+# the record, each for so many tens of seconds.
 SPANS = st.lists(
-    st.tuples(st.sampled_from(["sound", "sound", "away", "fast", "far", "slow", "late"]), st.integers(1, 8)),
+    st.tuples(st.sampled_from(["sound", "sound", "away", "fast", "far", "slow", "late", "stale"]), st.integers(1, 8)),
     min_size=1,
     max_size=5,
 )
 SKEW_MS = {"sound": 0, "fast": 4_000, "far": 90_000, "slow": -3_500, "late": -200_000}
 
 
-def told_by(sensor: int, spans: list[tuple[str, int]], rng: random.Random) -> list[tuple[int, int, dict[str, Any]]]:
+def told_by(
+    sensor: int, spans: list[tuple[str, int]], rng: random.Random, stale_ms: int = 17_000
+) -> list[tuple[int, int, dict[str, Any]]]:
     """(ts, record_ts, record) of all that a sensor tells."""
     out = []
     at = START + rng.randrange(10_000)
     for kind, tens in spans:
         for _ in range(tens):
             way = rng.randrange(1_500)
-            if kind != "away":
+            if kind == "stale":
+                out.append((at, at + stale_ms, {"type": "heartbeat", "sensor": f"s{sensor}", "ts": at}))
+            elif kind != "away":
                 ts = at + SKEW_MS[kind]
                 out.append((ts, at + way, {"type": "heartbeat", "sensor": f"s{sensor}", "ts": ts}))
                 end = at // 60_000 * 60_000
@@ -79,7 +90,8 @@ def logs_of(lives: list[list[tuple[str, int]]], seed: int, parts: int, versions:
             for at, version in ((150_000, "v2"), (300_000, "v3")):
                 text = json.dumps({"type": "registry", "registry": world(version, True)})
                 rows.append((START + at + 1_000 * part, text))
-        logs.append([(text.encode(), at) for at, text in sorted(rows)])
+        stale = {text for of in told for ts, r, d in of if r - ts == 17_000 for text in [json.dumps(d)]}
+        logs.append([(text.encode(), None if text in stale else at) for at, text in sorted(rows)])
     return logs
 
 
@@ -98,6 +110,46 @@ def test_cuts_interleavings_shards_and_restarts_change_nothing(
         assert other.changes == whole.changes
         assert other.canonical().get("health") == whole.canonical().get("health")
     check_rows(whole)
+
+
+ROW = st.tuples(
+    st.integers(1, 40),  # cell
+    st.integers(0, 2),  # sensor
+    st.integers(-30, 60),  # how many seconds the cell's word reaches beyond its end
+    st.sampled_from([(1, 0, 0), (1, 0, 0), (1, 0, 0), (3, 0, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (0, 0, 0)]),
+)
+
+
+@given(st.lists(ROW, max_size=60), st.sets(st.integers(1, 45), max_size=8), st.booleans())
+@settings(max_examples=400)
+def test_a_step_over_many_lines_is_many_steps(rows: list[Any], stops: set[int], ends: bool) -> None:
+    """Sensors that go on as they were are judged many lines at once: as line by line."""
+    document = world()
+    document["sensors"] = [document["sensors"][0] | {"id": f"s{i}", "gate": "g0"} for i in range(3)]
+    book = Book(registry.parse(json.dumps(document).encode()))
+    switches = [Switch(NO_TIME, book.start)]
+    base = START // CELL_MS * CELL_MS
+    beats = [[base, -1, BEGUN, 0, 0, 0]] + [[base + 440_000, -1, ENDED, 0, 0, 0]] * ends
+    # each sensor sound for a while, then what was drawn
+    sound = [(cell - 5, sensor, 15, (1, 0, 0)) for cell in range(6) for sensor in range(3)]
+    beats += [
+        [base + 10_000 * (cell + 5), sensor, base + 10_000 * (cell + 6) + 1_000 * reach, *clock]
+        for cell, sensor, reach, clock in sound + rows
+    ]
+    table = np.array(beats, np.int64)
+
+    def judged(lines: list[int]) -> list[Signal]:
+        watch, out, before = Watch(0, 1), [], NO_TIME
+        for w in lines:
+            line = table[:, 0] + CELL_MS
+            out += watch.advance(w, table[(before < line) & (line <= w)], 1, switches, book)
+            before = w
+        return sorted(out)
+
+    every = [base + 10_000 * line for line in range(1, 52)]
+    last = [END] if ends else []
+    some = [base + 10_000 * line for line in sorted(stops | {51, 7})]
+    assert judged([*every, *last]) == judged([*some, *last])
 
 
 def check_rows(result: Result) -> None:

@@ -174,6 +174,13 @@ def test_a_way_of_two_seconds_is_no_wrong_clock(way_s: float) -> None:
     assert told(result) == [(10, "ok")]
 
 
+def test_every_other_heartbeat_may_be_long_on_its_way() -> None:
+    log = beats("s", 0, 600, 20, way_s=4) + beats("s", 10, 600, 20)
+    for by_line in (False, True):
+        result = played(world(), log, beats("other", 0, 600), ticks(600), by_line=by_line)
+        assert [state for _, state in told(result)] == ["ok"]
+
+
 def test_what_was_long_on_its_way_is_no_wrong_clock() -> None:
     """A line that was cut for five minutes brings all heartbeats at once, then goes on."""
     cut = [(message, START + 620_000) for message, _ in beats("s", 300, 620)]
