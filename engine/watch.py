@@ -120,8 +120,10 @@ class Watch:
         back = (self._c["judged"] == 0) & tables.sensor_here[self._rows]
         if self._begun != END:
             first = max(at, self._begun)
-            # W is behind the record of the version, by less than a cell and the bound
-            self._c["from"][back] = np.maximum(self._c["from"][back], first + 2 * CELL_MS)
+            # W is behind the record of the version, by less than a cell and the bound; one that came before the run
+            # began holds with its begin, as it does where the begin is not known yet
+            wait = 2 * CELL_MS if at > self._begun else CELL_MS
+            self._c["from"][back] = np.maximum(self._c["from"][back], first + wait)
             self._c["next"][:] = self._c["last"][:] = first + CELL_MS  # whatever they tell then
 
     def _set_up(self, tables: Tables) -> None:

@@ -24,6 +24,7 @@ RULES = [
     rule("sensor_loss", 0.9, {"zones": ["c2"], "limit": 0.5}),
     rule("stopped", 50, rise=20, off_delay_s=60),
     rule("flow", {"zones": ["c2"], "limit": 0.5}, id="minute", window="1m"),
+    rule("sensor_loss", 1, id="health", by="health", on_delay_s=15, off_delay_s=10),
 ]
 
 
@@ -125,9 +126,11 @@ def test_busy_runs_with_versions_raise_and_end_alerts_of_all_kinds_and_are_the_s
         assert cluster.result().canonical() == plain.canonical()
         cut = run(REGISTRY, logs, PLAIN, seed=seed, shards=2, restart=True, finish=False, by_line=seed % 2 == 1)
         assert cut.canonical() == plain.canonical()
-        seen |= {(row["kind"], row["reason"] or row["state"]) for row in plain.rows.get("alerts", [])}
+        for row in plain.rows.get("alerts", []):
+            seen |= {(row[name], row["reason"] or row["state"]) for name in ("kind", "rule")}
     kinds = ("flow", "counterflow", "sensor_loss", "stopped")
     assert seen >= {(kind, how) for kind in kinds for how in ("new", "recovered", "not_in_force")}
+    assert seen >= {("health", how) for how in ("new", "not_in_force")}  # sensors that fall silent here stay so
 
 
 VALUES = st.sampled_from([None, 1.0, 1.79, 1.8, 1.9, 2.0, 3.0])
