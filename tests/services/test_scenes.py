@@ -55,8 +55,8 @@ class Shown:
                 self.faults.append(told)
 
     def people(self, row: dict[str, str]) -> float | None:
-        """Who was truly there, as a zone's row means it: at its end, or on average where cameras and trackers read it."""
-        start, length = ms(row["window_start"]), {"10s": TEN_S, "1m": MINUTE}[row["window"]]
+        """Who was truly there, as a zone's row means it: at its end, or on average where nobody counts at gates."""
+        start, length = ms(row["window_start"]), TEN_S if row["window"] == "10s" else MINUTE
         if row["zone"] in self.gated:
             truth = self.inside.get((row["zone"], start + length))
             return None if truth is None else truth["people"]
