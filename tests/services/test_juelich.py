@@ -16,7 +16,14 @@ from tests.services.test_live_replay import ROOT, hitonami
 
 FILES = {"bidirectional": "bi_corr_400_b_03.txt", "bottleneck": "traj.txt"}
 TEN_S, FRAMES_A_SECOND = 10_000, 16
-EXACT = "[flow]\nk = 1\nguard = 0\n[zones]\nk = 1\nbeside_gates = true\n"
+CONFIGS = {
+    "safe": "",
+    "exact": "[flow]\nk = 1\nguard = 0\n[zones]\nk = 1\nbeside_gates = true\n",
+    "classes": "[zones]\nbeside_gates = true\n",
+}
+
+
+PRODUCTS = {"safe": ("flow", "zones", "runs_of_flow"), "exact": ("flow", "zones"), "classes": ("zones",)}
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -27,16 +34,17 @@ def rows(path: Path) -> list[dict[str, str]]:
 @pytest.fixture(scope="module")
 def made(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("juelich")
-    (work / "exact.toml").write_text(EXACT)
+    for run, config in CONFIGS.items():
+        (work / f"{run}.toml").write_text(config)
     for name, file in FILES.items():
         data = shared_data / f"juelich_{name}" / file
         command = [sys.executable, ROOT / "examples" / "juelich.py", name, data, "-o", work / f"{name}.jsonl"]
         subprocess.run([*map(str, command), "--registry-out", work / f"{name}.json"], check=True)
-        for run, words in {"safe": (), "exact": ("--config", work / "exact.toml")}.items():
+        for run in CONFIGS if name == "bottleneck" else ("safe", "exact"):
             store = ("--store", f"chdb://{work}/{name}-{run}")
-            at = ("--registry", work / f"{name}.json", *store, "--run-id", run)
-            hitonami("replay", work / f"{name}.jsonl", *at, *words)
-            for product in ("flow", "zones", "runs_of_flow"):
+            at = ("--registry", work / f"{name}.json", *store, "--run-id", run, "--config", work / f"{run}.toml")
+            hitonami("replay", work / f"{name}.jsonl", *at)
+            for product in PRODUCTS[run]:
                 hitonami("export", product, *store, "--run-id", run, "-o", work / f"{name}-{run}-{product}.csv")
     return work
 
@@ -68,6 +76,29 @@ def test_the_bottleneck_s_cumulative_curve_at_the_end_of_every_pane(made: Path, 
         frame = pane * TEN_S * FRAMES_A_SECOND // 1000
         least, most = (curve[min(at, len(curve) - 1), 2] for at in (frame - 1, frame + 1))
         assert least <= n <= most
+
+
+def test_the_bottleneck_s_density(made: Path, shared_data: Path) -> None:
+    """In the measurement box, per pane that the data fills: within 1 % of the mean of the reference's classical density."""
+    folder = shared_data / "juelich_bottleneck" / "results" / "Classical_Voronoi"
+    table = np.loadtxt(folder / "rho_v_Classic_traj.txt_id_1.dat")
+    pane = table[:, 0].astype(np.int64) * 1000 // FRAMES_A_SECOND // TEN_S
+    told = [float(r["density"]) for r in rows(made / "bottleneck-exact-zones.csv") if r["window"] == "10s"]
+    assert len(told) == 6
+    for number, density in enumerate(told[:5]):
+        assert density == pytest.approx(table[pane == number, 1].mean(), rel=0.01)
+
+
+def test_classes_of_the_box_hold_the_truth_and_by_default_it_tells_nothing_beside_its_gate(made: Path) -> None:
+    key = ("window", "window_start", "zone")
+    truth = {tuple(r[k] for k in key): float(r["occupancy"]) for r in rows(made / "bottleneck-exact-zones.csv")}
+    classes = rows(made / "bottleneck-classes-zones.csv")
+    assert {tuple(r[k] for k in key) for r in classes} == set(truth)
+    for row in classes:
+        low, high = float(row["occupancy_low"]), float(row["occupancy_high"])
+        assert low <= truth[tuple(row[k] for k in key)] < high + 1 and high - low == pytest.approx(4)
+        assert row["window"] != "10s" or low % 5 == 0
+    assert rows(made / "bottleneck-safe-zones.csv") == []
 
 
 @pytest.mark.parametrize("name", FILES)
