@@ -79,7 +79,7 @@ def test_the_bottleneck_s_cumulative_curve_at_the_end_of_every_pane(made: Path, 
 
 
 def test_the_bottleneck_s_density(made: Path, shared_data: Path) -> None:
-    """In the measurement box, per pane that the data fills: within 1 % of the mean of the reference's classical density."""
+    """In the measurement box, per pane that the data fills: within 1 % of the reference's classical density."""
     folder = shared_data / "juelich_bottleneck" / "results" / "Classical_Voronoi"
     table = np.loadtxt(folder / "rho_v_Classic_traj.txt_id_1.dat")
     pane = table[:, 0].astype(np.int64) * 1000 // FRAMES_A_SECOND // TEN_S
