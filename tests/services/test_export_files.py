@@ -188,6 +188,8 @@ def test_slices_of_every_product_and_of_none(store: Store, monkeypatch: pytest.M
     ways = (("1m", T0 + 60_000 * w, "c1", s, 7, 7, 7, "released", 45.0, 0.5) for w in range(2_200) for s in range(8))
     store.insert(headings("u", *ways), "r1")
     store.insert(alerts("u", *(alert_row(f"{i:05}", T0 + i) for i in range(17_000))), "r1")
+    minutes = [T0 + 60_000 * i for i in range(17_000)]
+    store.insert(released("health", "u", [("1m", at, "j1-01", "ok", at) for at in minutes]), "r1")
     store.insert(released("rejects", "u", [(T0 + h, "j1", "late", 6) for h in range(17_000)]), "r1")
     for product in PRODUCTS:
         slices = list(store.slices(product, "r1"))
