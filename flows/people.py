@@ -125,7 +125,8 @@ class _RunLogic(StatefulBatchLogic[Told, object, bytes]):
         if state is not None:
             self._state = pickle.loads(state)
             self._zones.restore(self._state.zones)
-            self._health.restore(self._state.health)
+            if self._state.health is not None:
+                self._health.restore(self._state.health)
             if self._state.alerts is not None:
                 self._alerts.restore(self._state.alerts)
 
