@@ -41,6 +41,7 @@ class CatchUp:
         self._post, self._clock, self._now = post, clock, now
         self._held: dict[str, Change] = {}
         self._known: frozenset[str] = frozenset()
+        self._posted: set[str] = set()  # new ones that this process has posted, and no end since
         self._told: deque[tuple[float, int]] = deque()  # when W was told, and W
         self._racing = True
 
@@ -63,17 +64,25 @@ class CatchUp:
         now_ms = self._clock() * 1000
         out = []
         for change in changes:
+            if change.firing and change.id in self._posted:
+                continue  # it stood in the store, and its row has come again
             held = self._held.pop(change.id, None)
             if change.firing and self._racing and now_ms - change.changed_ms > FRESH_MS:
                 self._held[change.id] = change
             elif change.firing or held is None or change.id in self._known:
                 out.append(change)
-        if out:
-            self._post(out)
+        self._give(out)
 
     def settle(self) -> None:
         """All changes up to W are taken: where the run has caught up, post what is still held."""
         current = bool(self._told) and self._clock() * 1000 - self._told[-1][1] <= FRESH_MS
         if self._held and (current or not self._racing):
             held, self._held = sorted(self._held.values(), key=lambda change: (change.changed_ms, change.id)), {}
-            self._post(held)
+            self._give(held)
+
+    def _give(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        for change in changes:
+            (self._posted.add if change.firing else self._posted.discard)(change.id)
+        self._post(changes)

@@ -32,6 +32,14 @@ RULES = [
     },
     {"id": "against", "kind": "counterflow", "on_delay_s": 0, "limits": [{"limit": 0.3}]},
     {"id": "lost", "kind": "sensor_loss", "on_delay_s": 10, "off_delay_s": 0, "limits": [{"limit": 0.5}]},
+    {
+        "id": "blind",
+        "kind": "sensor_loss",
+        "by": "health",
+        "on_delay_s": 0,
+        "off_delay_s": 0,
+        "limits": [{"limit": 0.5}],
+    },
 ]
 REGISTRY: dict[str, Any] = {
     "version": "v1",
@@ -94,7 +102,9 @@ def test_alerts_of_a_file_are_exported(tmp_path: Path) -> None:
         ("against", "3:10.0", "new"),
         ("heavy", "5:40.0", "recovered"),
         ("against", "6:10.0", "recovered"),  # off_delay 60 s of windows with nobody
-        ("lost", "7:30.0", "new"),  # a beat covers twice its time, until 7:10: unknown for two windows
+        ("blind", "7:20.0", "new"),  # a beat covers twice its time, until 7:10
+        ("lost", "7:30.0", "new"),  # unknown for two windows
+        ("blind", "8:10.0", "recovered"),
         ("lost", "8:10.0", "recovered"),
         ("heavy", "9:30.0", "new"),
     ]
@@ -113,6 +123,25 @@ def test_alerts_of_a_file_are_exported(tmp_path: Path) -> None:
              "-o", tmp_path / "x", code=2)  # fmt: skip
 
 
+def test_a_silence_of_everything_raises_an_alert_although_no_row_comes(tmp_path: Path) -> None:
+    """Beats until 1:50, which cover 20 s each; from then on there are ticks alone."""
+    start = 1_770_447_600_000
+    dark = {"id": "dark", "kind": "sensor_loss", "by": "health", "limits": [{"limit": 0.5}]}
+    (tmp_path / "r.json").write_text(json.dumps(REGISTRY | {"thresholds": [dark, RULES[2]]}))
+    beats = [{"type": "heartbeat", "sensor": "s1", "ts": start + at} for at in range(0, 120_000, 10_000)]
+    ticks = [{"type": "tick", "ts": start + at} for at in range(120_000, 420_000, 10_000)]
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps(event) + "\n" for event in beats + ticks))
+    at = ("--store", f"chdb://{tmp_path}/store", "--registry", tmp_path / "r.json")
+    hitonami("replay", tmp_path / "e.jsonl", *at, "--run-id", "dark")
+    rows = exported(tmp_path, "dark")
+    assert told(rows, start) == [("dark", "2:40.0", "new")]  # silent at 2:20, and on_delay of 20 s
+    assert (rows[0]["zone"], rows[0]["value"], rows[0]["threshold"]) == ("c1", "0", "0.5")
+    hitonami("export", "zones", "--store", f"chdb://{tmp_path}/store", "--run-id", "dark", "--window", "10s",
+             "-o", tmp_path / "z.csv")  # fmt: skip
+    with (tmp_path / "z.csv").open(newline="") as file:
+        assert max(ms(row["window_start"]) for row in csv.DictReader(file)) < start + 120_000
+
+
 def wait(condition: Callable[[], bool]) -> None:
     until = time.monotonic() + 60
     while not condition():
@@ -121,6 +150,7 @@ def wait(condition: Callable[[], bool]) -> None:
 
 
 HEAVY = ("heavy", "firing", 570)
+BLIND = ("blind", "firing", 40)  # the scene is sent eleven minutes late: by its beats the sensor's clock is slow
 
 
 def calls(receiver: Receiver, start: int) -> list[tuple[str, str, int]]:
@@ -157,7 +187,7 @@ def test_live_alerts_with_an_edit_kills_and_a_webhook_equal_every_replay(
     )
     on = ("--kafka", kafka.bootstrap, "--topic", name)
     with_rules = later(tmp_path / "r.json", "v2", lambda d: d.update(thresholds=RULES))
-    less = later(tmp_path / "r.json", "v3", lambda d: d.update(thresholds=[RULES[0], RULES[2]]))
+    less = later(tmp_path / "r.json", "v3", lambda d: d.update(thresholds=[RULES[0], *RULES[2:]]))
     config = ("--config", tmp_path / "c.toml")
     live = Live(kafka, name, store, tmp_path / "r.json", recovery, *config)
     hitonami("registry", "publish", with_rules, *on, "--after", tmp_path / "r.json", "--by", "sato")
@@ -185,21 +215,23 @@ def test_live_alerts_with_an_edit_kills_and_a_webhook_equal_every_replay(
     produced(messages[more:])
     assert receiver.posts == []  # two alerts stand, but what stands now the run does not know yet
     tick_now()
-    wait(lambda: calls(receiver, start)[-1:] == [HEAVY])
+    wait(lambda: calls(receiver, start).count(HEAVY) == 1)
     live.kill()
     live.start()
     tick_now()
-    wait(lambda: calls(receiver, start)[-2:] == [HEAVY, HEAVY])  # each start tells what stands
+    wait(lambda: calls(receiver, start).count(HEAVY) >= 2)  # each start tells what stands
     live.stop()
     # whether what stood at the first kill was told nobody knows: its end is. The others came and went
     told_of_heavy = [call for call in calls(receiver, start) if call[0] == "heavy"]
     assert told_of_heavy == [("heavy", "resolved", 90), HEAVY, HEAVY]
-    assert set(calls(receiver, start)) - set(told_of_heavy) <= {("against", "resolved", 190)}
+    assert set(calls(receiver, start)) - {*told_of_heavy, BLIND} <= {("against", "resolved", 190)}
+    assert BLIND in calls(receiver, start)
     posts = len(receiver.posts)
 
     rows = exported(tmp_path, "live")
     changes = told(rows, start)
     assert [(rule, what) for rule, _, what in changes if rule != "against"] == [
+        ("blind", "new"),
         ("heavy", "new"),
         ("heavy", "recovered"),
         ("lost", "new"),
@@ -223,8 +255,8 @@ def test_live_alerts_with_an_edit_kills_and_a_webhook_equal_every_replay(
     with Store.open(store) as opened:
         edits = opened.threshold_changes("live")
         assert [(e.version, e.by, len(e.before), len(e.after)) for e in edits] == [
-            ("v2", "sato", 0, 3),
-            ("v3", "ito", 3, 2),
+            ("v2", "sato", 0, 4),
+            ("v3", "ito", 4, 3),
         ]
         assert all(e.at is not None for e in edits)
         stored = opened.run("live")

@@ -128,3 +128,13 @@ def test_a_process_that_begins_posts_again_what_stands() -> None:
     assert line.batch(1, HOUR / 2, "-b 2000", "+c 2500", "-c 2300", "+d 2200", "-d 2100") == ["-b", "-c"]
     assert line.batch(1, 15, "+a 4000") == ["+a"]
     assert line.batch(10, 15) == []
+
+
+def test_a_row_that_comes_again_when_its_alert_was_posted_is_not_posted_twice() -> None:
+    """It stood in the store, was posted at the first W of now, and its epoch was not committed."""
+    line = Line()
+    line.catch_up.resume([line.change("+a", "100")], {"a"})
+    assert line.batch(0, 15) == ["+a"]
+    assert line.batch(1, 12, "+a 101") == []
+    assert line.batch(1, 12, "-a 12") == ["-a"]
+    assert line.batch(1, 12, "+a 12") == ["+a"]
