@@ -137,11 +137,16 @@ class Watch:
         news, local = news[local >= 0], local[local >= 0]
         order = np.lexsort((news[:, 0], local))
         news, local = news[order], local[order]
-        heads = np.flatnonzero(np.append(True, local[1:] != local[:-1])) if len(local) else np.empty(0, np.int64)
+        first = _heads(local)
+        first = first[self._c["told"][local[first]] == _NONE]  # they may be ok through all the rest
+        for place, row in zip(local[first].tolist(), news[first].tolist(), strict=True):
+            self._follow(place, [row], row[0], out)
+        news, local = np.delete(news, first, axis=0), np.delete(local, first)
+        heads = _heads(local)
         behind = np.append(heads[1:], len(local)).astype(np.int64)
         plain = self._plain(news, local, heads, behind, limit) if len(heads) else np.empty(0, np.bool_)
-        for first, last in zip(heads[~plain].tolist(), behind[~plain].tolist(), strict=True):
-            self._follow(int(local[first]), news[first:last].tolist(), limit, out)
+        for head, last in zip(heads[~plain].tolist(), behind[~plain].tolist(), strict=True):
+            self._follow(int(local[head]), news[head:last].tolist(), limit, out)
         for place in np.flatnonzero(self._c["next"] <= limit).tolist():
             self._follow(place, [], limit, out)
 
@@ -254,6 +259,11 @@ class Watch:
         self._rows, self._c, self._begun, self._ended, self._over, self._at = state
         if self._at >= 0:
             self._set_up(book.tables(switches[self._at].sequence))
+
+
+def _heads(local: I64) -> I64:
+    """Where in sorted places of sensors (m,) another one begins."""
+    return np.flatnonzero(np.append(True, local[1:] != local[:-1]))[: len(local)]
 
 
 def _behind(ms: I64) -> I64:
