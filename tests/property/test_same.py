@@ -125,7 +125,7 @@ def test_a_shift_by_days_shifts_the_rows(world: World, days: int) -> None:
 def shift_rows(result: Result, by_ms: int) -> None:
     for product, rows in result.rows.items():
         for row in rows:
-            for name in ("window_start", "run_start", "run_end", "hour"):
+            for name in ("window_start", "run_start", "run_end", "hour", "since"):
                 if name in row and not (product == "rejects" and row[name] == 0):  # of logs that never had a time
                     row[name] += by_ms
 
