@@ -49,7 +49,7 @@ def held(result: Result) -> Chains:
         for partition, waiting in shard._waiting._panes.items():
             add(np.concatenate(waiting), shard._book.tables(shard._met[partition]))
         for group in shard._classes:
-            for chain, n in enumerate(group._rest.tolist()):
+            for chain, n in enumerate(group._chains._rest.tolist()):
                 gate = shard.tables.gate_ids[group.gates[chain // DIRECTION_COUNT]]
                 out[gate, DIRECTIONS[chain % DIRECTION_COUNT]] += n
     return out
