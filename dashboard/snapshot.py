@@ -22,7 +22,7 @@ GRACE_MS = 10_000  # what a row may be late beyond window, delay and bound befor
 FLOW_COLUMNS = ("t", "n", "lo", "hi", "s", "c")
 ZONE_COLUMNS = (
     "t", "in", "in_lo", "in_hi", "out", "out_lo", "out_hi", "s", "c",
-    "occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "los",
+    "occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "pace", "los",
 )  # fmt: skip
 HEADING_COLUMNS = ("t", "s", "way", "r")
 _FLOW_SOURCE = {"n": "n", "lo": "n_low", "hi": "n_high"}
@@ -40,7 +40,7 @@ _ZONE_SOURCE = {
     "drift_lo": "drift_low",
     "drift_hi": "drift_high",
 }
-_ROUNDED = {"c": "coverage", "dens": "density", "way": "mean_heading", "r": "resultant_length"}
+_ROUNDED = {"c": "coverage", "dens": "density", "pace": "speed", "way": "mean_heading", "r": "resultant_length"}
 
 # What the page says of a standing alert (sinks/clickhouse/alerts.py Alert).
 ALERT_FIELDS = (

@@ -39,10 +39,15 @@ export function drift(lo, hi) {
   return {kind: 'range', text: between(lo, hi), note: ''};
 }
 
-/** A level of service, 1 = A; below it people per m². @param {number | null} grade @param {number | null} density */
-export function level(grade, density) {
+/**
+ * A level of service, 1 = A; below it people per m², and how fast they walk where that is known.
+ * @param {number | null} grade @param {number | null} density @param {number | null} pace m/s
+ */
+export function level(grade, density, pace) {
   if (!grade) return unknown('notGraded');
-  return {kind: 'exact', text: 'ABCDEF'[grade - 1], note: density == null ? '' : t('perM2', {n: density.toFixed(2)})};
+  const dense = density == null ? [] : [t('perM2', {n: density.toFixed(2)})];
+  const fast = pace == null ? [] : [t('perS', {n: pace.toFixed(1)})];
+  return {kind: 'exact', text: 'ABCDEF'[grade - 1], note: [...dense, ...fast].join(' · ')};
 }
 
 /** From this resultant length on the people of a zone have a way in common; below, an arrow would lead astray. */

@@ -126,7 +126,7 @@ export function zoneTable(table) {
     const z = store.zones, status = z.s[row] === 0 ? 0 : null;
     return [
       inside(z.occ[row], z.occ_lo[row], z.occ_hi[row], z.err[row]),
-      level(z.los[row], z.dens[row]),
+      level(z.los[row], z.dens[row], z.pace[row]),
       ...['in', 'out'].map((side) => figure(status, z[side][row], z[`${side}_lo`][row], z[`${side}_hi`][row], store.layout?.k ?? 1)),
       drift(z.drift_lo[row], z.drift_hi[row]),
     ];

@@ -52,6 +52,7 @@ ZONES = pa.schema(
         ("coverage", pa.float64()),
         *((name, pa.float64() if name.startswith("occupancy") else pa.int64()) for name in INSIDE),
         ("density", pa.float64()),
+        ("speed", pa.float64()),
         ("los", pa.string()),
     ]
 )
@@ -150,7 +151,7 @@ class FakeStore:
         coverage: float | None = 0.95,
         **inside: Any,
     ) -> None:
-        """``inside``: occupancy, its bounds, error, drift, density and los; null and unknown where not given."""
+        """``inside``: occupancy, its bounds, error, drift, density, speed and los; null and unknown where not given."""
         row: dict[str, Any] = {"window": window, "window_start": start_ms, "zone": zone, "coverage": coverage}
         row |= {"los": "unknown", **inside}
         for side, bounds in (("inflow", inflow), ("outflow", outflow)):

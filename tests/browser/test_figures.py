@@ -44,6 +44,8 @@ def test_who_is_inside_a_zone(shown: Page, store: FakeStore, clock: Clock):
     store.put_zone("c1", clock.last_start(), (14, 14), (12, 22), **inside, density=0.34, los="B")
     for column, text in ((-2, "12–22約 17 ±3"), (-1, "B0.34 人/m²"), (2, "-9 … 1")):
         expect(zone_cell(shown, "北1条", column)).to_have_text(text)
+    store.put_zone("c1", clock.last_start(), (14, 14), (12, 22), **inside, density=0.34, speed=0.96, los="B")
+    expect(zone_cell(shown, "北1条", -1)).to_have_text("B0.34 人/m² · 1.0 m/s")
     inside = {"occupancy": 7, "occupancy_low": 7, "occupancy_high": 7, "error": None, "drift_low": 0, "drift_high": 0}
     store.put_zone("c1", clock.last_start(), (14, 14), (12, 22), **inside, density=None, los="unknown")
     for column, text in ((-2, "7確定"), (-1, "不明判定なし"), (2, "0")):

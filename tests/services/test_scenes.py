@@ -22,8 +22,16 @@ def ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
+def table(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 class Shown:
-    """A scenario replayed with the settings that are given where none are: its rows, and the truth."""
+    """A scenario replayed with the settings that are given where none are: its rows, and the truth.
+
+    ``exact``: the rows of ``flow`` with k = 1.
+    """
 
     def __init__(self, name: str, work: Path) -> None:
         at = (work / f"{name}.jsonl", "--registry-out", work / "registry.json", "--truth", work / "truth.jsonl")
@@ -32,12 +40,15 @@ class Shown:
         self.summary = json.loads(
             hitonami("replay", at[0], "--registry", work / "registry.json", *store).splitlines()[-1]
         )
-        self.store = store
+        (work / "exact.toml").write_text("[flow]\nk = 1\nguard = 0\n")
+        exact = ("--store", f"chdb://{work}/exact", "--run-id", "exact")
+        hitonami("replay", at[0], "--registry", work / "registry.json", *exact, "--config", work / "exact.toml")
+        hitonami("export", "flow", *exact, "-o", work / "exact.csv")
+        self.exact = table(work / "exact.csv")
         self.rows: dict[str, Rows] = {}
         for product in PRODUCTS:
             hitonami("export", product, *store, "-o", work / f"{product}.csv")
-            with (work / f"{product}.csv").open(encoding="utf-8", newline="") as file:
-                self.rows[product] = list(csv.DictReader(file))
+            self.rows[product] = table(work / f"{product}.csv")
         self.registry: dict[str, Any] = json.loads((work / "registry.json").read_text())
         self.leaf = {gate["id"]: gate["leaf"] for gate in self.registry["gates"]}
         self.gated = {side for gate in self.registry["gates"] for side in (gate["a"], gate["b"])}
@@ -97,6 +108,14 @@ def test_every_passage_lies_in_its_row_s_range_where_sensors_are_sound(smoke: Sh
         assert int(row["n_low"]) <= n <= int(row["n_high"]), row
         told += n
     assert told > 50_000
+    exact = Counter(
+        {
+            (row["gate"], row["direction"], ms(row["window_start"])): int(row["n"] or 0)
+            for row in smoke.exact
+            if row["window"] == smoke.leaf[row["gate"]] and row["gate"] not in wrong
+        }
+    )
+    assert +exact == Counter({key: n for key, n in smoke.passed.items() if key[0] not in wrong})
 
 
 def test_smoke_shows_who_is_inside_to_a_tenth_of_a_person_per_square_metre(smoke: Shown) -> None:

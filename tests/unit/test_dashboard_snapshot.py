@@ -79,12 +79,12 @@ def test_zones_have_their_own_rows():
 def test_zones_tell_who_is_inside():
     store = FakeStore()
     inside = {"occupancy": -2, "occupancy_low": -12, "occupancy_high": 8, "error": 3, "drift_low": -4, "drift_high": 6}
-    store.put_zone("c1", T, (6, 16), (7, 7), **inside, density=-0.012345, los="B")
+    store.put_zone("c1", T, (6, 16), (7, 7), **inside, density=-0.012345, speed=1.23456, los="B")
     store.put_zone("c2", T, (6, 16), (7, 7))
     zones = view(store).zones
-    names = ("occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "los")
+    names = ("occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "pace", "los")
     assert [zones[name] for name in names] == [
-        [-2, None], [-12, None], [8, None], [3, None], [-4, None], [6, None], [-0.0123, None], [2, 0],
+        [-2, None], [-12, None], [8, None], [3, None], [-4, None], [6, None], [-0.0123, None], [1.2346, None], [2, 0],
     ]  # fmt: skip
 
 
