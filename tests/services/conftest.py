@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from sinks.clickhouse.store import Store
+from tests.services.receiver import Receiver
 
 
 @pytest.fixture(params=["chdb", pytest.param("server", marks=pytest.mark.clickhouse)])
@@ -22,3 +23,11 @@ def store(store_url: str) -> Iterator[Store]:
     with Store.open(store_url) as opened:
         opened.migrate()
         yield opened
+
+
+@pytest.fixture
+def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    monkeypatch.setenv("no_proxy", "*")
+    made = Receiver()
+    yield made
+    made.close()

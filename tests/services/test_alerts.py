@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ import pytest
 from flows.health import State
 from sinks.clickhouse.store import Run, Store
 from tests.realservices.kafka import Kafka
+from tests.services.receiver import Receiver
 from tests.services.released import run
 from tests.services.test_live_replay import Live, hitonami, produce, rfc3339
 from tests.services.test_registry_publish import later
 from tests.services.test_span import ms
-from tests.services.test_webhook import Receiver
 
 PARTITIONS = 2
 RULES = [
@@ -163,14 +163,6 @@ def row(recovery: Path) -> Run:
     path = recovery / "health-0.json"
     told = State.decode(path.read_bytes()).run if path.exists() else None
     return told or run("live")
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    monkeypatch.setenv("no_proxy", "*")
-    made = Receiver()
-    yield made
-    made.close()
 
 
 @pytest.mark.kafka

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-
-import pytest
 
 from engine import registry
 from engine.book import Book
@@ -15,20 +12,12 @@ from flows.store_sink import TICK, Advance, RunRow, StoreSink, _Part
 from sinks.clickhouse.alerts import Action
 from sinks.clickhouse.store import Store
 from sinks.webhook import Webhook
+from tests.services.receiver import Receiver, until
 from tests.services.released import T0, alert_row, alerts, run
-from tests.services.test_webhook import Receiver, until
 from tests.support.alert_rows import REGISTRY
 
 HOUR = 3_600_000
 _write = _Part.write_batch.__wrapped__  # type: ignore[attr-defined]  # without the guard: it would end the tests
-
-
-@pytest.fixture
-def receiver(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    monkeypatch.setenv("no_proxy", "*")
-    made = Receiver()
-    yield made
-    made.close()
 
 
 class Process:
