@@ -12,18 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.model import (
-    DIRECTION_COUNT,
-    DIRECTIONS,
-    NULL_INT,
-    RANGE_STATUS,
-    RELEASED_STATUS,
-    STATUS,
-    SUPPRESSED_STATUS,
-    UNKNOWN_STATUS,
-    WINDOWS,
-    Released,
-)
+from engine.model import DIRECTION_COUNT, DIRECTIONS, STATUS, WINDOWS, Released
+from engine.release import window_rows
 from engine.tables import Tables
 from engine.zone_reading import Reading
 from engine.zones import Share
@@ -48,18 +38,15 @@ def _rows(shares: Sequence[Share], tables: Tables, threshold: int, unit: str) ->
     known, blind, covered, expected = (
         np.concatenate([getattr(share, name) for share in shares]) for name in ("known", "blind", "covered", "expected")
     )
-    status = np.where(low == high, RELEASED_STATUS, RANGE_STATUS)
-    if threshold > 1:
-        status = np.where(high < threshold, SUPPRESSED_STATUS, status)
-    status = np.where(known[:, None] == 0, UNKNOWN_STATUS, status).astype(np.int32)
-    shown = (status == RELEASED_STATUS) | (status == RANGE_STATUS)
+    nobody = np.zeros_like(low)  # of bounds since the window's start
+    n, low, high, status = window_rows(nobody, nobody, low, high, threshold, known[:, None].astype(np.float64))
     coverage = np.where(blind > 0, np.nan, covered / np.maximum(expected, 1))
     columns: dict[str, NDArray[Any]] = {
         "window": _thrice(np.repeat(np.array([share.code for share in shares], np.int32), counts)),
         "window_start": _thrice(np.repeat(np.array([share.start_ms for share in shares], np.int64), counts)),
         "gate": _thrice(gates),
         "direction": np.tile(np.arange(DIRECTION_COUNT, dtype=np.int32), len(gates)),
-        "n": np.where(shown, (low + high) // 2, NULL_INT).ravel(),
+        "n": n.ravel(),
         "n_low": low.ravel(),
         "n_high": high.ravel(),
         "status": status.ravel(),
