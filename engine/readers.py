@@ -20,7 +20,7 @@ from engine.expected import Expected
 from engine.model import BY_HEARTBEAT, EVERY, F64, I64, ON_CHANGE
 from engine.plan import Plan, plan
 from engine.registry import CAMERA, TRACKER
-from engine.served import Served
+from engine.served import Served, groups
 from engine.tables import Tables
 
 Flags = NDArray[np.bool_]
@@ -119,12 +119,9 @@ def _of(tables: Tables, delay_ms: int, pairs: list[tuple[int, int]]) -> Readers:
     sensors = [tables.sensors[row] for row in sensor.tolist()]
     most = max(len(s.approved) for s in sensors)
     spans = np.zeros((len(pairs), max(most, 1), 2), np.int64)  # filled up with empty ones
-    groups: dict[tuple[int, str], list[int]] = {}
     error, renewed = np.zeros(len(zones)), np.zeros(len(zones), np.int64)
     for at, of in enumerate(sensors):
         spans[at, : len(of.approved)] = np.array(of.approved, np.int64).reshape(-1, 2)
-        if of.group:
-            groups.setdefault((int(place[at]), of.group), []).append(at)
         error[place[at]] = np.maximum(error[place[at]], np.nan if of.relative_error is None else of.relative_error)
         if of.reporting == BY_HEARTBEAT:
             renewed[place[at]] = max(renewed[place[at]], 2 * of.beat_ms)
@@ -140,7 +137,7 @@ def _of(tables: Tables, delay_ms: int, pairs: list[tuple[int, int]]) -> Readers:
         np.array([s.reporting == ON_CHANGE for s in sensors]),
         spans[:, :, 0],
         spans[:, :, 1],
-        tuple(tuple(of) for of in groups.values() if len(of) > 1),
+        tuple(map(tuple, groups(Served(s.place, at, s.sensor) for at, s in enumerate(served)))),
         error,
         renewed,
         Expected(tables, served, len(zones), 0),

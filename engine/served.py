@@ -50,6 +50,11 @@ def groups(served: Iterable[Served]) -> list[list[int]]:
     return [rows for rows in found.values() if len(rows) > 1]
 
 
+def counting(rows: Sequence[int], alive: Sequence[int], mute: NDArray[np.bool_]) -> int:
+    """Which row of a group counts: the first alive, else the first that is ``mute`` about it, else the first listed."""
+    return (alive or [row for row in rows if mute[row]] or rows)[0]
+
+
 def chosen(
     panes: I64, covers: I64, of: Sequence[Sequence[int]], mute: NDArray[np.bool_], delay_ms: int
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -65,7 +70,7 @@ def chosen(
     for rows in of:
         for pane, ms in length.items():
             alive = [s for s in rows if 2 * covered.get((pane, s), 0) >= ms]
-            choice = (alive or [s for s in rows if mute[s]] or rows)[0]
+            choice = counting(rows, alive, mute)
             drop |= {(pane, s) for s in rows if s != choice}
     keep = [[(p, s) not in drop for p, s in rows[:, [0, 2]].tolist()] for rows in (panes, covers)]
     return np.array(keep[0], np.bool_), np.array(keep[1], np.bool_)

@@ -27,6 +27,7 @@ from engine.model import CELL_MS, END, F64, GAP_MS, I64, NO_TIME, NULL_INT, WIND
 from engine.partial import COVER_COLUMNS, STOCK_COLUMNS, Partial
 from engine.readers import Flags, Readers, Rule, readers
 from engine.rows import Renumber, joined, taken
+from engine.served import counting
 from engine.shard_class import Switch
 from engine.spans import closed, due
 from engine.tables import Tables
@@ -334,9 +335,9 @@ def _covered(of: Readers, watch: Sequence[I64], sensors: int) -> I64:
 
 
 def _choose(group: tuple[int, ...], chosen: Flags, covered: I64, of: Readers) -> None:
-    """Leave one of a group's pairs chosen, by the rule of gates (engine/served.py), of those that are approved."""
+    """Leave one of a group's pairs chosen, of those that are approved."""
     mine = [pair for pair in group if chosen[pair]]
     alive = [pair for pair in mine if 2 * covered[pair] >= CELL_MS]
-    mute = [pair for pair in mine if of.on_change[pair]]
     chosen[mine] = False
-    chosen[(alive or mute or mine)[:1]] = True
+    if mine:
+        chosen[counting(mine, alive, of.on_change)] = True
