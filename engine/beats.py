@@ -135,10 +135,7 @@ def _due(rows: I64, tables: Tables) -> I64:
     until = rows[:, 2].copy()
     spans = rows[:, 3] > 0
     sensor, middle = rows[spans, 1], rows[spans, 2] + rows[spans, 3] // 2
-    leaf, due = tables.sensor_leaf[sensor], np.empty(len(sensor), np.int64)
-    for code in np.unique(leaf).tolist():
-        mine = leaf == code
-        due[mine] = tables.zone_clock.next(tables.zone_clock.floor(middle[mine], code), code)
+    due = tables.zone_clock.nexts(middle, tables.sensor_leaf[sensor])
     until[spans] = due + tables.sensor_delay_ms[sensor] - 1
     return until
 

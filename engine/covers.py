@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engine.model import END, HOUR, I64, LENGTH_MS
 from engine.partial import COVER_COLUMNS
-from engine.rows import joined, summed
+from engine.rows import cut, joined, repeated, summed
 from engine.tables import Tables
 
 
@@ -42,9 +42,7 @@ def at_gates(spans: I64, tables: Tables) -> I64:
     """The spans (m, 3) of trackers that serve all gates, once more under their rows at each gate."""
     own, at_gate = tables.roaming[np.argsort(tables.roaming[:, 0], kind="stable")].T
     first, behind = (np.searchsorted(own, spans[:, 0], side) for side in ("left", "right"))
-    count = behind - first
-    span = np.repeat(np.arange(len(spans)), count)
-    place = np.arange(len(span)) - np.repeat(np.cumsum(count) - count, count)
+    span, place = repeated(behind - first)
     return np.column_stack([at_gate[first[span] + place], spans[span, 1:]])
 
 
@@ -91,22 +89,13 @@ def open_from(sensor: I64, tables: Tables, w: int) -> I64:
     """For each sensor row: the first leaf edge whose pane is still open at ``w``."""
     if w == END:
         return np.full(len(sensor), END, np.int64)
-    leaf, delay = tables.sensor_leaf[sensor], tables.sensor_delay_ms[sensor]
-    out = np.empty(len(sensor), np.int64)
-    for code in np.unique(leaf).tolist():
-        mine = leaf == code
-        # a pane is closed when end + delay <= w, so the pane holding w - delay is the first open one
-        out[mine] = tables.zone_clock.floor(w - delay[mine], code)
-    return out
+    # a pane is closed when end + delay <= w, so the pane holding w - delay is the first open one
+    return tables.zone_clock.floors(w - tables.sensor_delay_ms[sensor], tables.sensor_leaf[sensor])
 
 
 def close_of(pane_ms: I64, sensor: I64, tables: Tables) -> I64:
     """When panes of 10 s (m,) of sensors close: with the leaf window that holds them, later by the sensor's delay."""
-    leaf, out = tables.sensor_leaf[sensor], np.empty(len(pane_ms), np.int64)
-    for code in np.unique(leaf).tolist():
-        mine = leaf == code
-        out[mine] = tables.zone_clock.next(pane_ms[mine], code)
-    return out + tables.sensor_delay_ms[sensor]
+    return tables.zone_clock.nexts(pane_ms, tables.sensor_leaf[sensor]) + tables.sensor_delay_ms[sensor]
 
 
 def _by_pane(spans: I64, code: int, tables: Tables) -> I64:
@@ -114,11 +103,7 @@ def _by_pane(spans: I64, code: int, tables: Tables) -> I64:
     delay = tables.sensor_delay_ms[sensor]
     if code < HOUR:
         length = LENGTH_MS[code]
-        count = (end - 1) // length - start // length + 1
-        row = np.repeat(np.arange(len(spans)), count)
-        number = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-        pane = (start[row] // length + number) * length
-        covered = np.minimum(end[row], pane + length) - np.maximum(start[row], pane)
+        row, pane, covered = cut(start, end, length)
         return np.column_stack([pane, pane + length + delay[row], sensor[row], covered])
     parts = []
     while len(start):

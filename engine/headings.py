@@ -49,7 +49,7 @@ from engine.model import (
 )
 from engine.partial import COVER_COLUMNS, HEADING_COLUMNS, Partial
 from engine.registry import TRACKER, Sensor
-from engine.rows import Renumber, summed, taken
+from engine.rows import Renumber, repeated, summed, taken
 from engine.served import Served
 from engine.shard_class import Spans, Switch, parted
 from engine.tables import Tables
@@ -235,10 +235,9 @@ class Headings:
         Of one heard in two partitions spans may overlap: whether it was heard at all is all that is asked here.
         """
         first, behind = (np.searchsorted(self._lane_sensor, watch[:, 2], side) for side in ("left", "right"))
-        count = behind - first
-        lane = np.repeat(first, count) + np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-        out = np.repeat(watch, count, axis=0)
-        out[:, 2] = self._order[lane]
+        row, number = repeated(behind - first)
+        out = watch[row]
+        out[:, 2] = self._order[first[row] + number]
         return out
 
     def _lane(self, sensor: I64, place: I64) -> I64:

@@ -15,6 +15,7 @@ import numpy as np
 from engine import covers
 from engine.model import CELL_MS, END, F64, I32, I64
 from engine.partial import STOCK_COLUMNS
+from engine.rows import cut
 from engine.tables import Tables
 
 _COLUMNS = 6  # sensor, ts, seq, people, speed (µm/s, -1 = not told), and from when on it has not been counted yet
@@ -62,12 +63,7 @@ class Readings:
 
 
 def _by_pane(rows: I64, spans: I64, tables: Tables, zone: I32) -> I64:
-    start, end = spans.T
-    count = (end - 1) // CELL_MS - start // CELL_MS + 1
-    row = np.repeat(np.arange(len(rows)), count)
-    number = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    pane = (start[row] // CELL_MS + number) * CELL_MS
-    ms = np.minimum(end[row], pane + CELL_MS) - np.maximum(start[row], pane)
+    row, pane, ms = cut(spans[:, 0], spans[:, 1], CELL_MS)
     sensor, people, um_s = rows[row, 0], rows[row, 3], rows[row, 4]
     head = np.flatnonzero(np.append(True, (sensor[1:] != sensor[:-1]) | (pane[1:] != pane[:-1]))[: len(row)])
     if not len(head):

@@ -36,6 +36,19 @@ def joined(spans: I64, gap: int) -> I64:
     return np.column_stack([spans[heads, 0], reach[tails]])
 
 
+def repeated(counts: I64) -> tuple[I64, I64]:
+    """Row numbers, each as often as ``counts`` (m,) tells, and beside each how many of its own stand before it."""
+    row = np.repeat(np.arange(len(counts)), counts)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+
+def cut(start_ms: I64, end_ms: I64, length: int) -> tuple[I64, I64, I64]:
+    """Spans (m,) cut at the multiples of ``length``: of each piece its span's row, the pane it lies in, and its ms."""
+    row, number = repeated((end_ms - 1) // length - start_ms // length + 1)
+    pane = (start_ms[row] // length + number) * length
+    return row, pane, np.minimum(end_ms[row], pane + length) - np.maximum(start_ms[row], pane)
+
+
 def taken(parts: dict[int, list[I64]], columns: int, by: int, w: int, rows_of: Mapping[int, Renumber]) -> I64:
     """Take the rows out of what partitions have told whose column ``by`` is at most ``w``.
 

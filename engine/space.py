@@ -104,11 +104,8 @@ class Space:
         ms, row, gate, direction = ms[ours], row[ours], gate[ours], direction[ours]
         out = np.zeros((len(ms), PANE_COLUMNS), np.int64)
         leaf = tables.gate_leaf[gate]
-        for code in np.unique(leaf).tolist():
-            mine = leaf == code
-            out[mine, 0] = tables.zone_clock.floor(ms[mine], code)
-            out[mine, 1] = tables.zone_clock.next(ms[mine], code)
-        out[:, 1] += tables.gate_delay_ms[gate]
+        out[:, 0] = tables.zone_clock.floors(ms, leaf)
+        out[:, 1] = tables.zone_clock.nexts(ms, leaf) + tables.gate_delay_ms[gate]
         out[:, 2] = row
         out[np.arange(len(ms)), 3 + direction] = 1
         return summed(out, (0, 1, 2), 3)

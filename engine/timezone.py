@@ -7,6 +7,7 @@ hour is two windows, and a date that a zone skipped has none.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from engine.errors import BadInput
-from engine.model import DAY, HOUR, I64, LENGTH_MS, TS_MAX, TS_MIN
+from engine.model import DAY, HOUR, I8, I64, LENGTH_MS, TS_MAX, TS_MIN
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP_MS = 86_400_000  # no zone has changed its offset twice within a day
@@ -57,6 +58,21 @@ class TimeZone:
             later = np.append(self.changes[1:], np.int64(2**62))[piece]
             return np.asarray(np.minimum(ends, later), np.int64)
         return self._by_day(starts, 1)
+
+    def floors(self, times: I64, codes: I8) -> I64:
+        """``floor`` of times (m,), each by a window length of its own (m,)."""
+        return self._each(self.floor, times, codes)
+
+    def nexts(self, starts: I64, codes: I8) -> I64:
+        """``next`` of times (m,), each by a window length of its own (m,)."""
+        return self._each(self.next, starts, codes)
+
+    def _each(self, edge: Callable[[I64, int], I64], times: I64, codes: I8) -> I64:
+        out = np.empty(len(times), np.int64)
+        for code in np.unique(codes).tolist():
+            mine = codes == code
+            out[mine] = edge(times[mine], code)
+        return out
 
     def edges(self, start_ms: int, end_ms: int, code: int) -> I64:
         """Window edges from the window holding ``start_ms`` to the first edge ≥ ``end_ms``, ascending."""
