@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.config import Config
 from engine.crossing import Place, inside, side
 from engine.expected import Expected
-from engine.model import BY_HEARTBEAT, EVERY, F64, I64, ON_CHANGE
+from engine.model import BY_HEARTBEAT, EVERY, F64, I64, NOTHING, ON_CHANGE
 from engine.plan import Plan, plan
 from engine.registry import CAMERA, TRACKER
 from engine.served import Served, groups
@@ -99,7 +99,7 @@ def _readers(tables: Tables, rule: Rule) -> dict[int, Readers]:
     pairs: list[tuple[int, int]] = []
     for row in tables.sensor_row:
         camera, own = int(where.sensor_camera[row]), int(where.sensor_zone[row])
-        if tables.sensor_leaf[row] > 0:
+        if tables.sensor_leaf[row] > 0 or (camera < 0 and own == NOTHING):
             continue
         served = [camera] if camera >= 0 else [z for z in np.flatnonzero(polygon).tolist() if own in (EVERY, z)]
         pairs += [(zone, row) for zone in served if rule.beside_gates or not gated[zone]]

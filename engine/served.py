@@ -22,23 +22,32 @@ class Served(NamedTuple):
 
 
 def of_gates(tables: Tables, gates: Sequence[int]) -> list[Served]:
-    """The sensors of gates (rows) in the registry's order, trackers of all gates behind them.
+    """The sensors of gates (rows), gate by gate in the registry's order, trackers of all gates behind them.
 
     Places as in ``gates``, rows those of the sensors.
     """
-    local = {gate: place for place, gate in enumerate(gates)}
-    return [
-        Served(local[gate], row, sensor)
-        for row, sensor in zip(tables.standing_row, tables.standing, strict=True)
-        if (gate := int(tables.sensor_gate[row])) in local
-    ]
+    at = tables.once("sensors at gates", lambda: _at_gates(tables))
+    return [Served(place, *of) for place, gate in enumerate(gates) for of in at.get(gate, ())]
+
+
+def _at_gates(tables: Tables) -> dict[int, list[tuple[int, Sensor]]]:
+    """Gate -> rows and sensors that stand there in this version: looked up by the classes of all shards."""
+    out: dict[int, list[tuple[int, Sensor]]] = {}
+    rows = np.array(tables.standing_row, np.int64)
+    for gate, row, sensor in zip(tables.sensor_gate[rows].tolist(), tables.standing_row, tables.standing, strict=True):
+        out.setdefault(gate, []).append((row, sensor))
+    return out
 
 
 def following(tables: Tables) -> NDArray[np.bool_]:
     """Whether a tracker or beam pair stands at a gate (G + 1,), or has; the last for those without gate."""
-    out = np.zeros(len(tables.gate_ids) + 1, np.bool_)
-    out[tables.sensor_gate[[s.kind in (TRACKER, BEAM_PAIR) for s in tables.sensors]]] = True
-    return out
+
+    def found() -> NDArray[np.bool_]:
+        out = np.zeros(len(tables.gate_ids) + 1, np.bool_)
+        out[tables.sensor_gate[[s.kind in (TRACKER, BEAM_PAIR) for s in tables.sensors]]] = True
+        return out
+
+    return tables.once("following", found)
 
 
 def groups(served: Iterable[Served]) -> list[list[int]]:

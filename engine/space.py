@@ -11,6 +11,7 @@ from engine.model import BEAM, CELL_MS, EVERY, I64, LATE, OCCUPANCY, POINT, U8, 
 from engine.partial import HEADING_COLUMNS, PANE_COLUMNS, STOCK_COLUMNS
 from engine.plan import plan
 from engine.readings import Readings
+from engine.registry import BEAM_PAIR, TRACKER
 from engine.rows import summed
 from engine.tables import Tables
 
@@ -144,9 +145,10 @@ class Space:
 
 
 def _row_at(tables: Tables) -> dict[tuple[int, int], int]:
-    """Row of a sensor at a gate, by its own row and the gate's: of a tracker of all gates another than its own."""
-    by_name = {(s.id, s.gate): row for row, s in enumerate(tables.sensors)}
-    own = {(row, gate): row for row, gate in enumerate(tables.sensor_gate.tolist()) if gate >= 0}
+    """Row of a tracker or beam pair at a gate, by its own row and the gate's: of a tracker of all gates another one."""
+    following = [(row, s) for row, s in enumerate(tables.sensors) if s.kind in (TRACKER, BEAM_PAIR)]
+    by_name = {(s.id, s.gate): row for row, s in following}
+    own = {(row, gate): row for row, _ in following if (gate := int(tables.sensor_gate[row])) >= 0}
     every = np.flatnonzero(tables.once("plan", lambda: plan(tables)).sensor_gate == EVERY).tolist()
     for row in every:
         for gate, name in enumerate(tables.gate_ids):

@@ -262,8 +262,13 @@ def _leads_alone(tables: Tables, gate: int) -> bool:
 
 def _sensors(tables: Tables, part: str, of: str, at: int) -> list[str]:
     """Ids of the sensors of a gate or zone (``part``) that were approved at an instant."""
-    return [
-        sensor.id
-        for sensor in tables.registry.sensors
-        if getattr(sensor, part) == of and any(since <= at < to for since, to in sensor.approved)
-    ]
+    sensors = tables.registry.sensors
+
+    def by_place() -> dict[str | None, list[int]]:
+        out: dict[str | None, list[int]] = {}
+        for row, sensor in enumerate(sensors):
+            out.setdefault(getattr(sensor, part), []).append(row)
+        return out
+
+    there = (sensors[row] for row in tables.once(f"sensors by {part}", by_place).get(of, ()))
+    return [sensor.id for sensor in there if any(since <= at < to for since, to in sensor.approved)]

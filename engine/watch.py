@@ -110,8 +110,8 @@ class Watch:
         """Let a version hold from ``at`` on: what it changes is seen at the next line."""
         self._tables = tables
         of = tables.once(self._shards, lambda: sensor_shards(tables, self._shards))
-        here = [row for row in tables.sensor_row if of[row] == self._number]
-        fresh = np.array(sorted(set(here) - set(self._rows.tolist())), np.int64)
+        rows = np.array(tables.sensor_row, np.int64)
+        fresh = np.setdiff1d(rows[of[rows] == self._number], self._rows)
         self._rows = np.append(self._rows, fresh)
         start = {"until": NO_TIME, "from": NO_TIME, "since": NO_TIME, "next": END, "last": END, "told": _NONE}
         for name in self._COLUMNS:
@@ -128,12 +128,13 @@ class Watch:
 
     def _set_up(self, tables: Tables) -> None:
         self._tables = tables
-        self._local = np.full(len(tables.sensors) + 1, -1, np.int64)
-        self._local[self._rows] = np.arange(len(self._rows))
+        self._order = np.argsort(self._rows)
         self._mute = tables.sensor_reporting[self._rows] == ON_CHANGE
 
     def _judge(self, news: I64, limit: int, out: list[Signal]) -> None:
-        local = self._local[news[:, 1]]
+        at = np.searchsorted(self._rows, news[:, 1], sorter=self._order)
+        local = np.append(self._order, -1)[at]
+        local = np.where(np.append(self._rows, -1)[local] == news[:, 1], local, -1)
         news, local = news[local >= 0], local[local >= 0]
         order = np.lexsort((news[:, 0], local))
         news, local = news[order], local[order]
