@@ -184,6 +184,10 @@ class Feed:
         """The server's clock in ms."""
         return round(self._clock() * 1000)
 
+    async def call(self, read: Callable[[Store], T]) -> T:
+        """Run ``read`` on the store in the reader's thread. Raises what the store raises."""
+        return await self._reader.call(lambda: read(self._store))
+
     async def run_shown(self) -> Run | None:
         """The run that is shown where the browser asks for none, read now. Raises what the store raises."""
         return await self._reader.call(lambda: choose(self._store, self._run_id))

@@ -50,6 +50,20 @@ export const TEXT = {
   },
 };
 
+/**
+ * Add the words of one part of the page; a key belongs to one part only.
+ * @param {{ja: Record<string, string>, en: Record<string, string>}} more
+ */
+export function addWords(more) {
+  for (const [name, words] of Object.entries(more)) {
+    const held = /** @type {Record<string, Record<string, string>>} */ (TEXT)[name];
+    for (const [key, word] of Object.entries(words)) {
+      if (key in held) throw new Error(`the word ${key} is there already`);
+      held[key] = word;
+    }
+  }
+}
+
 /** @typedef {'ja' | 'en'} Lang */
 
 /** @type {Lang} */
