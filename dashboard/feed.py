@@ -1,11 +1,13 @@
 """The streams: one channel per run and window, read while somebody listens, told at most once a second.
 
-A snapshot is ``{"now", "problem", "closed", "status", "layout", "flow": columns, "zones": columns, "headings": columns,
-"alerts": […], "health": …}``, a delta ``{"now", "problem", "closed"[, "status"][, "flow": {"i": rows, …columns}][,
-"zones": …][, "headings": …][, "alerts": […]][, "health": …]}`` with the changed rows only, and all alerts, or all of
-health, where one has changed. ``now`` is this server's clock: all ages on the page count from it, so the browser's
-clock does not matter. ``problem`` is null, "no_run", "store" or "quiet": a run said to be running has closed nothing
-for longer than ticks allow, so Kafka or the run itself is away.
+A snapshot is ``{"now", "problem", "closed", "timing", "status", "layout", "flow": columns, "zones": columns,
+"headings": columns, "alerts": […], "health": …}``, a delta ``{"now", "problem", "closed", "timing"[, "status"]
+[, "flow": {"i": rows, …columns}][, "zones": …][, "headings": …][, "alerts": […]][, "health": …]}`` with the changed
+rows only, and all alerts, or all of health, where one has changed. ``now`` is this server's clock: all ages on the page
+count from it, so the browser's clock does not matter. ``problem`` is null, "no_run", "store" or "quiet": a run said to
+be running has closed nothing for longer than ticks allow, so Kafka or the run itself is away. ``timing`` tells where
+the newest rows of a live run have spent their time, in ms: ``{"end", "line", "inserted", "read"}``, the end of their
+window, when the watermark may pass it, when the store took the last of them, when this server read it first.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -106,10 +108,17 @@ class Channel:
         self._view: View | None = None
         self._problem: str | None = "no_run"
         self._told = float("-inf")
+        self._timing: Mapping[str, int] | None = None
+        self._seen: dict[str, int] = {}
 
     def fresh(self) -> bool:
         """Whether what it told last is good enough for a new client."""
         return time.monotonic() - self._told < FRESH_S
+
+    def saw(self, view: View, now_ms: int) -> None:
+        """Note when the newest rows of ``view`` were read first: it may be read again before it is told."""
+        if view.timing is not None and {**view.timing, "read": self._seen.get("read", 0)} != self._seen:
+            self._seen = {**view.timing, "read": now_ms}
 
     def tell(self, view: View | None, problem: str | None, now_ms: int) -> None:
         """Publish what has changed, be it nothing but the time; does nothing within a second of the last tick.
@@ -121,6 +130,8 @@ class Channel:
         old = self._view
         if problem == "store":
             view = old
+        else:
+            self._timing = None if view is None or view.timing is None else self._seen
         self._view, self._problem, self._told = view, problem, time.monotonic()
         head = self._head(now_ms)
         if view is None or old is None or view.layout != old.layout:
@@ -147,6 +158,7 @@ class Channel:
             "now": now_ms,
             "problem": self._problem,
             "closed": None if self._view is None else self._view.closed_ms,
+            "timing": self._timing,
         }
 
     def _body(self) -> dict[str, Any]:
@@ -246,6 +258,8 @@ class Feed:
         async with channel.lock:
             try:
                 view = await self._reader.call(lambda: self._views.read(channel.run_id, channel.window))
+                if view is not None:
+                    channel.saw(view, self.now_ms())
                 problem = "no_run" if view is None else "quiet" if view.quiet(self.now_ms()) else None
             except Exception as error:  # whatever it is, the page has to say that it knows nothing newer
                 if not self._broken:

@@ -11,20 +11,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from dashboard.layout import GRACE_MS, Register, Rows, bound_of, delay_of, heading_window, layout_of
 from dashboard.sensors import health_of
-from engine.follow import Follow
-from engine.model import DIRECTIONS, END, LENGTH_MS, LOS, MINUTE, NO_TIME, REASONS, STATUS, WINDOWS
+from engine.model import DIRECTIONS, END, LOS, NO_TIME, REASONS, STATUS, WINDOWS
+from engine.timezone import TimeZone
 
 if TYPE_CHECKING:
+    from sinks.clickhouse.alerts import Alert
     from sinks.clickhouse.store import Run, Store
 
-GRACE_MS = 10_000  # what a row may be late beyond window, delay and bound before it counts as unknown
 FLOW_COLUMNS = ("t", "n", "lo", "hi", "s", "c")
 ZONE_COLUMNS = (
     "t", "in", "in_lo", "in_hi", "out", "out_lo", "out_hi", "s", "c",
     "occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "pace", "los",
 )  # fmt: skip
 HEADING_COLUMNS = ("t", "s", "way", "r")
+_LAYOUTS = 32  # kept: of the views that are open, and of a few before them
 _FLOW_SOURCE = {"n": "n", "lo": "n_low", "hi": "n_high"}
 _ZONE_SOURCE = {
     "in": "inflow",
@@ -39,6 +43,11 @@ _ZONE_SOURCE = {
     "err": "error",
     "drift_lo": "drift_low",
     "drift_hi": "drift_high",
+}
+_COLUMNS: Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
+    "flow": (_FLOW_SOURCE, FLOW_COLUMNS),
+    "zones": (_ZONE_SOURCE, ZONE_COLUMNS),
+    "headings": ({}, HEADING_COLUMNS),
 }
 _ROUNDED = {"c": "coverage", "dens": "density", "pace": "speed", "way": "mean_heading", "r": "resultant_length"}
 
@@ -59,6 +68,16 @@ ALERT_FIELDS = (
 )
 
 Columns = dict[str, list[Any]]
+Figures = Mapping[tuple[str, ...], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Rows as the store has them: of flow by (gate, direction), of zones and of headings by (zone,)."""
+
+    flow: Figures
+    zones: Figures
+    ways: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +87,7 @@ class View:
     ``flow`` has 3 rows per gate (DIRECTIONS), ``zones`` one per zone, ``headings`` one per zone that has any; a row
     without figures holds None everywhere. ``health``: dashboard/sensors.py.
     ``quiet_ms``: the watermark age from which a running run is quiet. ``alerts``: those that stand, the worst first.
+    ``timing``: of the newest rows of a live run, see ``_timing``.
     """
 
     layout: Mapping[str, Any]
@@ -79,6 +99,7 @@ class View:
     health: Mapping[str, Any]
     quiet_ms: int
     alerts: Sequence[Mapping[str, Any]] = ()
+    timing: Mapping[str, int] | None = None
 
     def quiet(self, now_ms: int) -> bool:
         """Whether a running run has closed nothing for longer than ticks allow: no ticks come, or nobody reads them."""
@@ -126,77 +147,115 @@ class Views:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._registries: dict[str, Mapping[str, Any]] = {}
+        self._registers: dict[str, Register] = {}
+        self._nothing = Register()
+        self._layouts: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
     def read(self, run_id: str | None, window: str | None) -> View | None:
         """The present View; None where no such run exists. ``window`` None = the finest leaf of the run's gates."""
         run = choose(self._store, run_id)
         if run is None:
             return None
-        if window is None:
-            window = min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
-        flow = _rows(self._store.latest(run.run_id, window), ("gate", "direction"))
-        zones = _rows(self._store.latest_zones(run.run_id, window), ("zone",))
-        ways = _ways(self._store.latest_headings(run.run_id, _heading_window(window)))
-        registry = self._registry((run.registry_hash, *run.versions)[-1])
-        layout = _layout(run, window, registry, [key[0] for key in flow], zones, ways)
-        flow_keys = [(gate["id"], direction) for gate in layout["gates"] for direction in DIRECTIONS]
-        zone_keys = [(zone["id"],) for zone in layout["zones"]]
-        way_keys = [(zone["id"],) for zone in layout["headings"]["zones"]]
+        window = window or finest(run)
+        found = Found(
+            rows_of(self._store.latest(run.run_id, window), ("gate", "direction")),
+            rows_of(self._store.latest_zones(run.run_id, window), ("zone",)),
+            ways_of(self._store.latest_headings(run.run_id, heading_window(window))),
+        )
+        states, alerts = self._store.sensor_states(run.run_id), self._store.alerts(run.run_id, standing=True)
+        return self.view(run, window, found, states, alerts, closed_ms(run))
+
+    def view(
+        self,
+        run: Run,
+        window: str,
+        found: Found,
+        states: Sequence[tuple[str, str, int]],
+        alerts: Sequence[Alert],
+        closed: int | None,
+    ) -> View:
+        """The View of rows, states of sensors and standing alerts, of a run that has closed up to ``closed`` (ms).
+
+        A run that has closed nothing, or is no live one (None), is one of its last event.
+        """
+        register = self.register(run)
+        sensors = register.approved(run.last_ms if closed is None and run.kind != "live" else closed)
+        layout = self._layout(run, window, register, sensors, found)
         return View(
             layout,
             status_of(run),
-            closed_ms(run),
-            _columns(flow_keys, flow, _FLOW_SOURCE, FLOW_COLUMNS),
-            _columns(zone_keys, zones, _ZONE_SOURCE, ZONE_COLUMNS),
-            _columns(way_keys, ways, {}, HEADING_COLUMNS),
-            self._health(run, registry),
+            closed,
+            figures_of(layout, "flow", found.flow),
+            figures_of(layout, "zones", found.zones),
+            figures_of(layout, "headings", found.ways),
+            health_of(sensors, register, states),
             _quiet_ms(run),
-            [
-                {name: getattr(alert, name) for name in ALERT_FIELDS}
-                for alert in self._store.alerts(run.run_id, standing=True)
-            ],
+            [{name: getattr(alert, name) for name in ALERT_FIELDS} for alert in alerts],
+            _timing(run, layout, found) if run.kind == "live" else None,
         )
 
-    def _health(self, run: Run, registry: Mapping[str, Any]) -> dict[str, Any]:
-        places = {part: _named(registry, part) for part in ("sensors", "gates", "zones")}
-        now = closed_ms(run) if run.kind == "live" else run.last_ms
-        return health_of(places, now, self._store.sensor_states(run.run_id), _name)
-
-    def _registry(self, digest: str) -> Mapping[str, Any]:
-        if digest not in self._registries:
+    def register(self, run: Run) -> Register:
+        """The newest registry version that a run has met; one without rows where the store does not hold it."""
+        digest = (run.registry_hash, *run.versions)[-1]
+        if digest not in self._registers:
             text = self._store.registry(digest)
             if text is None:
-                return {}
-            document = json.loads(text)
-            self._registries[digest] = document if isinstance(document, dict) else {}
-        return self._registries[digest]
+                return self._nothing
+            self._registers[digest] = Register(text)
+        return self._registers[digest]
+
+    def _layout(self, run: Run, window: str, register: Register, sensors: Rows, found: Found) -> Mapping[str, Any]:
+        """The layout, made anew only where something it rests on has changed: it is all of a registry."""
+        seen = (
+            sorted({gate for gate, _ in found.flow}),
+            sorted(z for (z,) in found.zones),
+            sorted(z for (z,) in found.ways),
+        )
+        of_run = run.run_id, run.kind, run.config, run.config_hash, run.code_version, run.timezone, run.gate_delay_ms
+        leaves = tuple(run.leaves.items())
+        key = (*of_run, leaves, window, id(register), tuple(sensors), *map(tuple, seen))
+        if key not in self._layouts:
+            if len(self._layouts) >= _LAYOUTS:
+                self._layouts.clear()
+            self._layouts[key] = layout_of(run, window, register, sensors, *seen)
+        return self._layouts[key]
 
 
-def _rows(table: Any, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
-    at = table.schema.get_field_index("window_start")
-    plain = table.set_column(at, "window_start", table.column("window_start").cast("int64"))
-    return {tuple(row[name] for name in key): row for row in plain.to_pylist()}
+def finest(run: Run) -> str:
+    """The shortest window any gate of a run has rows of."""
+    return min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
 
 
-def _ways(table: Any) -> dict[tuple[str, ...], dict[str, Any]]:
+def figures_of(layout: Mapping[str, Any], product: str, rows: Figures) -> Columns:
+    """Columns of a product's rows by their keys, in the layout's order."""
+    source, names = _COLUMNS[product]
+    if product == "flow":
+        return _columns([(gate["id"], way) for gate in layout["gates"] for way in DIRECTIONS], rows, source, names)
+    of = layout["headings"]["zones"] if product == "headings" else layout["zones"]
+    return _columns([(zone["id"],) for zone in of], rows, source, names)
+
+
+def rows_of(table: Any, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Rows of a table by the columns ``key``, their times in ms; of rows of one key the last."""
+    for name in ("window_start", "inserted_at"):
+        if name in table.column_names:
+            table = table.set_column(table.schema.get_field_index(name), name, table.column(name).cast("int64"))
+    return {tuple(row[name] for name in key): row for row in table.to_pylist()}
+
+
+def ways_of(table: Any) -> dict[tuple[str, ...], dict[str, Any]]:
     """One row per zone: of its sectors the first that is told, for mean heading and strength are the same in all."""
     out: dict[tuple[str, ...], dict[str, Any]] = {}
-    for (zone, _), row in _rows(table, ("zone", "sector")).items():
+    for (zone, _), row in rows_of(table, ("zone", "sector")).items():
         held = out.setdefault((zone,), row)
         if row["n"] is not None and held["n"] is None:
             out[(zone,)] = row
     return out
 
 
-def _heading_window(window: str) -> str:
-    """Headings have no shorter windows than a minute."""
-    return WINDOWS[max(MINUTE, WINDOWS.index(window))]
-
-
 def _columns(
     keys: Sequence[tuple[str, ...]],
-    rows: Mapping[tuple[str, ...], Mapping[str, Any]],
+    rows: Figures,
     source: Mapping[str, str],
     names: Sequence[str],
 ) -> Columns:
@@ -218,98 +277,24 @@ def _columns(
     return {name: [value(row, name) for row in found] for name in names}
 
 
-def _named(document: Mapping[str, Any], part: str) -> dict[str, Mapping[str, Any]]:
-    rows = document.get(part)
-    return {row["id"]: row for row in rows if isinstance(row, dict) and "id" in row} if isinstance(rows, list) else {}
-
-
-def _name(row: Mapping[str, Any], otherwise: str) -> dict[str, str]:
-    name = row.get("name")
-    told = {k: v for k, v in name.items() if isinstance(v, str) and v} if isinstance(name, dict) else {}
-    first = next(iter(told.values()), otherwise)
-    return {language: told.get(language, first) for language in ("ja", "en")}
-
-
 def _quiet_ms(run: Run) -> int:
     """A partition has a record or a tick in every tick_ms; the watermark stays bound_ms behind them."""
-    time = (json.loads(run.config) if run.config else {}).get("time", {})
-    return int(time.get("bound_ms", 5000)) + 2 * int(time.get("tick_ms", 1000)) + GRACE_MS
-
-
-def _layout(
-    run: Run, window: str, registry: Mapping[str, Any], seen_gates: Sequence[str], seen_zones: Any, ways: Any
-) -> dict[str, Any]:
     config = json.loads(run.config) if run.config else {}
-    flow, time, headings = (config.get(section, {}) for section in ("flow", "time", "headings"))
-    length = LENGTH_MS[WINDOWS.index(window)]
-    slack = length + int(time.get("bound_ms", 5000)) + GRACE_MS
-    of_ways = LENGTH_MS[WINDOWS.index(_heading_window(window))]
-    follow = Follow(
-        int(config.get("points", {}).get("track_ms", 2000)), int(config.get("beams", {}).get("pair_ms", 1500))
-    )
-    way_limit = slack - length + of_ways + follow.track_ms
-    zones, gates = _named(registry, "zones"), _named(registry, "gates")
-    gate_ids = list(dict.fromkeys([*gates, *sorted(run.leaves), *sorted(seen_gates)]))
-    zone_ids = list(dict.fromkeys([*zones, *sorted(key[0] for key in [*seen_zones, *ways])]))
+    return bound_of(config) + 2 * int(config.get("time", {}).get("tick_ms", 1000)) + GRACE_MS
 
-    paired = {row.get("gate") for row in _named(registry, "sensors").values() if row.get("kind") == "beam_pair"}
 
-    def delay(gate: str) -> int:
-        if gate not in gates:
-            return run.gate_delay_ms
-        row = gates[gate]
-        behind = follow.behind_ms(lined=bool(row.get("line_m")), paired=gate in paired)
-        return round(float(row.get("delay_s") or 0) * 1000) + behind
+def _timing(run: Run, layout: Mapping[str, Any], found: Found) -> dict[str, int] | None:
+    """Of the newest window with rows: its end, when the watermark may pass it, when the last row came into the store.
 
-    def side(gate: str, which: str) -> dict[str, str] | None:
-        zone = gates.get(gate, {}).get(which)
-        return None if zone is None else _name(zones.get(zone, {}), zone)
-
-    def touching(zone: str) -> list[str]:
-        return [gate for gate, row in gates.items() if zone in (row.get("a"), row.get("b"))]
-
-    def late_by(zone: str) -> int:
-        read = follow.track_ms if zones.get(zone, {}).get("polygon_m") else 0  # by trackers
-        return max((delay(gate) for gate in touching(zone)), default=read if gates or read else run.gate_delay_ms)
-
-    def coarsest(zone: str) -> str:
-        leaves = [run.leaves.get(gate, gates[gate].get("leaf", WINDOWS[0])) for gate in touching(zone)]
-        return max(leaves, key=WINDOWS.index, default=WINDOWS[0])
-
-    return {
-        "run": {"id": run.run_id, "kind": run.kind, "timezone": run.timezone},
-        "window": window,
-        "length_ms": length,
-        "exact": bool(config.get("status", {}).get("exact", False)),
-        "k": int(flow.get("k", 5)) + int(flow.get("guard", 1)),
-        "gates": [
-            {
-                "id": gate,
-                "name": _name(gates.get(gate, {}), gate),
-                "a": side(gate, "a"),
-                "b": side(gate, "b"),
-                "leaf": run.leaves.get(gate) or gates.get(gate, {}).get("leaf"),
-                "limit_ms": slack + delay(gate),
-            }
-            for gate in gate_ids
-        ],
-        "zones": [
-            {
-                "id": zone,
-                "name": _name(zones.get(zone, {}), zone),
-                "leaf": coarsest(zone),
-                "limit_ms": slack + late_by(zone),
-            }
-            for zone in zone_ids
-        ],
-        "headings": {
-            "window": _heading_window(window),
-            "length_ms": of_ways,
-            "k": int(headings.get("k", 5)) + int(headings.get("guard", 1)),
-            "zones": [
-                {"id": zone, "name": _name(zones.get(zone, {}), zone), "leaf": None, "limit_ms": way_limit}
-                for zone in zone_ids
-                if (zone,) in ways
-            ],
-        },
-    }
+    All in ms; the line is the latest of the rows that have come: end + bound + delay. None where there are no rows.
+    """
+    rows = [*found.flow.items(), *found.zones.items()]
+    newest = max((row["window_start"] for _, row in rows), default=None)
+    if newest is None:
+        return None
+    keys = {key[0] for key, row in rows if row["window_start"] == newest}
+    delays = [delay_of(layout, row) for part in ("gates", "zones") for row in layout[part] if row["id"] in keys]
+    code = WINDOWS.index(layout["window"])
+    end = int(TimeZone(run.timezone).next(np.array([newest], np.int64), code)[0])
+    inserted = max(row["inserted_at"] for _, row in rows if row["window_start"] == newest)
+    return {"end": end, "line": end + layout["bound_ms"] + max(delays), "inserted": inserted}

@@ -14,12 +14,19 @@ its section, as are the landing before the 北1条 west stairs and the queue bef
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 TIMEZONE = "Asia/Tokyo"
+# As registries name it for the page; the engine leaves places out.
+PLACE: Mapping[str, Any] = {
+    "id": "chikaho",
+    "name": {"ja": "札幌駅前通地下歩行空間（チ・カ・ホ）", "en": "Chi-Ka-Ho underground walkway"},
+}
 LENGTH_M = 520.0
 WIDTH_M = 20.0
 WALL_M = WIDTH_M / 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from loadgen.place import GATES, PLAZAS, ROW, TIMEZONE, WALL_M, ZONE_ROW, ZONES, Gate, Zone
+from loadgen.place import GATES, PLACE, PLAZAS, ROW, TIMEZONE, WALL_M, ZONE_ROW, ZONES, Gate, Zone
 
 BEAT_S = 10
 COUNTERS, ALL = "counters", "all"
@@ -123,6 +123,7 @@ def registry(equipment: str, *, shelters: bool = False) -> dict[str, Any]:
     return {
         "version": f"{version}-shelters" if shelters else version,
         "timezone": TIMEZONE,
+        "places": [PLACE],
         "zones": [_zone(zone, shelters) for zone in zones],
         "gates": [_gate(gate) for gate in GATES],
         "sensors": [_sensor(sensor, equipment) for sensor in there],
@@ -141,6 +142,7 @@ def _zone(zone: Zone, shelters: bool) -> dict[str, Any]:
         "width_m": zone.width_m,
         "polygon_m": zone.polygon_m(),
         "parent": zone.parent,
+        "place": PLACE["id"],
         "closed": list(CLOSED),
     }
 

@@ -191,15 +191,21 @@ def starts_before(label: str, time: str, before: Mapping[str, int]) -> str:
     return f"toUnixTimestamp64Milli({time}) < {bound}"
 
 
-def select(connection: Connection, product: str, where: str, tail: str, parameters: dict[str, Any]) -> pa.Table:
-    """Rows of a product under a condition, in the types of ``schema_of``."""
-    columns = ", ".join([*PRODUCTS[product][1], *COMMON])
+def select(
+    connection: Connection, product: str, where: str, tail: str, parameters: dict[str, Any], *, inserted: bool = False
+) -> pa.Table:
+    """Rows of a product under a condition, in the types of ``schema_of``.
+
+    ``inserted``: with inserted_at too, when the store took each row by its own clock.
+    """
+    columns = ", ".join([*PRODUCTS[product][1], *COMMON, *(["inserted_at"] if inserted else [])])
     found = connection.arrow(
         f"SELECT {columns} FROM {connection.table(product)} FINAL WHERE {where} {tail}"
         " SETTINGS do_not_merge_across_partitions_select_final = 1",
         parameters,
     )
-    return plain(found).cast(schema_of(product))
+    schema = schema_of(product)
+    return plain(found).cast(schema.append(pa.field("inserted_at", _TYPES["t"])) if inserted else schema)
 
 
 def check_window(window: str) -> None:
@@ -211,7 +217,7 @@ def check_window(window: str) -> None:
 def latest(connection: Connection, product: str, run_id: str, window: str, gate_delay_ms: int) -> pa.Table:
     """The newest row of one window length per gate and direction (flow), zone (zones) or zone and sector (headings).
 
-    Empty when there is none.
+    Empty when there is none. With inserted_at, when the store took the row.
 
     Looks back from the newest window by the largest delay and two windows: what is open no longer than it may be is
     found, and a gate that was removed disappears.
@@ -233,6 +239,7 @@ def latest(connection: Connection, product: str, run_id: str, window: str, gate_
         f"run_id = {{run:String}} AND window = {{window:String}} AND window_start >= {at('since')}",
         f"ORDER BY {names}, window_start DESC LIMIT 1 BY {names}",
         {**parameters, "since": clamp(since)},
+        inserted=True,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from engine.model import NO_TIME, WINDOWS
+from engine.model import LENGTH_MS, NO_TIME, WINDOWS
 from sinks.clickhouse.alerts import Alert
 
 CONFIG = json.dumps({"flow": {"k": 5, "guard": 1}, "time": {"bound_ms": 5000}})
@@ -38,6 +38,7 @@ FLOW = pa.schema(
         ("n_high", pa.int64()),
         ("status", pa.string()),
         ("coverage", pa.float64()),
+        ("inserted_at", pa.timestamp("ms", "UTC")),
     ]
 )
 SIDES = [f"{side}{part}" for side in ("inflow", "outflow") for part in ("", "_low", "_high")]
@@ -54,6 +55,7 @@ ZONES = pa.schema(
         ("density", pa.float64()),
         ("speed", pa.float64()),
         ("los", pa.string()),
+        ("inserted_at", pa.timestamp("ms", "UTC")),
     ]
 )
 
@@ -89,6 +91,14 @@ class FakeRun:
     rejected: dict[str, int] = field(default_factory=dict)
     state: str = "running"
     started_ms: int = 1
+    registry_version: str = "1"
+    code_version: str = "0"
+    config_hash: str = "c"
+
+
+def inserted(window: str, start_ms: int) -> int:
+    """When a store in good health has the rows of a window: end, bound and half a second."""
+    return start_ms + LENGTH_MS[WINDOWS.index(window)] + 5_500
 
 
 class FakeStore:
@@ -137,6 +147,7 @@ class FakeStore:
             "n_high": high,
             "status": status,
             "coverage": 0.0 if n is None else coverage,
+            "inserted_at": inserted(window, start_ms),
         }
 
     def put_zone(
@@ -153,7 +164,7 @@ class FakeStore:
     ) -> None:
         """``inside``: occupancy, its bounds, error, drift, density, speed and los; null and unknown where not given."""
         row: dict[str, Any] = {"window": window, "window_start": start_ms, "zone": zone, "coverage": coverage}
-        row |= {"los": "unknown", **inside}
+        row |= {"los": "unknown", "inserted_at": inserted(window, start_ms), **inside}
         for side, bounds in (("inflow", inflow), ("outflow", outflow)):
             low, high = bounds or (None, None)
             row |= {f"{side}_low": low, f"{side}_high": high}
