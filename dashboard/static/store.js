@@ -3,9 +3,15 @@
  * Ages count from the server's clock, carried on by performance.now(): the browser's own clock plays no part.
  *
  * @typedef {{id: string, name: Record<string, string>, limit_ms: number, leaf: string | null,
- *   a?: Record<string, string> | null, b?: Record<string, string> | null}} Place
+ *   a?: Record<string, string> | null, b?: Record<string, string> | null, kind?: string, place?: string,
+ *   parent?: string | null, area_m2?: number | null, polygon?: [number, number][] | null, scheme?: string | null,
+ *   edges?: number[] | null, limits?: Limit[], line?: [number, number][] | null, bearing?: number | null,
+ *   zones?: (string | null)[], width_m?: number | null, sensors?: string[]}} Place
+ * @typedef {{rule: string, kind: string, severity: string, limit: number}} Limit
+ * @typedef {{id: string, kind: string, gate: string | null, zone: string | null}} Sensor
  * @typedef {{run: {id: string, kind: string, timezone: string}, window: string, length_ms: number, k: number, exact: boolean,
- *   gates: Place[], zones: Place[], headings: Ways}} Layout
+ *   gates: Place[], zones: Place[], headings: Ways, places?: {id: string, name: Record<string, string>}[],
+ *   sensors?: Sensor[]}} Layout
  * @typedef {{window: string, length_ms: number, k: number, zones: Place[]}} Ways
  * @typedef {Record<string, (number | null)[]>} Columns
  * @typedef {{read: number, accepted: number, rejected: Record<string, number>, run_id: string | null,

@@ -1,8 +1,7 @@
 /** The tables of figures: built once per layout, then only the texts that change are touched. And the sensors not ok. */
 import {ago, clock, drift, figure, inside, level, percent, span, strength, unknown, way} from './figures.js';
 import {lang, t} from './i18n.js';
-
-const WINDOWS = ['10s', '1m', '5m', '15m', '1h', '1d'];
+import {worth} from './now.js';
 
 /**
  * @typedef {import('./store.js').Store} Store
@@ -78,16 +77,12 @@ export class Table {
   update(store) {
     const {layout} = store;
     if (!layout) return 0;
-    const live = layout.run.kind === 'live', now = store.now(), columns = this.columns(store), frame = this.frame(layout);
+    const live = layout.run.kind === 'live', columns = this.columns(store), frame = this.frame(layout);
     let unknowns = 0;
     this.rows.forEach((row, place) => {
       const start = columns.t[place * this.each] ?? null;
-      const end = start == null ? null : start + frame.length_ms;
-      const age = end == null ? null : now - end;
-      const {limit_ms, leaf} = this.places[place];
-      const why = end == null ? (leaf && WINDOWS.indexOf(leaf) > WINDOWS.indexOf(frame.window) ? 'from' : 'noRow')
-        : live && age != null && age > limit_ms ? 'tooOld' : '';
-      const figures = why ? this.figures.map(() => unknown(why, {w: leaf ?? ''})) : this.read(store, place);
+      const {end, age, why} = worth(store, this.places[place], start, frame);
+      const figures = why ? this.figures.map(() => unknown(why, {w: this.places[place].leaf ?? ''})) : this.read(store, place);
       figures.forEach((f, i) => {
         const {cell, figure: main, note} = row.cells[i];
         put(main, f.text);

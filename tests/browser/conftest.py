@@ -108,7 +108,8 @@ def shown(page: Page, store: FakeStore, served: Served) -> Page:
 
 
 def open_page(page: Page, url: str) -> None:
-    page.goto(url)
+    """The plain view: all figures in tables."""
+    page.goto(f"{url}/?view=tables")
     page.locator("#gate-table tbody tr").first.wait_for(state="visible")
 
 

@@ -169,7 +169,7 @@ def test_a_run_without_rows_is_unknown(page: Page, served: Served):
 def test_no_run_yet_is_said(page: Page, served: Served):
     store = FakeStore()
     store.by_id = {}
-    page.goto(served(store).url)
+    page.goto(f"{served(store).url}/?view=tables")
     expect(page.locator("#trouble")).to_have_text("表示できる実行がまだありません")
     store.by_id = {"live": FakeRun()}
     expect(cell(page, "j1", 0)).to_have_text("不明集計なし")
@@ -228,7 +228,7 @@ def test_the_window_switch(shown: Page, store: FakeStore, clock: Clock):
     shown.get_by_role("button", name="1m", exact=True).click()
     expect(cell(shown, "j3", 0)).to_have_text("40確定")
     expect(shown.locator("#windows [aria-pressed=true]")).to_have_text("1m")
-    assert shown.url.endswith("?window=1m")
+    assert shown.url.endswith("?view=tables&window=1m")
     shown.reload()
     expect(cell(shown, "j3", 0)).to_have_text("40確定")
 

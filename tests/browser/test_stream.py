@@ -66,7 +66,7 @@ def test_cut_off_is_said_soon_and_the_stream_goes_on_without_gap_or_duplicate(
     page.add_init_script(SPY)
     open_page(page, relay.url)
     other = page.context.new_page()  # keeps the ticks of the server coming while the first is away
-    other.goto(f"http://127.0.0.1:{relay.target}/")
+    other.goto(f"http://127.0.0.1:{relay.target}/?view=tables")
     wait_until(page, "window.ids.length >= 2")
     expect(page.locator("#trouble")).to_have_text("")
     relay.cut()

@@ -30,7 +30,8 @@ def test_no_inline_script_or_style():
 
 
 def test_no_text_is_smaller_than_16_px():
-    sizes = [int(size) for size in re.findall(r"(?:font-size: |font: )(\d+)px", FILES["style.css"])]
+    styles = "".join(text for name, text in FILES.items() if name.endswith(".css"))
+    sizes = [int(size) for size in re.findall(r"(?:font-size: |font: )(\d+)px", styles)]
     assert sizes and min(sizes) >= 16
 
 

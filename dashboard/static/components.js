@@ -1,0 +1,25 @@
+/**
+ * The parts of the page. Each is a class: `constructor(element, context)`; `build(store)`, if it has one, after another
+ * layout or another language; `update(store)` at most once a frame, and only while its view is shown.
+ *
+ * @typedef {import('./store.js').Store} Store
+ * @typedef {{update(store: Store): void, build?(store: Store): void}} Component
+ * @typedef {{name: string, role: string, login: boolean, may: string[]}} Session
+ * @typedef {object} Context
+ * @property {Store} store
+ * @property {import('./levels.js').Levels} levels where the page is
+ * @property {Session} session who looks at it; filled once the server has answered
+ * @property {{heard: number, asked: number}} line when the server was last heard and last asked (performance.now())
+ * @property {() => void} later ask for a redraw
+ * @property {(url: string) => void} open go to another address of this page, such as `?view=tables`
+ * @property {(on: boolean) => void} hold while on, what the live stream tells is dropped; off: the stream is opened anew
+ * @property {(type: string, id: string, message: import('./store.js').Message) => boolean} take feed a message to the store
+ */
+import {Header} from './header.js';
+import {TablesView} from './tables-view.js';
+
+/** @type {{host: string, make: (e: HTMLElement, context: Context) => Component}[]} */
+export const COMPONENTS = [
+  {host: '#header', make: (e, context) => new Header(e, context)},
+  {host: '#tables', make: (e, context) => new TablesView(e, context)},
+];

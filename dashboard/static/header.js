@@ -1,0 +1,151 @@
+/** The header and the banner: where the page is, what it shows and how old that is, what is wrong with the line. */
+import {ago, clock, percent} from './figures.js';
+import {addWords, lang, remember, setLang, t} from './i18n.js';
+import {newest, worth} from './now.js';
+import {put} from './tables.js';
+
+addWords({
+  ja: {
+    dataAge: 'データ', paintP95: '表示 p95', observed: '観測率', alertCounts: '警報', toTables: '表', toSituation: '状況',
+    crumbs: '現在の階層', city: '全域', aPlace: '施設',
+    worst_critical: '重大', worst_warning: '警告', worst_info: '通知',
+  },
+  en: {
+    dataAge: 'Data', paintP95: 'Paint p95', observed: 'Coverage', alertCounts: 'Alerts', toTables: 'Tables', toSituation: 'Situation',
+    crumbs: 'Where this is', city: 'City', aPlace: 'Place',
+    worst_critical: 'critical', worst_warning: 'warning', worst_info: 'info',
+  },
+});
+
+const SILENT_MS = 3000;
+const MARKS = [['critical', '■'], ['warning', '▲'], ['info', '●']];
+const root = document.documentElement;
+
+/** @param {string} id */
+const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/** @typedef {import('./store.js').Store} Store */
+
+export class Header {
+  /** @param {HTMLElement} _ @param {import('./components.js').Context} context */
+  constructor(_, context) {
+    this.context = context;
+    this.shown = '';
+    $('lang').onclick = () => { setLang(lang === 'ja' ? 'en' : 'ja'); context.later(); };
+    $('theme').onclick = () => {
+      root.dataset.theme = dark() ? 'light' : 'dark';
+      remember('hitonami.theme', root.dataset.theme);
+      context.later();
+    };
+    $('to-view').onclick = (e) => { e.preventDefault(); context.levels.go({view: other(context.levels.view)}); };
+    $('alert-counts').replaceChildren(...MARKS.flatMap(([severity]) => {
+      const e = document.createElement('span');
+      e.className = `count ${severity}`;
+      return [e, ' '];
+    }));
+  }
+
+  /** @param {Store} store */
+  update(store) {
+    const {levels} = this.context, {layout, status} = store, view = levels.view;
+    put($('lang'), t('other'));
+    $('lang').lang = lang === 'ja' ? 'en' : 'ja';
+    put($('theme'), t(dark() ? 'toLight' : 'toDark'));
+    put($('to-view'), t(view === 'tables' ? 'toSituation' : 'toTables'));
+    $('to-view').setAttribute('href', levels.link({view: other(view)}));
+    $('skip').setAttribute('href', view === 'tables' ? '#gates' : '#ranked');
+    this.crumbs(store);
+    this.banners(store);
+    if (!store.ready) return;
+    const kind = layout?.run.kind ?? 'none', zone = layout?.run.timezone ?? 'UTC', end = newest(store);
+    put($('mode-word'), t(kind));
+    put($('state'), status?.state ? t(status.state) : '');
+    $('mode').className = `chip ${kind}`;
+    put($('clock'), kind === 'live' || !layout ? clock(store.now(), zone, true) : shownTime(store));
+    put($('data-age'), end == null || kind !== 'live' ? '—' : ago(store.now() - end));
+    put($('coverage'), percent(observed(store)));
+    this.alerts(store);
+  }
+
+  /** @param {Store} store */
+  alerts(store) {
+    const now = store.now();
+    for (const [i, [severity, mark]] of MARKS.entries()) {
+      const n = store.alerts.filter((a) => a.severity === severity && a.state !== 'resolved' && !((a.shelved_until_ms ?? 0) > now)).length;
+      const e = /** @type {HTMLElement} */ ($('alert-counts').children[i]);
+      put(e, `${mark} ${n}`);
+      e.classList.toggle('none', n === 0);
+      e.title = t(`worst_${severity}`);
+    }
+  }
+
+  /** @param {Store} store */
+  crumbs({layout}) {
+    const {levels} = this.context, {zone, sensor} = levels;
+    const place = levels.places.find(({id}) => id === levels.place);
+    /** @type {[string, import('./levels.js').Where][]} */ const steps = [[t('city'), {}]];
+    if (levels.level !== 'city') steps.push([place?.name[lang] ?? t('aPlace'), {place: levels.place}]);
+    if (zone) steps.push([layout?.zones.find(({id}) => id === zone)?.name[lang] ?? zone, {zone}]);
+    if (sensor) steps.push([sensor, {sensor}]);
+    const now = JSON.stringify([lang, steps]);
+    if (now === this.shown) return;
+    this.shown = now;
+    $('crumbs').setAttribute('aria-label', t('crumbs'));
+    const list = document.createElement('ol');
+    steps.forEach(([name, where], i) => {
+      const item = document.createElement('li'), last = i === steps.length - 1;
+      const e = document.createElement(last ? 'span' : 'button');
+      e.textContent = name;
+      e.title = name;
+      if (last) {
+        e.setAttribute('aria-current', 'page');
+      } else {
+        /** @type {HTMLButtonElement} */ (e).type = 'button';
+        e.dataset.key = `crumb ${i}`;
+        e.onclick = () => levels.select(where);
+      }
+      item.append(e);
+      list.append(item);
+    });
+    $('crumbs').replaceChildren(list);
+  }
+
+  /** @param {Store} store */
+  banners(store) {
+    const {heard, asked} = this.context.line, {layout} = store, kind = layout?.run.kind;
+    const silent = performance.now() - Math.max(heard, asked);
+    put($('replay'), kind && kind !== 'live' ? `${t(kind)}  ${t(`${kind}Banner`)} — ${layout?.run.id} — ${shownTime(store)}` : '');
+    put($('trouble'), silent > SILENT_MS ? t('offline', {s: ago(performance.now() - heard)})
+      : store.problem === 'store' ? t('store')
+      : store.problem === 'quiet' ? t('quiet', {s: ago(store.now() - (store.closed ?? 0))})
+      : store.problem === 'no_run' ? t('noRunYet') : '');
+  }
+}
+
+/** Share of what should be seen that is: the mean of all zones, of gates where there are none; what is unknown counts 0. */
+function observed(/** @type {Store} */ store) {
+  const {layout, zones, flow} = store;
+  if (!layout) return null;
+  const rows = layout.zones.length && zones.c ? {places: layout.zones, columns: zones, each: 1} : {places: layout.gates, columns: flow, each: 3};
+  let sum = 0, n = 0;
+  rows.places.forEach((place, i) => {
+    const {why} = worth(store, place, rows.columns.t?.[rows.each * i], layout), c = rows.columns.c?.[rows.each * i] ?? null;
+    if (!why && c == null) return; // sensors that do not tell
+    sum += why ? 0 : c ?? 0;
+    n++;
+  });
+  return n ? sum / n : null;
+}
+
+/** The end of the newest window shown, in a replay's own time. @param {Store} store */
+function shownTime(store) {
+  const end = newest(store);
+  return end == null ? '—' : clock(end, store.layout?.run.timezone ?? 'UTC', true);
+}
+
+function dark() {
+  return root.dataset.theme ? root.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+}
+
+/** @param {string} view */
+function other(view) { return view === 'tables' ? null : 'tables'; }
