@@ -18,7 +18,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
@@ -120,6 +120,10 @@ class Channel:
         if view.timing is not None and {**view.timing, "read": self._seen.get("read", 0)} != self._seen:
             self._seen = {**view.timing, "read": now_ms}
 
+    def hurry(self) -> None:
+        """Let the next tick be told at once."""
+        self._told = min(self._told, time.monotonic() - TICK_S)
+
     def tell(self, view: View | None, problem: str | None, now_ms: int) -> None:
         """Publish what has changed, be it nothing but the time; does nothing within a second of the last tick.
 
@@ -182,10 +186,14 @@ def _changed(old: Columns, new: Columns, names: tuple[str, ...]) -> Columns | No
 
 
 class Feed:
-    """All channels over one store, and the task that keeps them going. Lives on one event loop."""
+    """All channels over one store, and the task that keeps them going. Lives on one event loop.
+
+    ``run_id``: the run shown where the browser asks for none.
+    """
 
     def __init__(self, store: Store, run_id: str | None, clock: Callable[[], float], poll_s: float) -> None:
-        self._store, self._run_id, self._clock, self._poll_s = store, run_id, clock, poll_s
+        self._store, self.run_id, self._clock, self._poll_s = store, run_id, clock, poll_s
+        self._hurried = asyncio.Event()
         self._views = Views(store)
         self._reader = Reader()
         self._channels: dict[tuple[str | None, str | None], Channel] = {}
@@ -202,7 +210,7 @@ class Feed:
 
     async def run_shown(self) -> Run | None:
         """The run that is shown where the browser asks for none, read now. Raises what the store raises."""
-        return await self._reader.call(lambda: choose(self._store, self._run_id))
+        return await self._reader.call(lambda: choose(self._store, self.run_id))
 
     async def status(self) -> dict[str, Any]:
         """The body of /api/status, read now. Raises what the store raises."""
@@ -220,7 +228,7 @@ class Feed:
 
     def channel(self, run_id: str | None, window: str | None) -> Channel:
         """The channel of a run and window, made where it is missing. Raises TooManyStreams."""
-        key = (run_id if run_id is not None else self._run_id, window)
+        key = (run_id if run_id is not None else self.run_id, window)
         if key not in self._channels:
             if len(self._channels) >= CHANNELS:
                 idle = [k for k, c in self._channels.items() if not c.listeners]
@@ -230,7 +238,7 @@ class Feed:
             self._channels[key] = Channel(*key)
         return self._channels[key]
 
-    async def listen(self, channel: Channel, last_id: str | None) -> AsyncIterator[bytes]:
+    async def listen(self, channel: Channel, last_id: str | None) -> AsyncGenerator[bytes, None]:
         """Frames for one client: what it misses, or a snapshot, then every tick until the end."""
         channel.listeners += 1
         try:
@@ -268,13 +276,23 @@ class Feed:
             self._broken = problem == "store"
             channel.tell(view, problem, self.now_ms())
 
+    def hurry(self, run_id: str) -> None:
+        """Somebody has changed something of a run: whoever looks at it shall see it with the next look, made now."""
+        for (of, _), channel in self._channels.items():
+            if of in (run_id, None):
+                channel.hurry()
+        self._hurried.set()
+
     async def run(self) -> None:
         """Keep every channel that has listeners up to date, until cancelled."""
         while True:
             began = time.monotonic()
             for channel in [c for c in self._channels.values() if c.listeners]:
                 await self.refresh(channel)
-            await asyncio.sleep(max(0.05, self._poll_s - (time.monotonic() - began)))
+            with contextlib.suppress(TimeoutError):
+                pause = max(0.05, self._poll_s - (time.monotonic() - began))
+                await asyncio.wait_for(self._hurried.wait(), pause)
+            self._hurried.clear()
 
     def close(self) -> None:
         """End all streams."""

@@ -60,11 +60,14 @@ class _Uvicorn(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(app: Starlette, host: str = "127.0.0.1", port: int = 0, *, anywhere: bool = False) -> Server:
+def serve(
+    app: Starlette, host: str = "127.0.0.1", port: int = 0, *, anywhere: bool = False, proxied: bool = False
+) -> Server:
     """Serve ``app`` in a thread; port 0 takes a free one. It answers when this returns.
 
-    Raises UsageError for a host that is not loopback (there are no users yet, so nobody else may reach the page) but
-    with ``anywhere``, and for a port that cannot be had; HitonamiError when the server does not start.
+    ``proxied``: take the client's address from a proxy on this machine, or on one named by FORWARDED_ALLOW_IPS.
+    Raises UsageError for a host that is not loopback (without users nobody else may reach the page) but with
+    ``anywhere``, and for a port that cannot be had; HitonamiError when the server does not start.
     """
     listener = _listen(host, port, anywhere)
     config = uvicorn.Config(
@@ -75,6 +78,7 @@ def serve(app: Starlette, host: str = "127.0.0.1", port: int = 0, *, anywhere: b
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=proxied,
         timeout_graceful_shutdown=GRACE_S,
     )
     inner = _Uvicorn(config)
@@ -96,7 +100,7 @@ def serve(app: Starlette, host: str = "127.0.0.1", port: int = 0, *, anywhere: b
 def _listen(host: str, port: int, anywhere: bool) -> socket.socket:
     address = "127.0.0.1" if host == "localhost" else host
     if address not in ("127.0.0.1", "::1") and not anywhere:
-        raise UsageError("the page has no users yet: --host must be 127.0.0.1, ::1 or localhost")
+        raise UsageError("a page without users is for this machine only: --host must be 127.0.0.1, ::1 or localhost")
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboard import metrics
-from dashboard.app import NO_STORE, told
+from dashboard.answers import NO_STORE, told
 from dashboard.serve import serve
 from flows.health import LAG_STEP, State
 
