@@ -29,6 +29,13 @@ SERVE = (
     " SETTINGS max_block_size=1, function_sleep_max_microseconds_per_block=3000000 FORMAT Null"
 )
 
+# The user that tests are, beside those of a file.
+USERS = (
+    "<clickhouse><profiles><default/></profiles><quotas><default/></quotas><users><default><password/>"
+    "<networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota>"
+    "<access_management>1</access_management></default></users></clickhouse>"
+)
+
 
 def library() -> Path:
     """The path of libchdb.so, fetched on the first call. Raises ServiceError."""
@@ -79,20 +86,27 @@ def _fetch(target: Path) -> None:
 class ClickHouse:
     """A ClickHouse server with its data below ``directory``; as a context manager it starts, and is killed.
 
-    ``backups``: a directory that BACKUP and RESTORE may use.
+    ``backups``: a directory that BACKUP and RESTORE may use. ``users``: a file of more users, as in users.d.
     """
 
-    def __init__(self, directory: Path, *, backups: Path | None = None):
+    def __init__(self, directory: Path, *, backups: Path | None = None, users: Path | None = None):
         from tests.realservices.cache import free_port
         from tests.realservices.process import Process
 
         self.directory = directory
         self.port = free_port()
         command = [sys.executable, Path(__file__).resolve(), library(), directory / "data", str(self.port)]
-        if backups is not None:
+        told = "" if backups is None else f"<backups><allowed_path>{backups}</allowed_path></backups>"
+        if users is not None:
+            more = directory / "users.d"
+            more.mkdir(parents=True)
+            shutil.copy(users, more)
+            (directory / "users.xml").write_text(USERS)
+            told += f"<users_config>{directory / 'users.xml'}</users_config>"
+        if told:
             directory.mkdir(parents=True, exist_ok=True)
             config = directory / "config.xml"
-            config.write_text(f"<clickhouse><backups><allowed_path>{backups}</allowed_path></backups></clickhouse>")
+            config.write_text(f"<clickhouse>{told}</clickhouse>")
             command.append(config)
         self._process = Process("ClickHouse", command, directory / "clickhouse.log")
 
