@@ -1,6 +1,6 @@
 # Everything is set up in .venv by pip alone (scripts/set-up.sh); `make` lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint fmt types fuzz sanitize bench bench-peers bench-smoke soak-kills hints ci clean
+.PHONY: help build test demo lint fmt types fuzz sanitize bench bench-peers bench-smoke soak-kills soak-page hints ci clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -19,6 +19,7 @@ help:
 	@echo 'make bench        the benchmarks of the kernels (bench-smoke: each once)'
 	@echo 'make bench-peers  Hitonami beside its peers on one topic (ARGS="--events 4000000 --peers hitonami,ceiling,orjson --repeats 5")'
 	@echo 'make soak-kills   100 random kills of a live run (about 10 minutes; ARGS="--kills 400 --seed 2")'
+	@echo 'make soak-page    the page while its server is away for five minutes (about 11 minutes)'
 	@echo 'make hints        compile the kernels and fail on a performance hint'
 	@echo 'make ci           what the continuous integration runs'
 	@echo 'make clean        remove what was built (keeps .cache, the fetched services)'
@@ -71,6 +72,11 @@ bench-smoke:
 soak-kills:
 	$(READY)
 	@$(BIN)/python -m tests.faults.kills $(ARGS)
+
+soak-page:
+	$(READY)
+	@sh scripts/browser.sh
+	@HITONAMI_AWAY_S=300 $(BIN)/python -m pytest -s -o faulthandler_timeout=900 tests/browser/test_stream.py -k op_14 $(ARGS)
 
 hints:
 	$(READY)

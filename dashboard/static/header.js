@@ -17,7 +17,8 @@ addWords({
   },
 });
 
-const SILENT_MS = 3000;
+// with the half second between two looks, the banner stands 3 s after the last word at the latest
+const SILENT_MS = 2500;
 const MARKS = [['critical', '■'], ['warning', '▲'], ['info', '●']];
 const root = document.documentElement;
 

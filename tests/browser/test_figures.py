@@ -124,7 +124,7 @@ def test_new_rows_change_the_figures(shown: Page, store: FakeStore, clock: Clock
     expect(shown.locator("#read")).to_have_text("20,000")
 
 
-def test_data_past_its_limit_turn_unknown_with_the_next_tick_and_never_zero(
+def test_op_02_data_past_its_limit_turn_unknown_with_the_next_tick_and_never_zero(
     shown: Page, store: FakeStore, clock: Clock
 ):
     expect(cell(shown, "j1", 0)).to_have_text("14確定")
@@ -205,7 +205,9 @@ def test_coverage_is_never_rounded_up_and_null_is_not_unknown(
 
 
 @pytest.mark.parametrize("minutes", [-5, 5])
-def test_a_wrong_browser_clock_changes_no_age(page: Page, store: FakeStore, clock: Clock, served: Served, minutes: int):
+def test_op_02_a_wrong_browser_clock_changes_no_age(
+    page: Page, store: FakeStore, clock: Clock, served: Served, minutes: int
+):
     page.add_init_script(
         f"""const real = Date; const off = {minutes} * 60000;
         globalThis.Date = class extends real {{

@@ -15,7 +15,7 @@ from tests.browser.fake_store import REGISTRY, FakeRun, FakeStore
 pytestmark = pytest.mark.browser
 
 
-def test_both_languages_hold_the_same_words_and_every_word_used(shown: Page):
+def test_op_19_both_languages_hold_the_same_words_and_every_word_used(shown: Page):
     root = shown.locator("link[rel=stylesheet]").first.get_attribute("href").rpartition("/")[0]  # type: ignore[union-attr]
     ja, en, used = shown.evaluate(
         """async root => { const {TEXT} = await import(root + '/i18n.js');
@@ -196,7 +196,7 @@ def test_the_header_stands_before_its_words_come(page: Page, served: Served, sto
     assert page.evaluate("window.moved") == []
 
 
-def test_the_policy_blocks_foreign_and_inline(page: Page, served: Served, store: FakeStore):
+def test_op_15_the_policy_blocks_foreign_and_inline(page: Page, served: Served, store: FakeStore):
     answer = page.goto(served(store).url)
     assert answer is not None and answer.headers["content-security-policy"].startswith("default-src 'none'")
     blocked = page.evaluate(
@@ -221,7 +221,7 @@ def test_a_run_that_closes_nothing_is_said_to_be_away(shown: Page, store: FakeSt
     expect(shown.locator("#trouble")).to_have_text("", timeout=10_000)
 
 
-def test_sensors_that_are_not_ok_are_listed_in_both_languages(shown: Page, store: FakeStore, clock: Clock):
+def test_op_13_sensors_that_are_not_ok_are_listed_in_both_languages(shown: Page, store: FakeStore, clock: Clock):
     approved = [{"from": "2020-01-01T00:00:00Z", "to": None}]
     beat = {"gate": "j1", "approved": approved, "reporting": "heartbeat"}
     expect(shown.locator("#sensors-known")).to_have_text("正常 0 台、不明 0 台")

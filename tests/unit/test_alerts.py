@@ -197,7 +197,9 @@ NOISY: dict[str, tuple[float, Any, Any]] = {
 @pytest.mark.parametrize("kind", NOISY)
 @pytest.mark.parametrize("on_delay", [0, 30, 60])
 @pytest.mark.parametrize("seed", range(20))
-def test_noise_around_the_limit_for_ten_minutes_gives_exactly_one_alert(kind: str, on_delay: int, seed: int) -> None:
+def test_op_05_noise_around_the_limit_for_ten_minutes_gives_exactly_one_alert(
+    kind: str, on_delay: int, seed: int
+) -> None:
     """±5 % around the limit; whether the noise begins above or below it."""
     rng = random.Random(seed)
     limit, noise, free = NOISY[kind]
