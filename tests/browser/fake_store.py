@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
+from engine.errors import UsageError
 from engine.model import LENGTH_MS, NO_TIME, WINDOWS
-from sinks.clickhouse.alerts import Alert
+from sinks.clickhouse.alerts import Action, Alert
 
 CONFIG = json.dumps({"flow": {"k": 5, "guard": 1}, "time": {"bound_ms": 5000}})
 REGISTRY = {
@@ -110,6 +111,7 @@ class FakeStore:
         self.flow: dict[tuple[str, str, str, str], dict[str, Any]] = {}
         self.zone_rows: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.standing: dict[str, list[Alert]] = {}
+        self.acted: list[Action] = []
         self.heading_rows: dict[tuple[str, str, str, int], dict[str, Any]] = {}
         self.states: list[tuple[str, str, int]] = []  # sensor, state, since in ms
         self.broken = False
@@ -173,8 +175,29 @@ class FakeStore:
         self.zone_rows[run, window, zone] = row
 
     def alerts(self, run_id: str, *, standing: bool = False, since_ms: int | None = None) -> list[Alert]:
-        assert standing and since_ms is None
-        return self.standing.get(run_id, [])
+        self._answer()
+        held = [self._acted(run_id, alert) for alert in self.standing.get(run_id, [])]
+        return [a for a in held if (a.standing or not standing) and a.began_ms >= (since_ms or 0)]
+
+    def _acted(self, run_id: str, alert: Alert) -> Alert:
+        for action in self.actions(run_id, [alert.id]):
+            if action.action == "acknowledge":
+                alert = replace(alert, state="acknowledged")
+            elif action.action == "assign":
+                alert = replace(alert, owner=action.owner)
+            elif action.action == "note":
+                alert = replace(alert, note=action.reason)
+        return alert
+
+    def actions(self, run_id: str, of: Sequence[str] | None = None) -> list[Action]:
+        self._answer()
+        return [a for a in self.acted if a.run_id == run_id and (of is None or a.alert in of)]
+
+    def act(self, action: Action) -> None:
+        self._answer()
+        if action.alert not in {alert.id for alert in self.standing.get(action.run_id, [])}:
+            raise UsageError("alerts: the run has no such alert")
+        self.acted.append(action)
 
     def put_headings(
         self, zone: str, start_ms: int, n: dict[int, tuple[int, int]] | None, way: tuple[float | None, float | None],
