@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +16,10 @@ from dashboard.roles import LOCAL, NOBODY, Who
 from dashboard.sessions import Sessions
 from dashboard.trail import Trail
 from dashboard.users import Users
+from engine.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_EVERYWHERE = ("0.0.0.0", "::", "")
 PER_NAME = (10, 30.0)  # failed logins at once, and seconds until there may be one more
 PER_ADDRESS = (20, 15.0)
 PER_REFUSED = (30, 20.0)  # rows of the trail about what one user was refused
@@ -121,6 +124,19 @@ class Door:
         """Append that a role has not sufficed; a user who is refused all the time is not written down each time."""
         if not self._per_refused.take(who.name):
             await self.note(who, "refused", detail=route)
+
+
+def own_names(host: str, names: Sequence[str], https: bool) -> tuple[str, ...]:
+    """The host names of a page that listens on ``host``: those given, and ``host`` where it is one address.
+
+    Raises UsageError where passwords would go over a network as they are, and for names that are none.
+    """
+    address = f"[{host}]" if ":" in host else host.lower()
+    if address not in LOOPBACK and not https:
+        raise UsageError("passwords need TLS: a --host that is not loopback needs --https and a proxy in front")
+    if any(not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\]", name) for name in names):
+        raise UsageError("--name: a host name as it stands in the browser, without scheme and port")
+    return tuple(names) if host in _EVERYWHERE else (*names, address)
 
 
 def address_of(request: Request) -> str:

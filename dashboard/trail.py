@@ -3,7 +3,8 @@
     at_ms  who  role  what  run  alert  detail  address
 
 ``what``: login, failed (a login), logout, act, undone (an act that the store did not take), refused (by the role),
-download, scene. ``detail``: the action, the product, the route; never a password, a note, or what else was typed.
+download, scene, user (a user was added, removed or changed; ``who`` is then the account of the command line).
+``detail``: the action, the product, the route; never a password, a note, or what else was typed.
 ``address``: the client's, of logins. An act is written down before it is done: none goes without its row.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 from dashboard.book import Book
 from dashboard.roles import Who
 
-WHAT = ("login", "failed", "logout", "act", "undone", "refused", "download", "scene")
+WHAT = ("login", "failed", "logout", "act", "undone", "refused", "download", "scene", "user")
 MOST = 1_000  # rows read at once
 _LONGEST = 200  # characters of a text
 _COLUMNS = ("id", "at_ms", "who", "role", "what", "run", "alert", "detail", "address")
@@ -33,6 +34,11 @@ CREATE TRIGGER no_delete BEFORE DELETE ON trail BEGIN SELECT RAISE(ABORT, 'the t
 CREATE TRIGGER no_replace BEFORE INSERT ON trail WHEN EXISTS (SELECT 1 FROM trail WHERE id = NEW.id)
 BEGIN SELECT RAISE(ABORT, 'the trail is only appended to'); END
 """
+
+
+def beside(users: Path) -> Path:
+    """The trail of a users' file: its name with ``.trail`` at its end."""
+    return users.with_name(users.name + ".trail")
 
 
 class Trail:

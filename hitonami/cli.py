@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import HitonamiError
-from hitonami import __version__, commands, demo, files, flow_commands, load_command
+from hitonami import __version__, commands, demo, files, flow_commands, load_command, users_command
 from hitonami.common import err, level
 
 app = typer.Typer(
@@ -54,6 +54,7 @@ app.command("bench")(commands.bench)
 app.add_typer(files.registry, name="registry")
 app.add_typer(commands.runs, name="runs")
 app.add_typer(commands.schema, name="schema")
+app.add_typer(users_command.users, name="users")
 
 
 def main() -> None:

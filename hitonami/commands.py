@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -134,19 +136,41 @@ def doctor(
 
 def dashboard(
     store: StoreOption,
-    host: Annotated[str, typer.Option("--host", help="Loopback only in this version.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; another than loopback needs --users and --https.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 0,
     run_id: Annotated[str | None, typer.Option("--run-id", help="The run to show; the newest live one else.")] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option("--users", metavar="FILE", help="Ask for a login; users of this file (hitonami users)."),
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option("--name", metavar="HOST", help="Host name it answers to; may be repeated.")
+    ] = None,
+    https: Annotated[bool, typer.Option("--https", help="Browsers come through a proxy with TLS.")] = False,
 ) -> None:
     """Serve the operator's page of a store.
 
     Example: hitonami dashboard --store http://default@127.0.0.1:8123/hitonami --port 8080
     """
     from dashboard.app import create_app
+    from dashboard.door import own_names
     from dashboard.serve import serve
+    from dashboard.trail import Trail, beside
+    from dashboard.users import Users
 
-    with opened(store) as held:
-        server = serve(create_app(held, run_id=run_id), host, port)
+    if users is None and (name or https):
+        raise UsageError("--name and --https are for a page with --users")
+    with contextlib.ExitStack() as stack:
+        known = trail = None
+        if users is not None:
+            known = stack.enter_context(contextlib.closing(Users(users)))
+            trail = stack.enter_context(contextlib.closing(Trail(beside(users), time.time)))
+        names = own_names(host, name or (), https) if users is not None else ()
+        held = stack.enter_context(opened(store))
+        app = create_app(held, run_id=run_id, users=known, trail=trail, names=names, https=https)
+        server = serve(app, host, port, anywhere=users is not None, proxied=https)
         out.print(server.url, markup=False)
         server.run_until_signal()
 
