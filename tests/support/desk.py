@@ -55,7 +55,7 @@ def opened(tmp_path: Path, **options: Any) -> Desk:
     for role in GIVEN:
         users.add(role, role, PASSWORD)
     trail = Trail(tmp_path / "trail", clock)
-    app = create_app(store, clock=clock, poll_s=0.1, users=users, trail=trail, **options)  # type: ignore[arg-type]
+    app = create_app(store, clock=clock, users=users, trail=trail, **{"poll_s": 0.1, **options})  # type: ignore[arg-type]
     return Desk(serve(app), store, users, trail, clock, tmp_path)
 
 
