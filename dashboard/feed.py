@@ -23,18 +23,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
+from dashboard.columns import COLUMNS, Columns
 from dashboard.hub import Broadcast
-from dashboard.snapshot import (
-    FLOW_COLUMNS,
-    HEADING_COLUMNS,
-    ZONE_COLUMNS,
-    Columns,
-    View,
-    Views,
-    choose,
-    closed_ms,
-    status_of,
-)
+from dashboard.snapshot import View, Views, choose, closed_ms, status_of
 
 if TYPE_CHECKING:
     from sinks.clickhouse.store import Run, Store
@@ -43,8 +34,6 @@ TICK_S = 1.0  # least time between two ticks of a channel; the page says it is c
 FRESH_S = 2.0  # a channel that has told nothing for this long is read before it serves a new client
 LAG = 10  # ticks a client may be behind before it gets the newest state instead
 CHANNELS = 64  # most streams kept; the idle one used longest ago goes first
-
-_FIGURES = {"flow": FLOW_COLUMNS, "zones": ZONE_COLUMNS, "headings": HEADING_COLUMNS}
 
 log = logging.getLogger("hitonami.dashboard")
 T = TypeVar("T")
@@ -147,7 +136,7 @@ class Channel:
             head["alerts"] = view.alerts
         if view.health != old.health:
             head["health"] = view.health
-        for name, columns in _FIGURES.items():
+        for name, columns in COLUMNS.items():
             changed = _changed(getattr(old, name), getattr(view, name), columns)
             if changed is not None:
                 head[name] = changed
@@ -168,8 +157,8 @@ class Channel:
     def _body(self) -> dict[str, Any]:
         view = self._view
         if view is None:
-            return {"status": status_of(None), "layout": None, **dict.fromkeys(_FIGURES), "alerts": [], "health": None}
-        figures = {name: getattr(view, name) for name in _FIGURES}
+            return {"status": status_of(None), "layout": None, **dict.fromkeys(COLUMNS), "alerts": [], "health": None}
+        figures = {name: getattr(view, name) for name in COLUMNS}
         lists = {"alerts": view.alerts, "health": view.health}
         return {"status": view.status, "layout": view.layout, **figures, **lists}
 

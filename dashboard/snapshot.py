@@ -12,44 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
+from dashboard.columns import Columns, Table, keys_of, table_of
 from dashboard.layout import GRACE_MS, Register, Rows, bound_of, delay_of, heading_window, layout_of
 from dashboard.sensors import health_of
-from engine.model import DIRECTIONS, END, LOS, NO_TIME, REASONS, STATUS, WINDOWS
+from engine.model import END, NO_TIME, REASONS, WINDOWS
 from engine.timezone import TimeZone
 
 if TYPE_CHECKING:
     from sinks.clickhouse.alerts import Alert
     from sinks.clickhouse.store import Run, Store
 
-FLOW_COLUMNS = ("t", "n", "lo", "hi", "s", "c")
-ZONE_COLUMNS = (
-    "t", "in", "in_lo", "in_hi", "out", "out_lo", "out_hi", "s", "c",
-    "occ", "occ_lo", "occ_hi", "err", "drift_lo", "drift_hi", "dens", "pace", "los",
-)  # fmt: skip
-HEADING_COLUMNS = ("t", "s", "way", "r")
 _LAYOUTS = 32  # kept: of the views that are open, and of a few before them
-_FLOW_SOURCE = {"n": "n", "lo": "n_low", "hi": "n_high"}
-_ZONE_SOURCE = {
-    "in": "inflow",
-    "in_lo": "inflow_low",
-    "in_hi": "inflow_high",
-    "out": "outflow",
-    "out_lo": "outflow_low",
-    "out_hi": "outflow_high",
-    "occ": "occupancy",
-    "occ_lo": "occupancy_low",
-    "occ_hi": "occupancy_high",
-    "err": "error",
-    "drift_lo": "drift_low",
-    "drift_hi": "drift_high",
-}
-_COLUMNS: Mapping[str, tuple[Mapping[str, str], tuple[str, ...]]] = {
-    "flow": (_FLOW_SOURCE, FLOW_COLUMNS),
-    "zones": (_ZONE_SOURCE, ZONE_COLUMNS),
-    "headings": ({}, HEADING_COLUMNS),
-}
-_ROUNDED = {"c": "coverage", "dens": "density", "pace": "speed", "way": "mean_heading", "r": "resultant_length"}
 
 # What the page says of a standing alert (sinks/clickhouse/alerts.py Alert).
 ALERT_FIELDS = (
@@ -67,17 +42,14 @@ ALERT_FIELDS = (
     "shelved_for",
 )
 
-Columns = dict[str, list[Any]]
-Figures = Mapping[tuple[str, ...], Mapping[str, Any]]
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Rows as the store has them: of flow by (gate, direction), of zones and of headings by (zone,)."""
+    """Rows of flow, zones and headings as the store has them."""
 
-    flow: Figures
-    zones: Figures
-    ways: Figures
+    flow: Table
+    zones: Table
+    headings: Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,40 +130,24 @@ class Views:
             return None
         window = window or finest(run)
         found = Found(
-            rows_of(self._store.latest(run.run_id, window), ("gate", "direction")),
-            rows_of(self._store.latest_zones(run.run_id, window), ("zone",)),
-            ways_of(self._store.latest_headings(run.run_id, heading_window(window))),
+            table_of("flow", flow := self._store.latest(run.run_id, window)),
+            table_of("zones", zones := self._store.latest_zones(run.run_id, window)),
+            table_of("headings", self._store.latest_headings(run.run_id, heading_window(window))),
         )
-        states, alerts = self._store.sensor_states(run.run_id), self._store.alerts(run.run_id, standing=True)
-        return self.view(run, window, found, states, alerts, closed_ms(run))
-
-    def view(
-        self,
-        run: Run,
-        window: str,
-        found: Found,
-        states: Sequence[tuple[str, str, int]],
-        alerts: Sequence[Alert],
-        closed: int | None,
-    ) -> View:
-        """The View of rows, states of sensors and standing alerts, of a run that has closed up to ``closed`` (ms).
-
-        A run that has closed nothing, or is no live one (None), is one of its last event.
-        """
-        register = self.register(run)
-        sensors = register.approved(run.last_ms if closed is None and run.kind != "live" else closed)
-        layout = self._layout(run, window, register, sensors, found)
+        register, closed = self.register(run), closed_ms(run)
+        sensors = register.approved(run.last_ms if run.kind != "live" else closed)
+        layout = self.layout(run, window, register, sensors, found)
         return View(
             layout,
             status_of(run),
             closed,
-            figures_of(layout, "flow", found.flow),
-            figures_of(layout, "zones", found.zones),
-            figures_of(layout, "headings", found.ways),
-            health_of(sensors, register, states),
+            figures_of(layout, found.flow),
+            figures_of(layout, found.zones),
+            figures_of(layout, found.headings),
+            health_of(sensors, register, self._store.sensor_states(run.run_id)),
             _quiet_ms(run),
-            [{name: getattr(alert, name) for name in ALERT_FIELDS} for alert in alerts],
-            _timing(run, layout, found) if run.kind == "live" else None,
+            [alert_of(alert) for alert in self._store.alerts(run.run_id, standing=True)],
+            _timing(run, layout, found, [flow, zones]) if run.kind == "live" else None,
         )
 
     def register(self, run: Run) -> Register:
@@ -204,13 +160,9 @@ class Views:
             self._registers[digest] = Register(text)
         return self._registers[digest]
 
-    def _layout(self, run: Run, window: str, register: Register, sensors: Rows, found: Found) -> Mapping[str, Any]:
+    def layout(self, run: Run, window: str, register: Register, sensors: Rows, found: Found) -> Mapping[str, Any]:
         """The layout, made anew only where something it rests on has changed: it is all of a registry."""
-        seen = (
-            sorted({gate for gate, _ in found.flow}),
-            sorted(z for (z,) in found.zones),
-            sorted(z for (z,) in found.ways),
-        )
+        seen = [sorted({key[0] for key in table.keys}) for table in (found.flow, found.zones, found.headings)]
         of_run = run.run_id, run.kind, run.config, run.config_hash, run.code_version, run.timezone, run.gate_delay_ms
         leaves = tuple(run.leaves.items())
         key = (*of_run, leaves, window, id(register), tuple(sensors), *map(tuple, seen))
@@ -226,55 +178,15 @@ def finest(run: Run) -> str:
     return min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
 
 
-def figures_of(layout: Mapping[str, Any], product: str, rows: Figures) -> Columns:
-    """Columns of a product's rows by their keys, in the layout's order."""
-    source, names = _COLUMNS[product]
-    if product == "flow":
-        return _columns([(gate["id"], way) for gate in layout["gates"] for way in DIRECTIONS], rows, source, names)
-    of = layout["headings"]["zones"] if product == "headings" else layout["zones"]
-    return _columns([(zone["id"],) for zone in of], rows, source, names)
+def figures_of(layout: Mapping[str, Any], table: Table) -> Columns:
+    """Columns of a product's rows, in the layout's order."""
+    places = table.places(range(len(table)))
+    return table.picked([places.get(key) for key in keys_of(layout, table.product)])
 
 
-def rows_of(table: Any, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
-    """Rows of a table by the columns ``key``, their times in ms; of rows of one key the last."""
-    for name in ("window_start", "inserted_at"):
-        if name in table.column_names:
-            table = table.set_column(table.schema.get_field_index(name), name, table.column(name).cast("int64"))
-    return {tuple(row[name] for name in key): row for row in table.to_pylist()}
-
-
-def ways_of(table: Any) -> dict[tuple[str, ...], dict[str, Any]]:
-    """One row per zone: of its sectors the first that is told, for mean heading and strength are the same in all."""
-    out: dict[tuple[str, ...], dict[str, Any]] = {}
-    for (zone, _), row in rows_of(table, ("zone", "sector")).items():
-        held = out.setdefault((zone,), row)
-        if row["n"] is not None and held["n"] is None:
-            out[(zone,)] = row
-    return out
-
-
-def _columns(
-    keys: Sequence[tuple[str, ...]],
-    rows: Figures,
-    source: Mapping[str, str],
-    names: Sequence[str],
-) -> Columns:
-    def value(row: Mapping[str, Any] | None, name: str) -> Any:
-        if row is None:
-            return None
-        if name == "t":
-            return row["window_start"]
-        if name == "s":
-            return STATUS.index(row["status"])
-        if name == "los":
-            return LOS.index(row["los"])
-        if name in _ROUNDED:
-            told = row[_ROUNDED[name]]
-            return None if told is None else round(told, 4)
-        return row[source[name]]
-
-    found = [rows.get(key) for key in keys]
-    return {name: [value(row, name) for row in found] for name in names}
+def alert_of(alert: Alert) -> dict[str, Any]:
+    """An alert as the page is told of it."""
+    return {name: getattr(alert, name) for name in ALERT_FIELDS}
 
 
 def _quiet_ms(run: Run) -> int:
@@ -283,18 +195,24 @@ def _quiet_ms(run: Run) -> int:
     return bound_of(config) + 2 * int(config.get("time", {}).get("tick_ms", 1000)) + GRACE_MS
 
 
-def _timing(run: Run, layout: Mapping[str, Any], found: Found) -> dict[str, int] | None:
+def _timing(run: Run, layout: Mapping[str, Any], found: Found, tables: Sequence[pa.Table]) -> dict[str, int] | None:
     """Of the newest window with rows: its end, when the watermark may pass it, when the last row came into the store.
 
     All in ms; the line is the latest of the rows that have come: end + bound + delay. None where there are no rows.
     """
-    rows = [*found.flow.items(), *found.zones.items()]
-    newest = max((row["window_start"] for _, row in rows), default=None)
-    if newest is None:
+    of = [
+        (start, key[0], inserted)
+        for table, rows in zip((found.flow, found.zones), tables, strict=True)
+        for start, key, inserted in zip(
+            table.start.tolist(), table.keys, rows["inserted_at"].cast("int64").to_pylist(), strict=True
+        )
+    ]
+    if not of:
         return None
-    keys = {key[0] for key, row in rows if row["window_start"] == newest}
-    delays = [delay_of(layout, row) for part in ("gates", "zones") for row in layout[part] if row["id"] in keys]
+    newest = max(start for start, *_ in of)
+    ids = {key for start, key, _ in of if start == newest}
+    delays = [delay_of(layout, row) for part in ("gates", "zones") for row in layout[part] if row["id"] in ids]
     code = WINDOWS.index(layout["window"])
     end = int(TimeZone(run.timezone).next(np.array([newest], np.int64), code)[0])
-    inserted = max(row["inserted_at"] for _, row in rows if row["window_start"] == newest)
+    inserted = max(at for start, _, at in of if start == newest)
     return {"end": end, "line": end + layout["bound_ms"] + max(delays), "inserted": inserted}
