@@ -4,6 +4,7 @@
     reads.py        the stream, counters, runs, probes
     login.py        session, login, logout
     acts.py         alerts and what people do with them, the trail
+    frames.py       a stored span as the page showed it
 
 Who may do what stands in roles.py, and guard.py sees to it. Without a users' file the server binds to loopback only
 (serve.py) and answers to loopback names only, so that no foreign site can read it through a name of its own that points
@@ -25,7 +26,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard import acts, assets, login, reads
+from dashboard import acts, assets, frames, login, reads
 from dashboard.answers import NO_STORE, refused
 from dashboard.door import Door
 from dashboard.feed import Feed
@@ -59,7 +60,7 @@ def create_app(
     The caller closes ``users`` and ``trail``.
     """
     door = Door(users, trail or Trail(None, clock), clock, local=local, names=names, https=https)
-    routes = [*_pages(assets.load(), door), *reads.ROUTES, *login.ROUTES, *acts.ROUTES]
+    routes = [*_pages(assets.load(), door), *reads.ROUTES, *login.ROUTES, *acts.ROUTES, *frames.ROUTES]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

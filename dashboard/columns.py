@@ -66,6 +66,16 @@ class Table:
     def __len__(self) -> int:
         return len(self.keys)
 
+    def only(self, rows: Sequence[int]) -> Table:
+        """Some of the rows in their order."""
+        return Table(
+            self.product,
+            [self.keys[row] for row in rows],
+            self.start[list(rows)],
+            self.picked(rows),
+            [self.told[row] for row in rows],
+        )
+
     def places(self, rows: Iterable[int]) -> dict[Key, int]:
         """Key as the layout has it → row, of some of the rows; of a key's rows the last.
 

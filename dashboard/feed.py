@@ -177,13 +177,13 @@ def _changed(old: Columns, new: Columns, names: tuple[str, ...]) -> Columns | No
 class Feed:
     """All channels over one store, and the task that keeps them going. Lives on one event loop.
 
-    ``run_id``: the run shown where the browser asks for none.
+    ``run_id``: the run shown where the browser asks for none. ``views``: for the reader's thread alone (``call``).
     """
 
     def __init__(self, store: Store, run_id: str | None, clock: Callable[[], float], poll_s: float) -> None:
         self._store, self.run_id, self._clock, self._poll_s = store, run_id, clock, poll_s
         self._hurried = asyncio.Event()
-        self._views = Views(store)
+        self.views = Views(store)
         self._reader = Reader()
         self._channels: dict[tuple[str | None, str | None], Channel] = {}
         self._broken = False
@@ -254,7 +254,7 @@ class Feed:
         """Read the store and tell the channel; a store that fails is a state of the page, not an end of it."""
         async with channel.lock:
             try:
-                view = await self._reader.call(lambda: self._views.read(channel.run_id, channel.window))
+                view = await self._reader.call(lambda: self.views.read(channel.run_id, channel.window))
                 if view is not None:
                     channel.saw(view, self.now_ms())
                 problem = "no_run" if view is None else "quiet" if view.quiet(self.now_ms()) else None

@@ -6,6 +6,7 @@ The registry's rows may carry more than the engine reads. The page takes from th
 
 from __future__ import annotations
 
+import bisect
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class Register:
         checked = check(text.encode())[0] if document.get("thresholds") else None
         self.rules = () if checked is None else checked.thresholds
         self._spans = {sensor: _spans(row) for sensor, row in self.sensors.items()}
+        self._turns = sorted({edge for spans in self._spans.values() for span in spans for edge in span})
         self._place_of = _places(self)
 
     def approved(self, at_ms: int | None) -> Rows:
@@ -55,6 +57,11 @@ class Register:
             for sensor, spans in self._spans.items()
             if any(start <= at_ms < end for start, end in spans)
         }
+
+    def approvals_turn(self, after_ms: int, until_ms: int) -> bool:
+        """Whether the approval of a sensor begins or ends in ``(after_ms, until_ms]``."""
+        at = bisect.bisect_right(self._turns, after_ms)
+        return at < len(self._turns) and self._turns[at] <= until_ms
 
     def place_of(self, zone: str) -> str:
         """Id of the place a zone belongs to; one that the registry does not know is a place of its own."""
@@ -131,9 +138,19 @@ def bound_of(config: Mapping[str, Any]) -> int:
     return int(config.get("time", {}).get("bound_ms", 5000))
 
 
-def delay_of(layout: Mapping[str, Any], row: Mapping[str, Any]) -> int:
-    """How much later (ms) than its end a window may close, of a row of the layout's gates or zones."""
-    return int(row["limit_ms"]) - int(layout["length_ms"]) - int(layout["bound_ms"]) - GRACE_MS
+def delay_of(layout: Mapping[str, Any], row: Mapping[str, Any], length_ms: int) -> int:
+    """How much later (ms) than its end a window of a row of the layout may close; ``length_ms`` = as its part says."""
+    return int(row["limit_ms"]) - length_ms - int(layout["bound_ms"]) - GRACE_MS
+
+
+def delays_of(layout: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """The delays (ms) of all rows of a layout: part (gates, zones, headings) → id → delay."""
+    headings = layout["headings"]
+    parts = {"gates": layout, "zones": layout, "headings": headings}
+    return {
+        part: {row["id"]: delay_of(layout, row, of["length_ms"]) for row in of["zones" if part == "headings" else part]}
+        for part, of in parts.items()
+    }
 
 
 def layout_of(

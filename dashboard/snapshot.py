@@ -211,7 +211,12 @@ def _timing(run: Run, layout: Mapping[str, Any], found: Found, tables: Sequence[
         return None
     newest = max(start for start, *_ in of)
     ids = {key for start, key, _ in of if start == newest}
-    delays = [delay_of(layout, row) for part in ("gates", "zones") for row in layout[part] if row["id"] in ids]
+    delays = [
+        delay_of(layout, row, layout["length_ms"])
+        for part in ("gates", "zones")
+        for row in layout[part]
+        if row["id"] in ids
+    ]
     code = WINDOWS.index(layout["window"])
     end = int(TimeZone(run.timezone).next(np.array([newest], np.int64), code)[0])
     inserted = max(at for start, _, at in of if start == newest)

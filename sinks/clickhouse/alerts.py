@@ -28,6 +28,7 @@ STATES = ("new", "acknowledged", "resolved")
 SEVERITIES = ("critical", "warning", "info")
 NAME_BYTES, REASON_BYTES = 64, 2_000
 MOST = 500  # alerts read at once
+MOST_OF_SPAN = 4 * MOST  # of a span
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +164,40 @@ def read_alerts(
     newest = (
         f"SELECT id FROM {table} WHERE {' AND '.join(chosen)} GROUP BY id ORDER BY max(began) DESC, id LIMIT {MOST}"
     )
-    rows = select(connection, "alerts", f"run_id = {{run:String}} AND id IN ({newest})", "ORDER BY id, changed", values)
+    told = _changes(connection, newest, values)
+    ids = sorted({row["id"] for row in told})
+    return life_cycles(told, read_actions(connection, run_id, ids) if ids else [])
+
+
+def read_changes(connection: Connection, run_id: str, since_ms: int, until_ms: int) -> list[dict[str, Any]]:
+    """Rows of the alerts that stood at some time between two instants (ms, event time), their times in ms.
+
+    Of the newest MOST_OF_SPAN of them; all rows of each, later ones too.
+    """
+    table = connection.table("alerts")
+    ids = (
+        f"SELECT id FROM {table} WHERE run_id = {{run:String}} AND state = 'new' AND changed <= {at('until')}"
+        f" AND id NOT IN (SELECT id FROM {table} WHERE run_id = {{run:String}} AND state = 'resolved'"
+        f" AND changed < {at('since')}) GROUP BY id ORDER BY max(began) DESC, id LIMIT {MOST_OF_SPAN}"
+    )
+    return _changes(connection, ids, {"run": run_id, "since": clamp(since_ms), "until": clamp(until_ms)})
+
+
+def _changes(connection: Connection, ids: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of alerts whose id a query gives, their times in ms, by id and time."""
+    rows = select(connection, "alerts", f"run_id = {{run:String}} AND id IN ({ids})", "ORDER BY id, changed", values)
     for name in ("changed", "began"):
         place = rows.schema.get_field_index(name)
         rows = rows.set_column(place, name, rows.column(name).cast("int64"))
-    told = rows.to_pylist()
-    ids = sorted({row["id"] for row in told})
-    return life_cycles(told, read_actions(connection, run_id, ids) if ids else [])
+    told: list[dict[str, Any]] = rows.to_pylist()
+    return told
+
+
+def standing_at(rows: Iterable[Mapping[str, Any]], actions: Iterable[Action]) -> list[Alert]:
+    """What ``read_alerts`` tells of standing alerts where ``rows`` and ``actions`` are all that there is."""
+    alerts = [alert for alert in life_cycles(rows, actions) if alert.standing]
+    newest = {alert.id for alert in sorted(alerts, key=lambda a: (-a.began_ms, a.id))[:MOST]}
+    return [alert for alert in alerts if alert.id in newest]
 
 
 def life_cycles(rows: Iterable[Mapping[str, Any]], actions: Iterable[Action]) -> list[Alert]:

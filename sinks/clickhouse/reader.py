@@ -223,32 +223,54 @@ def latest(connection: Connection, product: str, run_id: str, window: str, gate_
     found, and a gate that was removed disappears.
     """
     check_window(window)
-    parameters: dict[str, Any] = {"run": run_id, "window": window}
-    newest = connection.rows(
-        f"SELECT toUnixTimestamp64Milli(window_start) FROM {connection.table(product)}"
-        " WHERE run_id = {run:String} AND window = {window:String}"
-        " ORDER BY run_id DESC, window DESC, window_start DESC LIMIT 1",
-        parameters,
-    )
+    newest = newest_start(connection, product, run_id, window)
     entity = [name for name in PRODUCTS[product][0] if name not in ("window", "window_start")]
-    since = (int(newest[0][0]) if newest else 0) - gate_delay_ms - 2 * LENGTH_MS[WINDOWS.index(window)]
+    since = (newest or 0) - gate_delay_ms - 2 * LENGTH_MS[WINDOWS.index(window)]
     names = ", ".join(entity)
     return select(
         connection,
         product,
         f"run_id = {{run:String}} AND window = {{window:String}} AND window_start >= {at('since')}",
         f"ORDER BY {names}, window_start DESC LIMIT 1 BY {names}",
-        {**parameters, "since": clamp(since)},
+        {"run": run_id, "window": window, "since": clamp(since)},
         inserted=True,
     )
 
 
-def sensor_states(connection: Connection, run_id: str) -> list[tuple[str, str, int]]:
-    """(sensor, state, since in ms) by the newest row of health of every sensor that has one, by sensor."""
+def newest_start(
+    connection: Connection,
+    product: str,
+    run_id: str,
+    window: str,
+    until_ms: int = DATETIME_MAX,
+    *,
+    oldest: bool = False,
+) -> int | None:
+    """Start (ms) of the newest window of that length with rows that starts at ``until_ms`` or before; None without any.
+
+    ``oldest``: of the oldest. Both are one look into the primary index.
+    """
+    check_window(window)
+    way = "ASC" if oldest else "DESC"
+    found = connection.rows(
+        f"SELECT toUnixTimestamp64Milli(window_start) FROM {connection.table(product)}"
+        f" WHERE run_id = {{run:String}} AND window = {{window:String}} AND window_start <= {at('until')}"
+        f" ORDER BY run_id {way}, window {way}, window_start {way} LIMIT 1",
+        {"run": run_id, "window": window, "until": clamp(until_ms)},
+    )
+    return int(found[0][0]) if found else None
+
+
+def sensor_states(connection: Connection, run_id: str, before_ms: int | None = None) -> list[tuple[str, str, int]]:
+    """(sensor, state, since in ms) by the newest row of health of every sensor that has one, by sensor.
+
+    ``before_ms``: only rows whose window starts before it count.
+    """
     found = connection.rows(
         "SELECT sensor, argMax(state, window_start), toUnixTimestamp64Milli(argMax(since, window_start))"
-        f" FROM {connection.table('health')} WHERE run_id = {{run:String}} GROUP BY sensor ORDER BY sensor",
-        {"run": run_id},
+        f" FROM {connection.table('health')} WHERE run_id = {{run:String}} AND window_start < {at('before')}"
+        " GROUP BY sensor ORDER BY sensor",
+        {"run": run_id, "before": DATETIME_MAX if before_ms is None else clamp(before_ms)},
     )
     return [(str(sensor), str(state), int(since)) for sensor, state, since in found]
 

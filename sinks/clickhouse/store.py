@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Unpack
+from typing import Any, Unpack
 
 import pyarrow as pa
 
@@ -148,9 +148,22 @@ class Store:
         """The newest headings row of that window length per zone and sector."""
         return reader.latest(self._connection, "headings", run_id, window, self._delay(run_id))
 
-    def sensor_states(self, run_id: str) -> list[tuple[str, str, int]]:
-        """(sensor, state, since in ms) by the newest row of health of every sensor that has one, by sensor."""
-        return reader.sensor_states(self._connection, run_id)
+    def newest_start(self, product: str, run_id: str, window: str, until_ms: int) -> int | None:
+        """Start (ms) of a product's newest window of that length that starts at ``until_ms`` or before."""
+        return reader.newest_start(self._connection, product, run_id, window, until_ms)
+
+    def span(self, product: str, run_id: str, window: str) -> tuple[int, int] | None:
+        """Starts (ms) of a product's oldest and newest window of that length; None where it has none."""
+        first = reader.newest_start(self._connection, product, run_id, window, oldest=True)
+        last = reader.newest_start(self._connection, product, run_id, window)
+        return None if first is None or last is None else (first, last)
+
+    def sensor_states(self, run_id: str, before_ms: int | None = None) -> list[tuple[str, str, int]]:
+        """(sensor, state, since in ms) by the newest row of health of every sensor that has one, by sensor.
+
+        ``before_ms``: only rows whose window starts before it count.
+        """
+        return reader.sensor_states(self._connection, run_id, before_ms)
 
     def window_counts(self, run_id: str) -> dict[str, int]:
         """Window label → number of distinct windows with rows."""
@@ -167,6 +180,10 @@ class Store:
     def alerts(self, run_id: str, *, standing: bool = False, since_ms: int | None = None) -> list[Alert]:
         """Alerts with their life cycle, the worst and newest first (sinks/clickhouse/alerts.py)."""
         return alerts.read_alerts(self._connection, run_id, standing=standing, since_ms=since_ms)
+
+    def alert_changes(self, run_id: str, since_ms: int, until_ms: int) -> list[dict[str, Any]]:
+        """Rows of the alerts that stood between two instants (sinks/clickhouse/alerts.py ``read_changes``)."""
+        return alerts.read_changes(self._connection, run_id, since_ms, until_ms)
 
     def act(self, action: Action) -> None:
         """Append what somebody does with an alert. Raises UsageError where the run has no such alert."""
