@@ -8,6 +8,7 @@
  * @typedef {object} Context
  * @property {Store} store
  * @property {import('./levels.js').Levels} levels where the page is
+ * @property {Map<string, [number, number]>} spans from where to where each zone drawn reaches on the map, px
  * @property {Session} session who looks at it; filled once the server has answered
  * @property {{heard: number, asked: number}} line when the server was last heard and last asked (performance.now())
  * @property {() => void} later ask for a redraw
@@ -16,10 +17,16 @@
  * @property {(type: string, id: string, message: import('./store.js').Message) => boolean} take feed a message to the store
  */
 import {Header} from './header.js';
+import {MapView} from './map.js';
+import {Ranked} from './ranked.js';
+import {Strips} from './strips.js';
 import {TablesView} from './tables-view.js';
 
 /** @type {{host: string, make: (e: HTMLElement, context: Context) => Component}[]} */
 export const COMPONENTS = [
   {host: '#header', make: (e, context) => new Header(e, context)},
+  {host: '#map', make: (e, context) => new MapView(e, context)},
+  {host: '#strips', make: (e, context) => new Strips(e, context)},
+  {host: '#ranked', make: (e, context) => new Ranked(e, context)},
   {host: '#tables', make: (e, context) => new TablesView(e, context)},
 ];

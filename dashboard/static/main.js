@@ -23,7 +23,7 @@ const stream = new Stream((type, id, m, at) => {
 
 /** @type {import('./components.js').Context} */
 const context = {
-  store, levels, line, session: {...NOBODY}, later,
+  store, levels, line, spans: new Map(), session: {...NOBODY}, later,
   open: (url) => levels.go(Object.fromEntries([...levels.query.keys()].map((name) => [name, null])
     .concat([...new URL(url, location.href).searchParams]))),
   hold: (on) => { held = on; if (!on) listen(); later(); },

@@ -1,0 +1,130 @@
+/** The last hour of a zone and what comes next: usual band, range, value, limits and forecast, on one strip. */
+import {clock} from './figures.js';
+import {HOUR_MS, history} from './history.js';
+import {addWords, lang, t} from './i18n.js';
+import {attr, hatches, say, svg} from './svg.js';
+import {shade, zoneNow} from './zone-now.js';
+
+addWords({
+  ja: {stripOf: '{name} の 60 分間の密度（人/m²）。今 {now}', ahead: '予測', stripNow: '今', lastHour: '60 分間の密度（人/m²）'},
+  en: {stripOf: 'Density of {name} over 60 minutes (/m²). Now {now}', ahead: 'forecast', stripNow: 'now', lastHour: 'Density over 60 minutes (/m²)'},
+});
+
+const AHEAD_MS = 15 * 60_000; // how far ahead is shown
+const STEP_MS = 5 * 60_000; // a hole longer than the windows told is unknown
+
+/**
+ * @typedef {import('./store.js').Store} Store
+ * @typedef {import('./store.js').Place} Place
+ * @typedef {(number | null | undefined)[]} Column
+ */
+
+export class Strip {
+  /** @param {HTMLElement} into */
+  constructor(into) {
+    this.e = svg('svg', {class: 'strip', role: 'img'}, into);
+    hatches(this.e);
+    this.unknown = svg('path', {class: 'unknown', fill: 'url(#hatch)'}, this.e);
+    this.usual = svg('path', {class: 'usual'}, this.e);
+    this.range = svg('path', {class: 'range'}, this.e);
+    this.next = svg('path', {class: 'next-range'}, this.e);
+    this.limits = svg('g', {}, this.e);
+    this.line = svg('path', {class: 'value'}, this.e);
+    this.mid = svg('path', {class: 'next'}, this.e);
+    this.now = svg('path', {class: 'now'}, this.e);
+    this.name = svg('text', {x: 4, y: 16, class: 'name'}, this.e);
+    this.most = svg('text', {y: 16, 'text-anchor': 'end', class: 'most'}, this.e);
+    this.drawn = '';
+  }
+
+  /**
+   * @param {Store} store @param {number} row of the layout's zones @param {number} w @param {number} h px
+   * @param {boolean} named
+   */
+  update(store, row, w, h, named) {
+    const zone = /** @type {Place} */ (store.layout?.zones[row]), until = history.until(store);
+    // a new picture with each row told, and once a while so that it moves on
+    const key = `${zone.id} ${w} ${h} ${history.version} ${Math.floor(until / 10_000)} ${lang}`;
+    if (key === this.drawn || w < 8) return;
+    this.drawn = key;
+    const past = history.past(zone.id), forecast = history.forecast(zone.id), normal = history.normal(zone.id);
+    const from = until - HOUR_MS, to = until + AHEAD_MS, limits = (zone.limits ?? []).filter(({kind}) => kind === 'density');
+    const inside = (/** @type {number[]} */ ts, /** @type {Column} */ values) => values.filter((v, i) => v != null && ts[i] >= from && ts[i] <= to);
+    const top = 1.15 * Math.max(zone.edges?.[2] ?? 0.1, ...limits.map(({limit}) => limit),
+      .../** @type {number[]} */ ([...inside(past.t, past.dens), ...inside(past.t, past.dens_hi),
+        ...(forecast ? inside(forecast.t, forecast.high) : []), ...(normal ? inside(normal.t, normal.p90) : [])]));
+    const x = (/** @type {number} */ ms) => (ms - from) / (to - from) * w, y = (/** @type {number} */ v) => h - 1 - v / top * (h - 2);
+    attr(this.e, 'viewBox', `0 0 ${w} ${h}`);
+    attr(this.e, 'width', w);
+    attr(this.e, 'height', h);
+    attr(this.usual, 'd', normal ? band(normal.t, normal.p10, normal.p90, x, y, w) : '');
+    attr(this.range, 'd', band(past.t, past.dens_lo, past.dens_hi, x, y, x(until)));
+    attr(this.line, 'd', curve(past.t, past.dens, x, y));
+    attr(this.next, 'd', forecast ? band(forecast.t, forecast.low, forecast.high, x, y, w) : '');
+    attr(this.mid, 'd', forecast ? curve(forecast.t, forecast.mid, x, y) : '');
+    attr(this.now, 'd', `M${x(until).toFixed(1)} 0V${h}`);
+    attr(this.unknown, 'd', holes(past.t, past.dens, from, until).map(([a, b]) => `M${x(a).toFixed(1)} 0H${x(b).toFixed(1)}V${h}H${x(a).toFixed(1)}Z`).join(''));
+    this.limits.replaceChildren(...limits.map(({limit, severity}) => svg('path', {d: `M0 ${y(limit).toFixed(1)}H${w}`, class: `limit ${severity}`})));
+    say(this.name, named ? zone.name[lang] : '');
+    attr(this.most, 'x', w - 3);
+    say(this.most, w > 90 ? top.toFixed(1) : '');
+    const now = zoneNow(store, row);
+    attr(this.e, 'aria-label', t('stripOf', {name: zone.name[lang], now: now.dens == null ? t('unknown') : now.dens.toFixed(2)}));
+    attr(this.e, 'data-grade', shade(now.grade));
+  }
+}
+
+/** @param {number[]} ts @param {Column} values @param {(ms: number) => number} x @param {(v: number) => number} y */
+function curve(ts, values, x, y) {
+  let out = '', open = false, last = -Infinity;
+  ts.forEach((ms, i) => {
+    const v = values[i];
+    if (v != null) out += `${open && ms - last <= STEP_MS ? 'L' : 'M'}${x(ms).toFixed(1)} ${y(v).toFixed(1)}`;
+    open = v != null;
+    last = ms;
+  });
+  return out;
+}
+
+/**
+ * Between two curves; parts where either is not known are left out. `wide`: nothing is drawn beyond.
+ * @param {number[]} ts @param {Column} low @param {Column} high @param {(ms: number) => number} x @param {(v: number) => number} y
+ * @param {number} wide
+ */
+function band(ts, low, high, x, y, wide) {
+  let out = '';
+  /** @type {number[]} */ let part = [];
+  const flush = () => {
+    if (part.length > 1) {
+      const up = part.map((i) => `${x(ts[i]).toFixed(1)} ${y(/** @type {number} */ (high[i])).toFixed(1)}`);
+      const down = part.map((i) => `${x(ts[i]).toFixed(1)} ${y(/** @type {number} */ (low[i])).toFixed(1)}`).reverse();
+      out += `M${up.join('L')}L${down.join('L')}Z`;
+    }
+    part = [];
+  };
+  ts.forEach((ms, i) => {
+    if (low?.[i] == null || high?.[i] == null || (part.length && ms - ts[i - 1] > HOUR_MS) || x(ms) > wide * 1.5) flush();
+    else part.push(i);
+  });
+  flush();
+  return out;
+}
+
+/** Spans of which nothing is known. @param {number[]} ts @param {Column} values @param {number} from @param {number} to @returns {[number, number][]} */
+function holes(ts, values, from, to) {
+  /** @type {[number, number][]} */ const out = [];
+  let last = from;
+  ts.forEach((ms, i) => {
+    if (values[i] == null || ms < from) return;
+    if (ms - last > STEP_MS) out.push([last, ms]);
+    last = ms;
+  });
+  if (to - last > STEP_MS) out.push([last, to]);
+  return out;
+}
+
+/** Time of day of an hour ago and of now, for below the strips. @param {Store} store */
+export function hours(store) {
+  const until = history.until(store), zone = store.layout?.run.timezone ?? 'UTC';
+  return [until - HOUR_MS, until].map((ms) => clock(ms, zone).slice(0, 5));
+}
