@@ -19,12 +19,14 @@
 import {Header} from './header.js';
 import {MapView} from './map.js';
 import {Ranked} from './ranked.js';
+import {Role} from './role.js';
 import {Strips} from './strips.js';
 import {TablesView} from './tables-view.js';
 
 /** @type {{host: string, make: (e: HTMLElement, context: Context) => Component}[]} */
 export const COMPONENTS = [
   {host: '#header', make: (e, context) => new Header(e, context)},
+  {host: '#role', make: (e, context) => new Role(e, context)},
   {host: '#map', make: (e, context) => new MapView(e, context)},
   {host: '#strips', make: (e, context) => new Strips(e, context)},
   {host: '#ranked', make: (e, context) => new Ranked(e, context)},
