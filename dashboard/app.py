@@ -1,10 +1,11 @@
 """The page's app: routes of all parts, put together behind the guard.
 
-    /               the page, /login the login; their files under /s/<hash of them all>/
+    /               the page, /login the login, /public the page for everybody; their files under /s/<hash of them all>/
     reads.py        the stream, counters, runs, probes
     login.py        session, login, logout
     acts.py         alerts and what people do with them, the trail
     frames.py       a stored span as the page showed it
+    public.py       what everybody may see: /public and its stream
 
 Who may do what stands in roles.py, and guard.py sees to it. Without a users' file the server binds to loopback only
 (serve.py) and answers to loopback names only, so that no foreign site can read it through a name of its own that points
@@ -26,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard import acts, assets, frames, login, reads
+from dashboard import acts, assets, frames, login, public, reads
 from dashboard.answers import NO_STORE, refused
 from dashboard.door import Door
 from dashboard.feed import Feed
@@ -60,11 +61,12 @@ def create_app(
     The caller closes ``users`` and ``trail``.
     """
     door = Door(users, trail or Trail(None, clock), clock, local=local, names=names, https=https)
-    routes = [*_pages(assets.load(), door), *reads.ROUTES, *login.ROUTES, *acts.ROUTES, *frames.ROUTES]
+    routes = [*_pages(assets.load(), door), *reads.ROUTES, *login.ROUTES, *acts.ROUTES, *frames.ROUTES, *public.ROUTES]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.feed = feed = Feed(store, run_id, clock, poll_s)
+        app.state.public = public.Public(feed)
         task = asyncio.create_task(feed.run())
         yield
         feed.close()
@@ -94,6 +96,9 @@ def _pages(found: assets.Assets, door: Door) -> list[Route]:
     async def log_in(_: Request) -> Response:
         return page("login") if door.users is not None else RedirectResponse("/", 303, NO_STORE)
 
+    async def for_everybody(_: Request) -> Response:
+        return page("public")
+
     async def static(request: Request) -> Response:
         asked = found.files.get(request.url.path)
         if asked is None:
@@ -101,4 +106,9 @@ def _pages(found: assets.Assets, door: Door) -> list[Route]:
         body, kind = asked
         return Response(body, media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"})
 
-    return [Route("/", index), Route("/login", log_in), Route("/s/{path:path}", static)]
+    return [
+        Route("/", index),
+        Route("/login", log_in),
+        Route("/public", for_everybody),
+        Route("/s/{path:path}", static),
+    ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+OF_OTHERS = ("login.js", "public.js")  # scripts of other pages than the operators'
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ def load() -> Assets:
     preload = "\n".join(
         f'<link rel="modulepreload" href="{root}{name}">'
         for name in served
-        if name.endswith(".js") and not name.endswith("-worker.js") and name != "login.js"
+        if name.endswith(".js") and not name.endswith("-worker.js") and name not in OF_OTHERS
     )
     for name, page in pages.items():
         pages[name] = page.replace(b"<!--preload-->", preload.encode()).replace(b"/s/HASH/", root.encode())

@@ -100,6 +100,11 @@ class Channel:
         self._timing: Mapping[str, int] | None = None
         self._seen: dict[str, int] = {}
 
+    @property
+    def view(self) -> View | None:
+        """What it told last."""
+        return self._view
+
     def fresh(self) -> bool:
         """Whether what it told last is good enough for a new client."""
         return time.monotonic() - self._told < FRESH_S

@@ -53,10 +53,11 @@ TABLE: Mapping[tuple[str, str], str] = {
     ("POST", "/api/demo"): SCENE,
 }
 
-# Routes that tell nothing of a run. All others show one: that of ?run=, else the server's own (--run-id).
+# Routes that tell nothing of a run, or (the public page) of none of the class workbench. All others show one: that of
+# ?run=, else the server's own (--run-id).
 WITHOUT_RUN = frozenset(
-    {"/", "/s/{path:path}", "/login", "/healthz", "/readyz", "/public", "/api/session", "/api/login", "/api/logout"}
-    | {"/api/audit", "/api/demo", "/api/runs"}
+    {"/", "/s/{path:path}", "/login", "/healthz", "/readyz", "/api/session", "/api/login", "/api/logout"}
+    | {"/api/audit", "/api/demo", "/api/runs", "/public", "/public/events"}
 )
 
 
