@@ -5,6 +5,7 @@
     login.py        session, login, logout
     acts.py         alerts and what people do with them, the trail
     frames.py       a stored span as the page showed it
+    history.py      figures over time, what is usual then, what comes next
     public.py       what everybody may see: /public and its stream
 
 Who may do what stands in roles.py, and guard.py sees to it. Without a users' file the server binds to loopback only
@@ -27,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard import acts, assets, frames, login, public, reads
+from dashboard import acts, assets, frames, history, login, public, reads
 from dashboard.answers import NO_STORE, refused
 from dashboard.door import Door
 from dashboard.feed import Feed
@@ -61,12 +62,20 @@ def create_app(
     The caller closes ``users`` and ``trail``.
     """
     door = Door(users, trail or Trail(None, clock), clock, local=local, names=names, https=https)
-    routes = [*_pages(assets.load(), door), *reads.ROUTES, *login.ROUTES, *acts.ROUTES, *frames.ROUTES, *public.ROUTES]
+    routes = [
+        *_pages(assets.load(), door),
+        *reads.ROUTES,
+        *login.ROUTES,
+        *acts.ROUTES,
+        *frames.ROUTES,
+        *history.ROUTES,
+        *public.ROUTES,
+    ]
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         app.state.feed = feed = Feed(store, run_id, clock, poll_s)
-        app.state.public = public.Public(feed)
+        app.state.public, app.state.kept = public.Public(feed), history.Kept()
         task = asyncio.create_task(feed.run())
         yield
         feed.close()

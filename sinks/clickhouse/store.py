@@ -9,8 +9,8 @@ from typing import Any, Unpack
 
 import pyarrow as pa
 
-from engine.model import Released
-from sinks.clickhouse import alerts, checkup, digest, reader, runs, schema
+from engine.model import I64, Released
+from sinks.clickhouse import alerts, checkup, digest, history, reader, runs, schema
 from sinks.clickhouse.alerts import Action, Alert, ThresholdChange
 from sinks.clickhouse.checkup import Checkup
 from sinks.clickhouse.connection import Connection
@@ -147,6 +147,20 @@ class Store:
     def latest_headings(self, run_id: str, window: str) -> pa.Table:
         """The newest headings row of that window length per zone and sector."""
         return reader.latest(self._connection, "headings", run_id, window, self._delay(run_id))
+
+    def zone_span(
+        self, run_id: str, window: str, start_ms: int, end_ms: int, zones: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Rows of zones over a span, by zone and time (sinks/clickhouse/history.py SPAN)."""
+        return history.zone_span(self._connection, run_id, window, start_ms, end_ms, zones)
+
+    def zone_densities(self, run_id: str, window: str, start_ms: int, end_ms: int) -> pa.Table:
+        """Densities of all zones over a span, in no order (sinks/clickhouse/history.py DENSITIES)."""
+        return history.zone_densities(self._connection, run_id, window, start_ms, end_ms)
+
+    def usual_zones(self, runs: Sequence[str], starts: I64, days: I64) -> pa.Table:
+        """What is usual of each zone over the runs (sinks/clickhouse/history.py USUAL)."""
+        return history.usual_zones(self._connection, runs, starts, days)
 
     def newest_start(self, product: str, run_id: str, window: str, until_ms: int) -> int | None:
         """Start (ms) of a product's newest window of that length that starts at ``until_ms`` or before."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 from engine.errors import UsageError
 from engine.model import LENGTH_MS, NO_TIME, WINDOWS
 from sinks.clickhouse.alerts import Action, Alert
+from sinks.clickhouse.history import DENSITIES, SPAN, USUAL
 
 CONFIG = json.dumps({"flow": {"k": 5, "guard": 1}, "time": {"bound_ms": 5000}})
 REGISTRY = {
@@ -252,6 +253,30 @@ class FakeStore:
         self._answer()
         rows = [row for key, row in sorted(self.zone_rows.items()) if key[:2] == (run_id, window)]
         return pa.Table.from_pylist(rows, schema=ZONES)
+
+    def newest_start(self, product: str, run_id: str, window: str, until_ms: int) -> int | None:
+        self._answer()
+        assert product == "zones"
+        starts = [row["window_start"] for key, row in self.zone_rows.items() if key[:2] == (run_id, window)]
+        return max((start for start in starts if start <= until_ms), default=None)
+
+    def zone_span(
+        self, run_id: str, window: str, start_ms: int, end_ms: int, zones: Sequence[str] | None = None
+    ) -> pa.Table:
+        self._answer()
+        rows = [
+            {**dict.fromkeys(SPAN.names), **row, "t": row["window_start"]}
+            for key, row in sorted(self.zone_rows.items())
+            if key[:2] == (run_id, window) and start_ms <= row["window_start"] < end_ms
+        ]
+        return pa.Table.from_pylist([row for row in rows if zones is None or row["zone"] in zones], schema=SPAN)
+
+    def zone_densities(self, run_id: str, window: str, start_ms: int, end_ms: int) -> pa.Table:
+        return self.zone_span(run_id, window, start_ms, end_ms).select(DENSITIES.names)
+
+    def usual_zones(self, runs: Sequence[str], starts: Any, days: Any) -> pa.Table:
+        self._answer()
+        return USUAL.empty_table()
 
     def latest_headings(self, run_id: str, window: str) -> pa.Table:
         self._answer()
