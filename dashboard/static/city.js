@@ -4,11 +4,11 @@
  */
 import {boxOf, boxes, inside, longAxis, Projection} from './geometry.js';
 import {addWords, lang, t} from './i18n.js';
-import {MARKS, alarms, letter, shade, zonesNow} from './zone-now.js';
+import {MARKS, alarms, letter, shade, worstOf, zonesNow} from './zone-now.js';
 
 addWords({
-  ja: {cityMap: '全域の図。同じ内容は表にあります', notInTable: '{n} 件不明'},
-  en: {cityMap: 'Map of the city. The table holds the same', notInTable: '{n} unknown'},
+  ja: {cityMap: '全域の図。同じ内容は表にあります'},
+  en: {cityMap: 'Map of the city. The table holds the same'},
 });
 
 const TOKENS = ['ink', 'soft', 'line', 'panel', 'hatch', 'focus', 'critical', 'warning',
@@ -88,15 +88,16 @@ export class City {
     draw.setTransform(ratio, 0, 0, ratio, 0, 0);
     draw.clearRect(0, 0, this.size.w, this.size.h);
     const worst = alarms(store), now = new Map(zonesNow(store, levels.place).map((zone) => [zone.id, zone]));
+    const bad = worstOf(store);
     draw.lineWidth = 1;
     draw.strokeStyle = c.line;
     draw.fillStyle = c.ink;
     draw.textAlign = 'left';
     draw.textBaseline = 'middle';
     draw.font = '600 16px system-ui, "Noto Sans CJK JP", sans-serif';
-    for (const {name, box: b} of this.places) {
+    for (const {id, name, box: b} of this.places) {
       draw.strokeRect(b.x + 0.5, b.y + 0.5, b.w - 1, b.h - 1);
-      if (b.h > 60 && b.w > 60) draw.fillText(name, b.x + 6, b.y + 13, b.w - 12);
+      if (b.h > 60 && b.w > 60) draw.fillText(`${letter(bad.get(id) ?? 0)} ${name}`, b.x + 6, b.y + 13, b.w - 12);
     }
     const hatch = pattern(draw, c);
     draw.textAlign = 'center';

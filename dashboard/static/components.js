@@ -22,6 +22,7 @@ import {Ranked} from './ranked.js';
 import {Role} from './role.js';
 import {Strips} from './strips.js';
 import {TablesView} from './tables-view.js';
+import {Tabs} from './tabs.js';
 
 /** @type {{host: string, make: (e: HTMLElement, context: Context) => Component}[]} */
 export const COMPONENTS = [
@@ -30,5 +31,6 @@ export const COMPONENTS = [
   {host: '#map', make: (e, context) => new MapView(e, context)},
   {host: '#strips', make: (e, context) => new Strips(e, context)},
   {host: '#ranked', make: (e, context) => new Ranked(e, context)},
+  {host: '#tabs', make: (e, context) => new Tabs(e, context)},
   {host: '#tables', make: (e, context) => new TablesView(e, context)},
 ];

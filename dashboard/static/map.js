@@ -4,7 +4,7 @@ import {history} from './history.js';
 import {addWords, lang, t} from './i18n.js';
 import {Schematic} from './schematic.js';
 import {svg} from './svg.js';
-import {letter, rank, shade, zonesNow} from './zone-now.js';
+import {letter, shade, worstOf} from './zone-now.js';
 
 addWords({ja: {miniMap: '全域の施設'}, en: {miniMap: 'Places of the city'}});
 
@@ -83,15 +83,4 @@ export class MapView {
       if (id === levels.place) b.setAttribute('aria-current', 'true');
     });
   }
-}
-
-/** The worst grade of each place, unknown between C and D. @param {Store} store */
-export function worstOf(store) {
-  /** @type {Map<string, number>} */ const worst = new Map();
-  const places = new Map(store.layout?.zones.map(({id, place}) => [id, place ?? '']));
-  for (const {id, grade} of zonesNow(store, '')) {
-    const place = places.get(id) ?? '', held = worst.get(place);
-    if (held === undefined || rank(grade) > rank(held)) worst.set(place, grade);
-  }
-  return worst;
 }

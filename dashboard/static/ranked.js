@@ -38,12 +38,12 @@ export class Scale {
   /** @param {import('./zone-now.js').ZoneNow} now @param {import('./store.js').Place} zone */
   update(now, zone) {
     const at = now.dens == null ? null : position(now.dens, zone.edges);
-    style(this.pointer, 'left', at == null ? '' : `${(at * 100).toFixed(1)}%`);
+    // moved by transform: what moves within its own box is no shift of the page
+    move(this.pointer, at == null ? '' : `translateX(${(at * 100).toFixed(1)}%)`);
     this.e.classList.toggle('empty', at == null);
     const low = at == null || now.low == null ? null : position(now.low, zone.edges);
     const high = at == null || now.high == null ? null : position(now.high, zone.edges);
-    style(this.range, 'left', low == null ? '' : `${(low * 100).toFixed(1)}%`);
-    style(this.range, 'width', low == null || high == null ? '0' : `${((high - low) * 100).toFixed(1)}%`);
+    move(this.range, low == null || high == null ? 'scaleX(0)' : `translateX(${(low * 100).toFixed(1)}%) scaleX(${(high - low).toFixed(3)})`);
     const limits = (zone.limits ?? []).filter(({kind}) => kind === 'density').map(({limit}) => position(limit, zone.edges));
     if (String(limits) === this.limits) return;
     this.limits = String(limits);
@@ -204,9 +204,9 @@ function make(tag, className = '', into) {
   return e;
 }
 
-/** @param {HTMLElement} e @param {'left' | 'width'} name @param {string} value */
-function style(e, name, value) {
-  if (e.dataset[name] === value) return;
-  e.dataset[name] = value;
-  e.style[name] = value;
+/** @param {HTMLElement} e @param {string} transform */
+function move(e, transform) {
+  if (e.dataset.at === transform) return;
+  e.dataset.at = transform;
+  e.style.transform = transform;
 }

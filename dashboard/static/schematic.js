@@ -109,13 +109,16 @@ export class Schematic {
     const g = svg('g', {class: 'zone', role: 'button', tabindex: -1, 'data-key': `map ${zone.id}`, 'data-zone': zone.id}, into);
     const title = svg('title', {}, g), d = path(points), ground = svg('path', {d, class: 'ground'}, g);
     const pattern = svg('path', {d, class: 'pattern', fill: 'none'}, g);
-    const r = roomIn(points, inner), large = r.w >= 150 && r.h >= 56, middle = !large && r.w >= 64 && r.h >= 56;
+    const r = roomIn(points, inner), large = r.w >= 150 && r.h >= 56, middle = !large && r.w >= 52 && r.h >= 56;
     const named = large && r.h >= 84, name = zone.name[lang], outer = boxOf(points);
     if (named) {
       clipped(svg('text', {x: r.x + 8, y: r.y + 20, class: 'name'}, g), name, r.w - 16);
     } else {
       const width = Math.min(wide(name, 16), 190), x = Math.max(2, Math.min(room.w - width - 2, outer.x + outer.w / 2 - width / 2));
-      const place = room.first([{x, y: outer.y + outer.h + 1, w: width, h: 18}, {x, y: outer.y - 19, w: width, h: 18}]);
+      const right = outer.x + outer.w + 4, left = outer.x - width - 4, beside = outer.y + outer.h / 2 - 9;
+      const tries = [[x, outer.y + outer.h + 1], [x, outer.y - 19], [right, beside], [left, beside], [right, outer.y + 2], [left, outer.y + 2],
+        [right, outer.y + outer.h - 20], [left, outer.y + outer.h - 20]];
+      const place = room.first(tries.map(([left_, top]) => ({x: left_, y: top, w: width, h: 18})));
       if (place) clipped(svg('text', {x: place.x, y: place.y + 15, class: 'name out'}, g), name, width);
     }
     const y = r.y + (named ? 20 : 0) + (r.h - (named ? 20 : 0) - (r.h >= 44 ? 16 : 0)) / 2;

@@ -127,3 +127,14 @@ export function position(dens, edges) {
   const low = i ? edges[i - 1] : 0, high = i < 5 ? edges[i] : 2 * edges[4];
   return (i + Math.min(1, Math.max(0, (dens - low) / (high - low)))) / 6;
 }
+
+/** The worst grade of each place, unknown between C and D. @param {Store} store */
+export function worstOf(store) {
+  /** @type {Map<string, number>} */ const worst = new Map();
+  const places = new Map(store.layout?.zones.map(({id, place}) => [id, place ?? '']));
+  for (const {id, grade} of zonesNow(store, '')) {
+    const place = places.get(id) ?? '', held = worst.get(place);
+    if (held === undefined || rank(grade) > rank(held)) worst.set(place, grade);
+  }
+  return worst;
+}
