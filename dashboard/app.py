@@ -7,6 +7,7 @@
     frames.py       a stored span as the page showed it
     history.py      figures over time, what is usual then, what comes next
     public.py       what everybody may see: /public and its stream
+    demo_routes.py  the switch of the demo, where there is one
 
 Who may do what stands in roles.py, and guard.py sees to it. Without a users' file the server binds to loopback only
 (serve.py) and answers to loopback names only, so that no foreign site can read it through a name of its own that points
@@ -28,8 +29,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard import acts, assets, frames, history, login, public, reads
+from dashboard import acts, assets, demo_routes, frames, history, login, public, reads
 from dashboard.answers import NO_STORE, refused
+from dashboard.demo_routes import Scenes
 from dashboard.door import Door
 from dashboard.feed import Feed
 from dashboard.guard import Guard
@@ -52,6 +54,7 @@ def create_app(
     local: Who = LOCAL,
     names: Sequence[str] = (),
     https: bool = False,
+    scenes: Scenes | None = None,
 ) -> Starlette:
     """The page over ``store``.
 
@@ -60,6 +63,7 @@ def create_app(
     ``users``: who can log in; None: everybody is ``local``. ``trail``: where acts are written down (None: in memory).
     ``names``: host names beside loopback that the page answers to. ``https``: browsers come through TLS.
     The caller closes ``users`` and ``trail``.
+    ``scenes``: the demo's, which has a switch for them.
     """
     door = Door(users, trail or Trail(None, clock), clock, local=local, names=names, https=https)
     routes = [
@@ -71,6 +75,7 @@ def create_app(
         *history.ROUTES,
         *public.ROUTES,
     ]
+    routes += [] if scenes is None else demo_routes.ROUTES
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -87,7 +92,7 @@ def create_app(
         middleware=[Middleware(Guard, routes, door, run_id)],
         exception_handlers={sqlite3.Error: _file_away},
     )
-    app.state.door = door
+    app.state.door, app.state.scenes = door, scenes
     return app
 
 

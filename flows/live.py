@@ -153,7 +153,7 @@ def live_flow(
         webhook = Webhook(url, setup.run_id, tell)
         health.posts(webhook)
         calls = Calls(setup.store, setup.run_id, webhook)
-    sink = StoreSink(setup.store, row, keys, bulk=False, span=None, calls=calls)
+    sink = StoreSink(setup.store, row, keys, bulk=False, span=None, calls=calls, past_ms=setup.past_ms)
     source = KafkaSource(
         parts,
         cluster,
@@ -215,11 +215,13 @@ def stored_summary(setup: Setup, cluster: Cluster, recovery: Path, begun: float)
 
 
 def shards_of(setup: Setup) -> int:
-    """Number of shards of a live run: a function of its first registry, so fixed for the life of the run.
+    """Number of shards of a live run: what ``setup`` says, else a function of its first registry, fixed for its life.
 
     A chain stays in its shard whatever the number of processes. Each shard is an insert per product and line of 10 s
     (docs/adr/0023), and its state is stored whole: few shards for few gates, more for many.
     """
+    if setup.shards is not None:
+        return setup.shards
     wanted = -(-len(setup.registry.gates) // GATES_PER_SHARD)
     return min(max(wanted, LEAST_SHARDS), MOST_SHARDS)
 

@@ -41,7 +41,12 @@ _REPLAY_SHARDS = 1  # one process, nothing to hand over; the rows do not depend 
 
 @dataclass(frozen=True)
 class Setup:
-    """What all kinds of run need."""
+    """What all kinds of run need.
+
+    ``past_ms``: of a live run that will not be resumed, windows that begin before it are stored many in one insert, as
+    a replay's are: what such a run has to catch up with takes seconds then, not minutes. ``shards``: of a live run,
+    where it is not what its gates ask for.
+    """
 
     store: Store
     registry: Registry
@@ -49,6 +54,8 @@ class Setup:
     run_id: str
     code_version: str
     letters: DeadLetters | None = None
+    past_ms: int = NO_TIME
+    shards: int | None = None
 
 
 @dataclass(frozen=True)

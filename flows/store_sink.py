@@ -13,7 +13,7 @@ import numpy as np
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from engine.book import Book, Versions
-from engine.model import DAY, END, HOUR, I32, LEAVES, MINUTE, Progress, Released
+from engine.model import DAY, END, HOUR, I32, LEAVES, MINUTE, NO_TIME, Progress, Released
 from engine.tables import Tables, longest_delay_ms
 from engine.timezone import TimeZone
 from flows.calls import Calls
@@ -21,6 +21,7 @@ from flows.guard import guarded, tell
 from flows.health import health
 from flows.retry import retried
 from sinks.clickhouse.runs import Run
+from sinks.clickhouse.schema import KEY_TIME
 from sinks.clickhouse.store import Store
 
 TICK, END_OF_RUN = "tick", "end"  # items without rows: a new epoch; the shard has closed its last window
@@ -187,7 +188,7 @@ class _Part(StatefulSinkPartition[object, None]):
         clipped = self._sink.span.clip(rows) if self._sink.span is not None else rows
         if clipped is None or not len(clipped):
             return
-        if not self._sink.bulk:
+        if not self._sink.gathers(clipped):
             self._do(self._sink.insert, clipped)
             return
         self._held.setdefault((rows.product, rows.registry_version), []).append(clipped)
@@ -225,6 +226,8 @@ class _Part(StatefulSinkPartition[object, None]):
 
     @guarded
     def snapshot(self) -> None:
+        if self._held and not self._sink.bulk:
+            self._flush()
         self._settle()  # an epoch is committed when its rows are stored, not before
         if self._advance is not None:
             self._advance, self._stored = None, self._advance
@@ -233,7 +236,8 @@ class _Part(StatefulSinkPartition[object, None]):
 class StoreSink(FixedPartitionedSink[object, None]):
     """Sink parts ``keys`` of one run; ``bulk``: a replay's rows are gathered, each part's last ones at its end.
 
-    ``calls`` is given the alerts that are stored; a replay has none.
+    ``calls`` is given the alerts that are stored; a replay has none. ``past_ms``: live, windows that begin before it
+    are gathered too, until the end of their epoch.
     """
 
     def __init__(
@@ -245,8 +249,10 @@ class StoreSink(FixedPartitionedSink[object, None]):
         bulk: bool,
         span: Span | None,
         calls: Calls | None = None,
+        past_ms: int = NO_TIME,
     ) -> None:
         self.store, self.row, self.bulk, self.span, self.calls = store, row, bulk, span, calls
+        self._past_ms = past_ms
         self._keys = sorted(keys)
         self._waiting: deque[Future[None]] = deque()
         # one insert of a process at a time: several at once made the server slower, measured, not faster
@@ -264,6 +270,10 @@ class StoreSink(FixedPartitionedSink[object, None]):
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _Part:
         """The part of a key; it keeps nothing, rows are a function of the logs."""
         return _Part(self)
+
+    def gathers(self, rows: Released) -> bool:
+        """Whether rows wait for others to be stored with."""
+        return self.bulk or int(rows.columns[KEY_TIME[rows.product]].max()) < self._past_ms
 
     def submit(self, work: Callable[..., None], *what: object) -> Future[None]:
         """Have work done in the order in which it was submitted, while the flow goes on."""

@@ -46,18 +46,19 @@ def create_topic(
     *,
     partitions: int = PARTITIONS,
     replication: int = 1,
+    stamped: bool = False,
     kafka_config: Mapping[str, Any] | None = None,
 ) -> bool:
     """Create the topic where it is missing: record time = time of the append, nothing is ever removed.
 
-    Returns True where it was created. Raises ConnectionError when the broker does not answer or refuses,
-    SettingsRefused for what librdkafka does not take.
+    ``stamped``: record time = what the producer says. Returns True where it was created. Raises ConnectionError when
+    the broker does not answer or refuses, SettingsRefused for what librdkafka does not take.
     """
     admin = _client(AdminClient, bootstrap, kafka_config)
     try:
         if topic in admin.list_topics(timeout=_REACH_S).topics:
             return False
-        config = {"message.timestamp.type": "LogAppendTime", "retention.ms": "-1"}
+        config = {"message.timestamp.type": "CreateTime" if stamped else "LogAppendTime", "retention.ms": "-1"}
         wanted = NewTopic(topic, num_partitions=partitions, replication_factor=replication, config=config)
         admin.create_topics([wanted], operation_timeout=_REACH_S)[topic].result(2 * _REACH_S)
     except KafkaException as error:
@@ -78,20 +79,23 @@ def produce(
     paced: bool = True,
     stop: Callable[[], bool] | None = None,
     on_progress: Callable[[int], None] | None = None,
+    stamped: bool = False,
+    on_present: Callable[[], None] | None = None,
     kafka_config: Mapping[str, Any] | None = None,
 ) -> Sent:
     """Send a scenario's events, key = sensor id, to ``topic``, which is created where it is missing.
 
     ``paced``: an event is sent when the wall clock reaches its arrival, so a scenario whose ``start_ms`` is now runs
     in real time, and an older one is caught up with; False = as fast as the broker takes them. ``stop`` is asked
-    at least every 50 ms; ``on_progress`` gets the number of events sent so far. ``kafka_config``: further settings
-    of librdkafka (TLS, SASL).
+    at least every 50 ms; ``on_progress`` gets the number of events sent so far. ``stamped``: the record time of an
+    event is its arrival, so that a past looks as it did when it came; ``on_present`` is called once, when all that is
+    past is confirmed. ``kafka_config``: further settings of librdkafka (TLS, SASL).
 
     Every event is confirmed before it returns (``truth()`` may tell of one more, at which it was stopped). Raises
     ConnectionError when the broker does not answer, refuses the topic, or loses an event, SettingsRefused for what
     librdkafka does not take.
     """
-    create_topic(bootstrap, topic, partitions=partitions, kafka_config=kafka_config)
+    create_topic(bootstrap, topic, partitions=partitions, stamped=stamped, kafka_config=kafka_config)
     defaults = {"enable.idempotence": True, "linger.ms": 5, "queue.buffering.max.messages": 200_000}
     producer = _client(Producer, bootstrap, {**defaults, **(kafka_config or {})})
     lost: list[str] = []
@@ -106,11 +110,15 @@ def produce(
     begun = reported = time.monotonic()
     sent, ended = 0, False
     for message in scenario.events():
+        if on_present is not None and message.arrival_ms / 1000 > time.time() and not producer.flush(_STOP_S):
+            on_present()
+            on_present = None
         if paced and not _wait(message.arrival_ms, producer, stopped):
             ended = True
         while not ended:
             try:
-                producer.produce(topic, value=message.value, key=message.key, on_delivery=told)
+                stamp_ms = message.arrival_ms if stamped else 0  # 0: now
+                producer.produce(topic, message.value, message.key, on_delivery=told, timestamp=stamp_ms)
                 sent += 1
                 break
             except BufferError:
@@ -131,6 +139,8 @@ def produce(
         raise ConnectionError(f"Kafka {bootstrap}: {lost[0] if lost else f'{left} events were not confirmed'}")
     if on_progress is not None:
         on_progress(sent)
+    if on_present is not None and not ended:
+        on_present()
     return Sent(sent, time.monotonic() - begun)
 
 

@@ -25,6 +25,7 @@ class _Scene(NamedTuple):
     name: str
     start_ms: int
     clock_s: float  # of the beginning
+    turn_s: float  # clock, when it is seen to be no ordinary day: an alert may come
     length_s: int
     streams: tuple[Stream, ...]
     orders: tuple[Order, ...]
@@ -55,6 +56,7 @@ _FESTIVAL = _Scene(
     "snow-festival",
     1_770_449_400_000,  # Saturday 2026-02-07 16:30 in Sapporo
     _at(16, 30),
+    _at(17, 21),
     4 * 3600,
     (Weekday(0.8), _SURGE, _HOME),
     (
@@ -79,6 +81,7 @@ _SMOKE = _Scene(
     "smoke",
     1_424_161_800_000,  # Tuesday 2015-02-17 17:30 in Sapporo
     _at(17, 30),
+    _at(18, 3),
     5_400,
     (
         Weekday(),
@@ -119,6 +122,7 @@ _BLACKOUT = _Scene(
     "blackout",
     1_536_168_600_000,  # Thursday 2018-09-06 02:30 in Sapporo
     _at(2, 30),
+    _QUAKE_S,
     23_400,
     (
         Sheltering(
@@ -216,3 +220,4 @@ def blackout(
 
 
 LENGTH_S = {scene.name: scene.length_s for scene in (_FESTIVAL, _SMOKE, _BLACKOUT)}
+TURN_S = {scene.name: scene.turn_s - scene.clock_s for scene in (_FESTIVAL, _SMOKE, _BLACKOUT)}  # from the beginning

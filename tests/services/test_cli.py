@@ -1,18 +1,10 @@
-"""Exit codes and one-line errors of the command line, and the demo."""
+"""Exit codes and one-line errors of the command line."""
 
 import json
-import os
-import re
-import signal
 import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.services.test_live_replay import COMMAND, ROOT, hitonami
@@ -138,45 +130,3 @@ def test_no_value_leaves_by_an_error_path(made: Path, tmp_path: Path) -> None:
     written = [p.read_bytes() for p in (tmp_path / "store").rglob("*") if p.is_file()]
     everything = b"".join([done.stdout.encode(), done.stderr.encode(), letters.read_bytes(), *written])
     assert CANARY.encode() not in everything
-
-
-def frames(stream: Iterable[bytes], deadline: float) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Events of the page's stream, as (name, data), until the deadline."""
-    kind = ""
-    for line in stream:
-        assert time.monotonic() < deadline, "the figures on the page do not move"
-        name, _, value = line.decode().strip().partition(": ")
-        if name == "event":
-            kind = value
-        elif name == "data":
-            yield kind, json.loads(value)
-
-
-def test_the_demo_shows_moving_figures_and_ends_clean() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hitonami.cli", "demo"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    url = process.stdout.readline().strip()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
-    seen, deadline = set[int](), time.monotonic() + 60
-    with urllib.request.urlopen(f"{url}/events", timeout=10) as stream:
-        moved = next(frame["flow"] for kind, frame in frames(stream, deadline) if kind == "delta" and frame.get("flow"))
-    assert moved["i"]
-    while len(seen) < 3 and time.monotonic() < deadline:
-        with urllib.request.urlopen(f"{url}/api/status", timeout=5) as answer:
-            status = json.loads(answer.read())
-        assert status["read"] == status["accepted"] + sum(status["rejected"].values())
-        seen.add(status["read"])
-        time.sleep(1)
-    assert len(seen) >= 3
-    children = psutil.Process(process.pid).children(recursive=True)
-    os.kill(process.pid, signal.SIGINT)
-    rest, errors = process.communicate(timeout=15)
-    assert process.returncode == 0, errors[-300:]
-    assert "http" not in rest and errors == ""
-    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]

@@ -88,3 +88,20 @@ def test_a_broker_that_is_not_there_is_a_connection_error(monkeypatch: pytest.Mo
     monkeypatch.setattr("loadgen.kafka._REACH_S", 0.5)
     with pytest.raises(ConnectionError, match=r"^Kafka 127\.0\.0\.1:9: "):
         loadgen.produce(loadgen.weekday(seconds=10), "127.0.0.1:9", paced=False)
+
+
+def test_a_past_is_stamped_as_it_came_and_told_when_it_is_there(kafka: Kafka) -> None:
+    start = int(time.time() * 1000) - 57_000
+    scenario = loadgen.weekday(seconds=62, start_ms=start, clock_of_day_s=8 * 3600, equipment="all")
+    there: list[int] = []
+
+    def present() -> None:
+        there.append(len(messages(kafka, "load-stamped", 4)))
+
+    loadgen.produce(scenario, kafka.bootstrap, "load-stamped", stamped=True, on_present=present)
+    again = loadgen.weekday(seconds=62, start_ms=start, clock_of_day_s=8 * 3600, equipment="all")
+    arrivals = sorted((m.arrival_ms, m.value) for m in again.events())
+    got = messages(kafka, "load-stamped", 4)
+    assert sorted((m.timestamp()[1], m.value()) for m in got) == arrivals
+    (many,) = there
+    assert sum(1 for arrival, _ in arrivals if arrival <= start + 57_000) <= many < len(arrivals)
