@@ -6,6 +6,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 READY := @sh scripts/set-up.sh test
+# Of the time of the suite more than half is waiting for services: three workers keep two cores busy.
+WORKERS := 3
 
 help:
 	@echo 'make demo         set up and start everything on this machine: prints the URL of the page'
@@ -33,7 +35,7 @@ demo: build
 test:
 	$(READY)
 	@sh scripts/browser.sh
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint:
 	$(READY)

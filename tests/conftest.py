@@ -21,6 +21,7 @@ from tests.support.hang import (  # noqa: F401  (hooks: a hang is a failed test)
     pytest_runtest_setup,
     pytest_runtest_teardown,
 )
+from tests.support.order import pytest_collection_modifyitems  # noqa: F401  (hook: long files first)
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page, Route
