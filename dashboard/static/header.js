@@ -17,8 +17,8 @@ addWords({
   },
 });
 
-// with the half second between two looks, the banner stands 3 s after the last word at the latest
-const SILENT_MS = 2500;
+/** So long the server may be silent; the banner then stands 3 s after its last word at the latest. */
+export const SILENT_MS = 2500;
 const MARKS = [['critical', '■'], ['warning', '▲'], ['info', '●']];
 const root = document.documentElement;
 

@@ -1,6 +1,7 @@
 /** The page: one stream, one store, the parts in components.js; draws at most once a frame, always the newest state. */
 import {COMPONENTS} from './components.js';
 import {firstLang, lang, recall, setLang} from './i18n.js';
+import {SILENT_MS} from './header.js';
 import {Levels} from './levels.js';
 import {Store} from './store.js';
 import {Stream} from './stream.js';
@@ -99,3 +100,8 @@ root.classList.remove('wait');
 listen();
 learnSession();
 setInterval(later, 500);
+// the banner must not wait for the next look
+setInterval(() => {
+  const over = performance.now() - Math.max(line.heard, line.asked) - SILENT_MS;
+  if (over > 0 && over < 500) later();
+}, 100);
