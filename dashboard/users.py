@@ -43,6 +43,9 @@ class Cost:
     p: int = 3
 
 
+COST = Cost()
+
+
 class Users:
     """The users of a file; safe for threads. Methods raise UsageError for names and roles that cannot be.
 
@@ -51,7 +54,7 @@ class Users:
 
     def __init__(self, path: Path, *, make: bool = False, cost: Cost | None = None) -> None:
         self.book = Book(path, _KIND, _SCHEMA, make=make)
-        self._cost = cost or Cost()
+        self._cost = cost or COST
         # whoever is not there is checked against this: the time must not tell which names there are
         self._nobody = secrets.token_bytes(16), secrets.token_bytes(32), self._cost.n, self._cost.r, self._cost.p
 

@@ -96,7 +96,11 @@ def _password(from_stdin: bool) -> str:
     """Never from an argument: those stand in the shell's history and in the list of processes."""
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    if not sys.stdin.isatty():
+    if not _terminal():
         raise UsageError("no terminal to ask for the password: --password-stdin reads it from stdin")
     told: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     return told
+
+
+def _terminal() -> bool:
+    return sys.stdin.isatty()

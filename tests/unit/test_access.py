@@ -105,7 +105,14 @@ def test_a_route_without_an_entry_is_refused_to_everyone(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/alerts?run=w1", "/events?run=w1", "/api/alerts?run=live&run=w1", "/api/status?run=w1"]
+    "path",
+    [
+        "/api/alerts?run=w1",
+        "/events?run=w1",
+        "/api/alerts?run=live&run=w1",
+        "/api/alerts?run=w1&run=live",
+        "/api/status?run=w1",
+    ],
 )
 def test_a_workbench_run_is_not_for_viewers(shared: Desk, path: str):
     assert shared.client("viewer").get(path).status == 403
