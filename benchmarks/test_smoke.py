@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from benchmarks import memory
+from benchmarks import forecast, memory
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,6 +26,19 @@ def run(name: str, *words: str) -> dict[str, Any]:
 
 def test_replay() -> None:
     assert run("replay", "--events", "20000", "--repeats", "1")["events"] == 20_000
+
+
+def test_forecast() -> None:
+    told = run("forecast", "--scenario", "smoke", "--seconds", "1200", "--every", "5")
+    assert (told["minutes"], told["zones"]) == (20, 11) and told["horizons"].keys() == {"5", "15"}
+    assert all(each["of"] > 10 and each["shown"] == 0 for each in told["horizons"].values())  # no past to be judged by
+
+
+def test_a_forecast_is_compared_where_it_is_shown() -> None:
+    rise = np.arange(150.0)[:, None] / 100
+    told = forecast.compared(np.hstack([rise, np.ones_like(rise)]), 10)  # what stays as it is is not shown
+    assert told["5"]["of"] == 2 * 14 and told["5"]["shown"] == 7  # from 79 to 139: from then on there is a judgement
+    assert told["5"]["mae"] < told["5"]["persistence"] == pytest.approx(0.05) and told["5"]["within"] == 1
 
 
 @pytest.mark.kafka
