@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,9 @@ from starlette.routing import Route
 
 from dashboard import asked, normal
 from dashboard.asked import Refused
-from dashboard.forecast import HORIZONS, LONGEST, PAST_MIN, Forecast, forecast
+from dashboard.forecast import HORIZONS, LONGEST, PAST_MIN, forecast
 from dashboard.reach import MINUTE_MS, Limits, to_limit
-from engine.model import F64, HOUR, I64, LENGTH_MS, LOS, MINUTE, STATUS, TS_MAX, WINDOWS
+from engine.model import F64, HOUR, LENGTH_MS, LOS, MINUTE, STATUS, TS_MAX, WINDOWS
 from engine.timezone import TimeZone
 
 if TYPE_CHECKING:
@@ -195,19 +195,6 @@ async def _normal(
     return await asyncio.to_thread(normal.told, parts, question.wants)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ahead:
-    """A forecast for all zones of a run: ``at_ms`` = end of the newest minute."""
-
-    zones: Sequence[str]
-    at_ms: int
-    told: Forecast
-
-    def minutes(self) -> I64:
-        """Starts (ms) of the minutes of the forecast, the newest one first."""
-        return self.at_ms + MINUTE_MS * np.arange(-1, LONGEST)
-
-
 async def _forecast(
     feed: Feed, kept: Kept, run: Run, register: Register, clock: TimeZone, question: Question
 ) -> dict[str, dict[str, Any]]:
@@ -220,12 +207,12 @@ async def _forecast(
         return {}
     first = newest - (PAST_MIN - 1) * MINUTE_MS
 
-    async def make() -> _Ahead:
+    async def make() -> dict[str, dict[str, Any]]:
         table = await feed.call(lambda s: s.zone_densities(run.run_id, label, first, newest + 1))
-        return await asyncio.to_thread(_ahead, table, newest)
+        return await asyncio.to_thread(_ahead, table, newest, register, clock)
 
-    made = await kept.get(("forecast", run.run_id, newest), make)
-    return await asyncio.to_thread(_told, made, Limits.of(register, clock, made.minutes()), question)
+    made = await kept.get(("forecast", run.run_id, newest, run.registry_hash, *run.versions), make)
+    return {zone: told for zone, told in made.items() if question.wants(zone)}
 
 
 def by_minute(table: pa.Table, newest_ms: int) -> tuple[list[str], F64]:
@@ -239,27 +226,25 @@ def by_minute(table: pa.Table, newest_ms: int) -> tuple[list[str], F64]:
     return [zones[place] for place in order], density[:, order]
 
 
-def _ahead(table: pa.Table, newest_ms: int) -> _Ahead:
-    zones, density = by_minute(table, newest_ms)
-    return _Ahead(zones, newest_ms + MINUTE_MS, forecast(density))
-
-
-def _told(made: _Ahead, limits: Limits, question: Question) -> dict[str, Any]:
+def _ahead(table: pa.Table, newest_ms: int, register: Register, clock: TimeZone) -> dict[str, dict[str, Any]]:
     """The answer's ``forecast``: of zones in which any horizon is better than persistence, at those horizons."""
-    told, judged = made.told, made.told.judged
+    zones, density = by_minute(table, newest_ms)
+    told = forecast(density)
+    judged, now_ms = told.judged, newest_ms + MINUTE_MS
+    limits = Limits.of(register, clock, newest_ms + MINUTE_MS * np.arange(LONGEST + 1))
     found = {}
-    for place, zone in enumerate(made.zones):
+    for place, zone in enumerate(zones):
         at = [minutes for minutes in HORIZONS if not np.isnan(told.mid[minutes, place])]
-        if not at or not question.wants(zone):
+        if not at:
             continue
         paths = [path[:, place] for path in (told.mid, told.low, told.high)]
         found[zone] = {
-            "t": [made.at_ms + minutes * MINUTE_MS for minutes in at],
+            "t": [now_ms + minutes * MINUTE_MS for minutes in at],
             **{
                 name: [round(float(path[minutes]), 4) for minutes in at]
                 for name, path in zip(("mid", "low", "high"), paths, strict=True)
             },
-            "to_limit": to_limit(float(told.now[place]), paths, limits.at(zone), made.at_ms),
+            "to_limit": to_limit(float(told.now[place]), paths, limits.at(zone), now_ms),
             "backtest": {
                 str(minutes): {
                     "mae": round(float(judged.mae[row, place]), 4),

@@ -10,7 +10,7 @@ addWords({
     publicAbout: '人数は幅で示しています。個人を識別する情報は使っていません。',
   },
   en: {
-    publicTitle: 'How crowded it is', publicNow: 'now', publicWord0: 'Free', publicWord1: 'Normal', publicWord2: 'Busy', publicWord3: 'Crowded',
+    publicTitle: 'How crowded it is', publicNow: 'now', publicWord0: 'Roomy', publicWord1: 'Normal', publicWord2: 'Busy', publicWord3: 'Crowded',
     publicFew: 'fewer than {n} people', publicPeople: '{low}–{high} people', publicAge: '{age} ago', publicNoRow: 'no information yet',
     publicNone: 'There is nothing to show', publicCut: 'Disconnected: nothing heard for {s}',
     publicAbout: 'People are told in ranges. Nothing here identifies anybody.',

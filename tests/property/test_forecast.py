@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from dashboard import forecast as ahead_of
 from dashboard.forecast import GAP_MIN, HORIZONS, LEAST, WARM, forecast, judge, states
-from dashboard.reach import to_limit
+from dashboard.layout import Register
+from dashboard.reach import Limits, to_limit
+from engine.timezone import TimeZone
 
 NAN = float("nan")
 
@@ -151,6 +153,24 @@ def test_a_limit_that_is_reached_already_gives_way_to_the_next_one():
     assert (told["rule"], told["mid_ms"]) == ("act", NOW_MS + 10 * MINUTE)
     told = to_limit(1.0, paths, [("warn", whole(0.5)), ("act", whole(9.0))], NOW_MS)
     assert (told["rule"], told["mid_ms"], told["low_ms"], told["high_ms"]) == ("warn", NOW_MS, NOW_MS, NOW_MS)
+
+
+REGISTRY = """{"version": "1", "timezone": "Asia/Tokyo", "sensors": [], "gates": [],
+ "zones": [{"id": "c1", "kind": "walkway", "area_m2": 10}, {"id": "c2", "kind": "plaza", "area_m2": 10}],
+ "thresholds": [
+  {"id": "dense", "kind": "density", "limits": [
+   {"zone_kinds": ["walkway"], "days": ["fri"], "from": "08:00", "to": "08:10", "limit": 1},
+   {"zone_kinds": ["walkway"], "days": ["fri"], "limit": 2},
+   {"zones": ["c2"], "days": ["thu"], "limit": 3}]},
+  {"id": "slow", "kind": "speed", "limits": [{"limit": 0.5}]}]}"""
+
+
+def test_the_limit_of_each_minute_is_the_first_that_fits_zone_day_and_time():
+    friday = 1_770_332_400_000 - 5 * MINUTE  # 2026-02-06T07:55 in Sapporo
+    limits = Limits.of(Register(REGISTRY), TimeZone("Asia/Tokyo"), friday + MINUTE * np.arange(31))
+    ((rule, limit),) = limits.at("c1")
+    assert (rule, limit.tolist()) == ("dense", [2.0] * 5 + [1.0] * 10 + [2.0] * 16)
+    assert limits.at("c2") == limits.at("nowhere") == []
 
 
 def test_a_limit_counts_from_when_its_hours_begin_and_not_where_nothing_is_shown():
