@@ -16,6 +16,7 @@
  * @property {(on: boolean) => void} hold while on, what the live stream tells is dropped; off: the stream is opened anew
  * @property {(type: string, id: string, message: import('./store.js').Message) => boolean} take feed a message to the store
  */
+import {Foot} from './foot.js';
 import {Header} from './header.js';
 import {MapView} from './map.js';
 import {Ranked} from './ranked.js';
@@ -31,6 +32,7 @@ export const COMPONENTS = [
   {host: '#map', make: (e, context) => new MapView(e, context)},
   {host: '#strips', make: (e, context) => new Strips(e, context)},
   {host: '#ranked', make: (e, context) => new Ranked(e, context)},
+  {host: '#foot', make: (e) => new Foot(e)},
   {host: '#tabs', make: (e, context) => new Tabs(e, context)},
   {host: '#tables', make: (e, context) => new TablesView(e, context)},
 ];

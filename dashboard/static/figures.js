@@ -153,7 +153,7 @@ export function span(start, end, timeZone) {
 const spans = new Map();
 
 /** How far (ms) the local clock is ahead of UTC. @param {number} ms @param {string} timeZone */
-function offset(ms, timeZone) {
+export function offset(ms, timeZone) {
   /** @type {Intl.DateTimeFormatOptions} */
   const options = {hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric'};
   const format = formatOf(timeZone, 'en-US', options, timeZone);

@@ -2,7 +2,6 @@
  * The last hour of each zone, its usual band and its forecast: from the server once a minute, and the rows of the
  * stream between. One for the whole page.
  */
-import {ago} from './figures.js';
 import {addWords, t} from './i18n.js';
 
 addWords({
@@ -11,6 +10,7 @@ addWords({
 });
 
 const EACH_MS = 60_000;
+const SOONEST_MS = 5000;
 const MOST = 1000; // zones the server tells of at once: of more, the one that is looked at
 export const HOUR_MS = 3_600_000;
 
@@ -29,6 +29,7 @@ export class History {
     /** @type {Answer | null} */ this.answer = null;
     /** @type {Map<string, Past>} */ this.rows = new Map(); // what the stream told since the last answer
     this.asked = -Infinity;
+    this.until_ = -Infinity; // the end of the hour asked for
     this.key = '';
     this.seen = '';
     this.version = 0; // another one with each change
@@ -53,8 +54,11 @@ export class History {
       this.seen = store.id;
       this.collect(store);
     }
-    if (performance.now() - this.asked > EACH_MS) {
+    // a replay may go fast, or be wound
+    const until = this.until(store), wound = Math.abs(until - this.until_) > EACH_MS;
+    if (performance.now() - this.asked > (wound ? SOONEST_MS : EACH_MS)) {
       this.asked = performance.now();
+      this.until_ = until;
       void this.ask(store, key, zones);
     }
   }
@@ -69,7 +73,7 @@ export class History {
       let past = this.rows.get(id);
       if (!past) this.rows.set(id, past = {t: [], dens: [], dens_lo: [], dens_hi: [], los: []});
       const last = past.t.length - 1, at = past.t[last] === end ? last : last + 1;
-      if (at > last && last >= 0 && end < past.t[last]) return; // a replay that was wound back is told by the server
+      if (at > last && last >= 0 && end < past.t[last]) return; // of a replay that was wound back the server tells
       if (at > last) this.version++;
       past.t[at] = end;
       past.dens[at] = z.dens[row] ?? null;
@@ -98,12 +102,22 @@ export class History {
 
   /** The end of what is shown: now, in a replay the end of its newest window. @param {Store} store */
   until(store) {
-    if (store.layout?.run.kind === 'live') return store.now();
+    if (store.frozen || store.layout?.run.kind === 'live') return store.now();
     return Math.max(0, ...(store.zones.t ?? []).map((x) => x ?? 0)) + (store.layout?.length_ms ?? 0);
   }
 
-  /** The last hour of a zone: the server's rows, then those of the stream that are newer. @param {string} zone @returns {Past} */
-  past(zone) {
+  /**
+   * The last hour of a zone: the server's rows, then those of the stream that are newer; nothing beyond `until`, which
+   * a replay that was wound back has not come to yet. @param {string} zone @param {number} until @returns {Past}
+   */
+  past(zone, until) {
+    const {t: ends, ...rest} = this.joined(zone), n = ends.findLastIndex((end) => end <= until) + 1;
+    const cut = (/** @type {(number | null)[] | undefined} */ column) => column?.slice(0, n) ?? [];
+    return {t: ends.slice(0, n), dens: cut(rest.dens), dens_lo: cut(rest.dens_lo), dens_hi: cut(rest.dens_hi), los: cut(rest.los)};
+  }
+
+  /** @param {string} zone @returns {Past} */
+  joined(zone) {
     const told = this.answer?.zones[zone], own = this.rows.get(zone);
     if (!told) return own ?? {t: [], dens: [], dens_lo: [], dens_hi: [], los: []};
     if (!own) return told;
@@ -134,8 +148,8 @@ export class History {
     if (!found) return '—';
     const {mid_ms, low_ms, high_ms} = found, in_ = (/** @type {number} */ ms) => Math.max(0, Math.round((ms - now) / 60_000));
     if (high_ms <= now) return t('beyond');
-    if (mid_ms == null) return t('soonest', {n: ago(high_ms - now)});
-    return t('in', {n: ago(mid_ms - now), low: in_(high_ms), high: low_ms == null ? '' : in_(low_ms)});
+    if (mid_ms == null) return t('soonest', {n: t('min', {n: in_(high_ms)})});
+    return t('in', {n: t('min', {n: in_(mid_ms)}), low: in_(high_ms), high: low_ms == null ? '' : in_(low_ms)});
   }
 }
 

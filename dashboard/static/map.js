@@ -45,7 +45,7 @@ export class MapView {
       this.shown = key;
       this.plan.toggleAttribute('hidden', whole);
       this.canvas.hidden = !whole;
-      this.mini.hidden = upright || levels.level === 'city';
+      this.mini.hidden = upright || levels.level === 'city' || levels.places.length < 2;
       this.draw(store, {w, h}, whole, upright);
     }
     if (whole) this.city.update(store);
@@ -58,7 +58,7 @@ export class MapView {
     const {levels, spans} = this.context;
     spans.clear();
     if (whole) this.city.build(store, size);
-    else for (const [id, span] of this.schematic.build(store, size, upright, upright ? {w: 0, h: 0} : CORNER)) spans.set(id, span);
+    else for (const [id, span] of this.schematic.build(store, size, upright, this.mini.hidden ? {w: 0, h: 0} : CORNER)) spans.set(id, span);
     this.mini.setAttribute('aria-label', t('miniMap'));
     this.places = levels.places.slice(0, 60).map(({id, name}) => {
       const b = document.createElement('button');

@@ -2,6 +2,7 @@
 import {ago, percent} from './figures.js';
 import {history} from './history.js';
 import {addWords, lang, t} from './i18n.js';
+import {limitsNow} from './limits.js';
 import {put} from './tables.js';
 import {MARKS, alarms, letter, position, rank, shade, zonesNow} from './zone-now.js';
 
@@ -35,8 +36,8 @@ export class Scale {
     this.limits = '';
   }
 
-  /** @param {import('./zone-now.js').ZoneNow} now @param {import('./store.js').Place} zone */
-  update(now, zone) {
+  /** @param {Store} store @param {import('./zone-now.js').ZoneNow} now @param {import('./store.js').Place} zone */
+  update(store, now, zone) {
     const at = now.dens == null ? null : position(now.dens, zone.edges);
     // moved by transform: what moves within its own box is no shift of the page
     move(this.pointer, at == null ? '' : `translateX(${(at * 100).toFixed(1)}%)`);
@@ -44,7 +45,7 @@ export class Scale {
     const low = at == null || now.low == null ? null : position(now.low, zone.edges);
     const high = at == null || now.high == null ? null : position(now.high, zone.edges);
     move(this.range, low == null || high == null ? 'scaleX(0)' : `translateX(${(low * 100).toFixed(1)}%) scaleX(${(high - low).toFixed(3)})`);
-    const limits = (zone.limits ?? []).filter(({kind}) => kind === 'density').map(({limit}) => position(limit, zone.edges));
+    const limits = limitsNow(store, zone).map(({limit}) => position(limit, zone.edges));
     if (String(limits) === this.limits) return;
     this.limits = String(limits);
     this.ticks.replaceChildren(...limits.filter((x) => x != null).map((x) => {
@@ -158,7 +159,7 @@ export class Ranked {
     if (slot.grade.className !== look) slot.grade.className = look;
     put(slot.dens, now.dens == null ? now.why ? t(now.why === 'notGraded' ? 'notGraded' : 'unknown') : '—' : now.dens.toFixed(2));
     if (slot.dens.classList.contains('word') !== (now.dens == null)) slot.dens.classList.toggle('word', now.dens == null);
-    slot.scale.update(now, zone);
+    slot.scale.update(this.context.store, now, zone);
     const unknown = now.grade === 0;
     if (slot.row.classList.contains('unknown') !== unknown) slot.row.classList.toggle('unknown', unknown);
     const texts = [

@@ -6,6 +6,7 @@ import {ago, whole} from './figures.js';
 import {longAxis, Projection, boxOf, boxes, inside, roomIn} from './geometry.js';
 import {history} from './history.js';
 import {addWords, lang, t} from './i18n.js';
+import {limitsNow} from './limits.js';
 import {Gates} from './schematic-gates.js';
 import {Room, attr, hatches, path, say, svg, wide} from './svg.js';
 import {MARKS, alarms, blind, letter, position, shade, zoneNow} from './zone-now.js';
@@ -29,7 +30,7 @@ addWords({
  * @typedef {import('./geometry.js').Point} Point
  * @typedef {{row: number, zone: import('./store.js').Place, g: SVGElement, title: SVGElement, pattern: SVGElement, ground: SVGElement,
  *   letter: SVGElement, mark: SVGElement, dens: SVGElement | null, arrow: SVGElement | null, r: SVGElement | null,
- *   scale: {pointer: SVGElement, range: SVGElement, usual: SVGElement} | null, room: Box, track: Box, bad: SVGElement, said: string}} Drawn
+ *   scale: {pointer: SVGElement, range: SVGElement, usual: SVGElement, limits: SVGElement} | null, room: Box, track: Box, bad: SVGElement, said: string}} Drawn
  */
 
 export class Schematic {
@@ -132,22 +133,18 @@ export class Schematic {
     const strength = way && r.w >= 270 ? sized(svg('text', {x: r.x + r.w - 76, y: y + 6, 'text-anchor': 'end', class: 'r'}, g), 16) : null;
     const bad = sized(svg('text', {x: r.x + r.w - 4, y: r.y + 18, 'text-anchor': 'end', class: 'bad'}, g), 16);
     const track = {x: r.x + 6, y: r.y + r.h - 13, w: Math.min(r.w - 12, 260), h: 6};
-    const scale = r.h >= 34 && track.w >= 14 ? this.scale(g, track, zone) : null;
+    const scale = r.h >= 34 && track.w >= 14 ? this.scale(g, track) : null;
     if (blind(/** @type {import('./store.js').Layout} */ (this.context.store.layout), zone.id)) g.classList.add('blind');
     return {row, zone, g, title, pattern, ground, letter: letterOf, mark, dens, arrow: way, r: strength, scale, room: {...r, y}, track, bad, said: ''};
   }
 
-  /** @param {Element} g @param {Box} track @param {import('./store.js').Place} zone */
-  scale(g, track, zone) {
+  /** @param {Element} g @param {Box} track */
+  scale(g, track) {
     const e = svg('g', {class: 'track'}, g);
     svg('rect', {x: track.x - 2, y: track.y - 7, width: track.w + 4, height: 17, class: 'plate'}, e);
     for (let i = 0; i < 6; i++) svg('rect', {x: track.x + i * track.w / 6, y: track.y, width: track.w / 6, height: track.h, class: shade(i + 1)}, e);
     const usual = svg('rect', {y: track.y - 4, height: 3, class: 'usual'}, e), range = svg('rect', {y: track.y - 2, height: 4, class: 'range'}, e);
-    for (const {kind, limit} of zone.limits ?? []) {
-      const at = kind === 'density' ? position(limit, zone.edges) : null;
-      if (at != null) svg('rect', {x: track.x + at * track.w - 1, y: track.y - 6, width: 2, height: 14, class: 'limit'}, e);
-    }
-    return {pointer: svg('path', {class: 'pointer'}, e), range, usual};
+    return {pointer: svg('path', {class: 'pointer'}, e), range, usual, limits: svg('path', {class: 'limit'}, e)};
   }
 
   /** @param {Store} store */
@@ -158,8 +155,8 @@ export class Schematic {
       const isBlind = d.g.classList.contains('blind');
       const age = now.age != null && !now.grade && now.why === 'tooOld' ? t('unknownFor', {age: ago(now.age)}) : t('unknown');
       const figure = now.dens != null ? now.dens.toFixed(2) : now.grade ? '' : isBlind ? t('blindSpot') : age;
-      const usual = history.usual(zone.id, store.now());
-      const said = [now.grade, figure, now.low, now.high, now.way, now.r, now.passed, alarm, n, zone.id === chosen, usual, lang, i === this.focus].join('|');
+      const usual = history.usual(zone.id, store.now()), limits = limitsNow(store, zone).map(({limit}) => limit);
+      const said = [now.grade, figure, now.low, now.high, now.way, now.r, now.passed, alarm, n, zone.id === chosen, usual, limits, lang, i === this.focus].join('|');
       if (said === d.said) return;
       d.said = said;
       attr(d.g, 'class', `zone ${shade(now.grade)}${isBlind ? ' blind' : ''}${zone.id === chosen ? ' chosen' : ''}`);
@@ -177,20 +174,21 @@ export class Schematic {
         alarm: `${alarm ? t(`alarm${alarm}`) : ''} ${n ? t('unwellHere', {n}) : ''}`}).replace(/ +/g, ' ').trim();
       attr(d.g, 'aria-label', label);
       say(d.title, label);
-      this.pointer(d, now, usual);
+      this.pointer(d, now, usual, limits);
       this.arrow(d, now);
     });
     this.gates?.update(store, bad);
   }
 
-  /** @param {Drawn} d @param {import('./zone-now.js').ZoneNow} now @param {[number, number] | null} usual */
-  pointer({scale, track, zone}, now, usual) {
+  /** @param {Drawn} d @param {import('./zone-now.js').ZoneNow} now @param {[number, number] | null} usual @param {number[]} limits */
+  pointer({scale, track, zone}, now, usual, limits) {
     if (!scale) return;
     const x = (/** @type {number | null} */ dens) => {
       const at = dens == null ? null : position(dens, zone.edges);
       return at == null ? null : track.x + at * track.w;
     };
     const at = x(now.dens);
+    attr(scale.limits, 'd', limits.map((limit) => x(limit)).filter((v) => v != null).map((v) => `M${v} ${track.y - 6}v14`).join(''));
     attr(scale.pointer, 'd', at == null ? '' : `M${at.toFixed(1)} ${track.y + 4}l-5 -10h10z`);
     for (const [e, low, high] of /** @type {[SVGElement, number | null, number | null][]} */ ([
       [scale.range, x(at == null ? null : now.low), x(now.high)], [scale.usual, x(usual?.[0] ?? null), x(usual?.[1] ?? null)]])) {

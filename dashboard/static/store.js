@@ -7,7 +7,8 @@
  *   parent?: string | null, area_m2?: number | null, polygon?: [number, number][] | null, scheme?: string | null,
  *   edges?: number[] | null, limits?: Limit[], line?: [number, number][] | null, bearing?: number | null,
  *   zones?: (string | null)[], width_m?: number | null, sensors?: string[]}} Place
- * @typedef {{rule: string, kind: string, severity: string, limit: number}} Limit
+ * @typedef {{rule: string, kind: string, severity: string, limit: number, days?: string[], from?: string | null,
+ *   to?: string | null}} Limit
  * @typedef {{id: string, kind: string, gate: string | null, zone: string | null}} Sensor
  * @typedef {{run: {id: string, kind: string, timezone: string}, window: string, length_ms: number, k: number, exact: boolean,
  *   gates: Place[], zones: Place[], headings: Ways, places?: {id: string, name: Record<string, string>}[],
@@ -38,14 +39,15 @@ export class Store {
     /** @type {number | null} */ this.closed = null;
     this.id = '';
     this.base = 0;
+    this.frozen = false;
     this.at = 0;
   }
 
   /** Whether a snapshot has come. */
   get ready() { return this.id !== ''; }
 
-  /** The server's clock now, ms since the epoch. */
-  now() { return this.base + (performance.now() - this.at); }
+  /** The server's clock now, ms since the epoch; while `frozen` the time of the last message. */
+  now() { return this.frozen ? this.base : this.base + (performance.now() - this.at); }
 
   /**
    * Take in a message that was heard at `at` (performance.now()). False: it does not follow on what is held, so a

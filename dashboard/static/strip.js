@@ -2,6 +2,7 @@
 import {clock} from './figures.js';
 import {HOUR_MS, history} from './history.js';
 import {addWords, lang, t} from './i18n.js';
+import {limitsNow} from './limits.js';
 import {attr, hatches, say, svg} from './svg.js';
 import {shade, zoneNow} from './zone-now.js';
 
@@ -47,8 +48,8 @@ export class Strip {
     const key = `${zone.id} ${w} ${h} ${history.version} ${Math.floor(until / 10_000)} ${lang}`;
     if (key === this.drawn || w < 8) return;
     this.drawn = key;
-    const past = history.past(zone.id), forecast = history.forecast(zone.id), normal = history.normal(zone.id);
-    const from = until - HOUR_MS, to = until + AHEAD_MS, limits = (zone.limits ?? []).filter(({kind}) => kind === 'density');
+    const past = history.past(zone.id, until), forecast = history.forecast(zone.id), normal = history.normal(zone.id);
+    const from = until - HOUR_MS, to = until + AHEAD_MS, limits = limitsNow(store, zone);
     const inside = (/** @type {number[]} */ ts, /** @type {Column} */ values) => values.filter((v, i) => v != null && ts[i] >= from && ts[i] <= to);
     const top = 1.15 * Math.max(zone.edges?.[2] ?? 0.1, ...limits.map(({limit}) => limit),
       .../** @type {number[]} */ ([...inside(past.t, past.dens), ...inside(past.t, past.dens_hi),

@@ -1,6 +1,13 @@
-/** Below the map: a strip for each zone that has its own stretch of it, or the zone or sensor that was chosen. */
+/**
+ * Below the map: a strip for each zone that has its own stretch of it; of the city its places, as buttons; or the zone
+ * or sensor that was chosen.
+ */
 import {Detail} from './detail.js';
+import {addWords, lang, t} from './i18n.js';
 import {Strip} from './strip.js';
+import {letter, shade, worstOf} from './zone-now.js';
+
+addWords({ja: {placesOf: '施設（最も悪い水準）'}, en: {placesOf: 'Places, with their worst grade'}});
 
 /** @typedef {import('./store.js').Store} Store */
 
@@ -13,22 +20,51 @@ export class Strips {
     this.row.className = 'strip-row';
     const chosen = document.createElement('div');
     chosen.className = 'detail';
-    e.append(this.row, chosen);
+    this.places = document.createElement('nav');
+    this.places.className = 'places';
+    this.places.dataset.scroll = 'places';
+    e.append(this.row, this.places, chosen);
     this.detail = new Detail(chosen, context);
     /** @type {{row: number, strip: Strip, box: HTMLElement}[]} */ this.strips = [];
     this.key = '';
+    this.named = '';
   }
 
   build() { this.key = ''; this.detail.build(); }
+
+  /** The places as buttons: what the canvas shows, by keyboard. @param {Store} store */
+  city(store) {
+    const {levels} = this.context, worst = worstOf(store);
+    const key = JSON.stringify([lang, levels.places]);
+    if (key !== this.named) {
+      this.named = key;
+      this.places.setAttribute('aria-label', t('placesOf'));
+      this.places.replaceChildren(...levels.places.map(({id, name}) => {
+        const b = document.createElement('button'), grade = document.createElement('b');
+        b.type = 'button';
+        b.dataset.key = `place ${id}`;
+        b.onclick = () => levels.select({place: id});
+        b.append(grade, ` ${name[lang]}`);
+        return b;
+      }));
+    }
+    levels.places.forEach(({id}, i) => {
+      const grade = worst.get(id) ?? 0, e = /** @type {HTMLElement} */ (this.places.children[i].firstChild), look = `grade ${shade(grade)}`;
+      if (e.textContent !== letter(grade)) e.textContent = letter(grade);
+      if (e.className !== look) e.className = look;
+    });
+  }
 
   /** @param {Store} store */
   update(store) {
     const {levels, spans} = this.context, {layout} = store;
     if (!layout) return;
-    const deep = levels.level === 'zone' || levels.level === 'sensor';
-    this.row.hidden = deep;
+    const deep = levels.level === 'zone' || levels.level === 'sensor', city = levels.level === 'city';
+    this.row.hidden = deep || city;
+    this.places.hidden = !city;
     this.detail.e.hidden = !deep;
     if (deep) return this.detail.update(store);
+    if (city) return this.city(store);
     const phone = matchMedia('(max-width: 700px)').matches, w = this.e.clientWidth, h = this.e.clientHeight;
     const key = `${phone} ${w} ${h} ${JSON.stringify([...spans])}`;
     if (key !== this.key) {
