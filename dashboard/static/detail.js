@@ -8,12 +8,12 @@ import {put} from './tables.js';
 addWords({
   ja: {
     itsGates: 'ゲート（流入・流出）', itsSensors: 'センサー', noSensors: 'センサーなし', noGates: 'ゲートなし', feeds: '集計先', sensorKind: '種類',
-    health1: '状態', approval: '承認', approvedNow: '承認済み', notApproved: '未承認', notTold: '不明', wellSince: '正常', close1: '閉じる',
+    health1: '状態', approval: '承認', approvedNow: '承認済み', notApproved: '未承認', notTold: '不明', wellSince: '正常', close1: '閉じる', whyThis: '根拠',
     kind_counter: 'カウンター', kind_beam_pair: '光電センサー', kind_tracker: '追跡センサー', kind_camera: 'カメラ', kind_reader: '読み取り',
   },
   en: {
     itsGates: 'Gates (in · out)', itsSensors: 'Sensors', noSensors: 'no sensors', noGates: 'no gates', feeds: 'Feeds', sensorKind: 'Kind',
-    health1: 'Health', approval: 'Approval', approvedNow: 'approved', notApproved: 'not approved', notTold: 'unknown', wellSince: 'ok', close1: 'Close',
+    health1: 'Health', approval: 'Approval', approvedNow: 'approved', notApproved: 'not approved', notTold: 'unknown', wellSince: 'ok', close1: 'Close', whyThis: 'Why',
     kind_counter: 'counter', kind_beam_pair: 'pair of beams', kind_tracker: 'tracker', kind_camera: 'camera', kind_reader: 'reader',
   },
 });
@@ -34,7 +34,10 @@ export class Detail {
     this.gates = list(e, 'gates-of');
     this.sensors = list(e, 'sensors-of');
     this.facts = make('dl', 'facts', e);
-    this.close = /** @type {HTMLButtonElement} */ (make('button', 'close', e));
+    const buttons = make('div', 'detail-buttons', e);
+    this.why = /** @type {HTMLButtonElement} */ (make('button', '', buttons));
+    this.why.type = 'button';
+    this.close = /** @type {HTMLButtonElement} */ (make('button', 'close', buttons));
     this.close.type = 'button';
     this.close.onclick = () => context.levels.select({place: context.levels.place});
     this.drawn = '';
@@ -49,6 +52,9 @@ export class Detail {
     const {levels} = this.context, {layout} = store, {zone, sensor} = levels;
     if (!layout) return;
     put(this.close, t('close1'));
+    put(this.why, t('whyThis'));
+    if (this.why.dataset.why !== `zone:${zone}`) this.why.dataset.why = `zone:${zone}`;
+    this.why.hidden = !zone;
     const row = layout.zones.findIndex(({id}) => id === zone);
     this.box.hidden = row < 0;
     if (row >= 0) this.strip.update(store, row, this.box.clientWidth, Math.max(96, this.box.clientHeight), true);
@@ -79,7 +85,7 @@ export class Detail {
     const key = JSON.stringify([lang, zone, lines, sensors]);
     if (key === this.drawn) return;
     this.drawn = key;
-    this.gates.show(t('itsGates'), lines.map(({name, text}) => line(name, text)), t('noGates'));
+    this.gates.show(t('itsGates'), lines.map(({id, name, text}) => line(because(name, `gate:${id}`), text)), t('noGates'));
     this.sensors.show(t('itsSensors'), sensors.map(({id, text}) => {
       const b = document.createElement('button');
       b.type = 'button';
@@ -145,6 +151,16 @@ function line(head, text, bad = false) {
   b.textContent = bad ? `✕ ${text}` : text;
   li.append(head, b);
   return li;
+}
+
+/** A button that opens what a figure rests on. @param {string} text @param {string} what */
+function because(text, what) {
+  const b = document.createElement('button');
+  b.type = 'button';
+  b.textContent = text;
+  b.dataset.why = what;
+  b.dataset.key = what;
+  return b;
 }
 
 /** A headed list that can be scrolled by keyboard. @param {HTMLElement} into @param {string} className */

@@ -162,8 +162,9 @@ export class Ranked {
     slot.scale.update(this.context.store, now, zone);
     const unknown = now.grade === 0;
     if (slot.row.classList.contains('unknown') !== unknown) slot.row.classList.toggle('unknown', unknown);
+    const [into, out] = now.flows();
     const texts = [
-      now.inflow.kind === 'unknown' && now.outflow.kind === 'unknown' ? t('unknown') : `${now.inflow.text} · ${now.outflow.text}`,
+      into.kind === 'unknown' && out.kind === 'unknown' ? t('unknown') : `${into.text} · ${out.text}`,
       now.pace == null ? '—' : now.pace.toFixed(1),
       history.toLimit(now.id, this.context.store.now()),
       now.age == null ? '—' : this.context.store.layout?.run.kind === 'live' ? ago(now.age) : '—',

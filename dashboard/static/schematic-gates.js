@@ -38,7 +38,7 @@ export class Gates {
    */
   gate(row, gate, into, room, middles) {
     const [p, q] = /** @type {Point[]} */ (gate.line).map((point) => this.projection.at(point));
-    const g = svg('g', {class: 'gate', 'data-gate': gate.id}, into), title = svg('title', {}, g);
+    const g = svg('g', {class: 'gate', 'data-gate': gate.id, 'data-why': `gate:${gate.id}`}, into), title = svg('title', {}, g);
     svg('path', {d: `M${p[0]} ${p[1]}L${q[0]} ${q[1]}`, class: 'way-through'}, g);
     const x = (p[0] + q[0]) / 2, y = (p[1] + q[1]) / 2, [a, b] = gate.zones ?? [null, null];
     const turn = gate.bearing == null ? Math.atan2(q[0] - p[0], -(q[1] - p[1])) : this.projection.turn(gate.bearing);
@@ -53,7 +53,9 @@ export class Gates {
     const place = room.first(tries);
     const texts = [0, 1].map((i) => svg('text', {x: (place?.x ?? 0) + WIDTH / 2, y: (place?.y ?? 0) + 15 + LINE * i, 'text-anchor': 'middle', class: 'flow'}, g));
     if (!place) for (const text of texts) attr(text, 'visibility', 'hidden');
-    const bad = svg('text', {x: x + 5, y: y + 6, class: 'bad'}, g);
+    // beyond the end of the line, off the figures of zones
+    const flat = Math.abs(p[1] - q[1]) < Math.abs(p[0] - q[0]);
+    const bad = svg('text', flat ? {x: Math.max(p[0], q[0]) + 4, y: y + 6, class: 'bad'} : {x, y: top - 3, 'text-anchor': 'middle', class: 'bad'}, g);
     return {row, gate, g, title, flows: texts, bad, arrows, said: ''};
   }
 

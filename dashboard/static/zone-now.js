@@ -1,5 +1,5 @@
 /** What holds of each zone at this moment, for all parts of the operator's page. No DOM here. */
-import {figure, SHOWN_FROM_R} from './figures.js';
+import {figure, SHOWN_FROM_R, unknown} from './figures.js';
 import {worth} from './now.js';
 
 /**
@@ -15,8 +15,7 @@ import {worth} from './now.js';
  * @property {number | null} high
  * @property {number | null} pace m/s
  * @property {number | null} coverage 0..1
- * @property {{text: string, kind: string}} inflow
- * @property {{text: string, kind: string}} outflow
+ * @property {() => {text: string, kind: string}[]} flows people in, people out, in words
  * @property {number | null} passed people in and out, the middle of their range
  * @property {number | null} way mean heading, degrees from north; null where people have no way in common
  * @property {number | null} r its resultant length
@@ -49,18 +48,33 @@ export function blind(layout, zone) {
   return found != null && !found.has(zone);
 }
 
-/** @param {Store} store @param {number} row of the layout's zones @returns {ZoneNow} */
-export function zoneNow(store, row) {
+/** @type {WeakMap<Store, {layout: Layout | null, key: string, zones: ZoneNow[]}>} */
+const held = new WeakMap();
+
+/** All zones now, in the layout's order; worked out once for all parts of a frame. @param {Store} store */
+function allNow(store) {
+  // another message, or as much time as may make figures too old
+  const key = `${store.id} ${Math.floor(store.now() / 100)}`, before = held.get(store);
+  if (before && before.key === key && before.layout === store.layout) return before.zones;
+  const zones = store.layout?.zones.map((_, row) => read(store, row)) ?? [];
+  held.set(store, {layout: store.layout, key, zones});
+  return zones;
+}
+
+/** @param {Store} store @param {number} row of the layout's zones */
+export function zoneNow(store, row) { return allNow(store)[row]; }
+
+/** @param {Store} store @param {number} row @returns {ZoneNow} */
+function read(store, row) {
   const layout = /** @type {Layout} */ (store.layout), place = layout.zones[row], z = store.zones;
   const {why: stale, age} = worth(store, place, z.t?.[row], layout);
   if (stale) {
-    const none = {text: '—', kind: 'unknown'};
     return {id: place.id, grade: 0, why: stale, age, dens: null, low: null, high: null, pace: null, coverage: null,
-      inflow: none, outflow: none, passed: null, way: null, r: null};
+      flows: () => [unknown(stale), unknown(stale)], passed: null, way: null, r: null};
   }
   const observed = z.s[row] !== 0, grade = z.los[row] ?? 0, area = place.area_m2 ?? 0;
   const per = (/** @type {number | null} */ n) => n == null || !area ? null : n / area;
-  const sides = ['in', 'out'].map((side) =>
+  const flows = () => ['in', 'out'].map((side) => // numbers are put in words for the rows only that are shown
     figure(z.s[row] === 0 ? 0 : null, z[side][row], z[`${side}_lo`][row], z[`${side}_hi`][row], layout.k));
   const middle = ['in', 'out'].map((side) => {
     const lo = z[`${side}_lo`][row], hi = z[`${side}_hi`][row];
@@ -69,7 +83,7 @@ export function zoneNow(store, row) {
   return {
     id: place.id, grade, why: grade ? '' : observed ? 'notGraded' : 'notObserved', age, dens: z.dens[row] ?? null,
     low: per(z.occ_lo[row]), high: per(z.occ_hi[row]), pace: z.pace[row] ?? null, coverage: z.c[row] ?? null,
-    inflow: sides[0], outflow: sides[1], passed: middle[0] == null || middle[1] == null ? null : middle[0] + middle[1],
+    flows, passed: middle[0] == null || middle[1] == null ? null : middle[0] + middle[1],
     ...wayOf(store, layout, place.id),
   };
 }
@@ -85,9 +99,8 @@ function wayOf(store, layout, zone) {
 
 /** All zones now, or those of one place ('' = of all). @param {Store} store @param {string} place */
 export function zonesNow(store, place) {
-  /** @type {ZoneNow[]} */ const out = [];
-  store.layout?.zones.forEach((zone, row) => { if (!place || zone.place === place) out.push(zoneNow(store, row)); });
-  return out;
+  const zones = store.layout?.zones ?? [];
+  return place ? allNow(store).filter((_, row) => zones[row].place === place) : allNow(store);
 }
 
 /** How bad a grade is: unknown is no good news, so it lies above C and below D. @param {number} grade */
