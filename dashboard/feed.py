@@ -4,10 +4,11 @@ A snapshot is ``{"now", "problem", "closed", "timing", "status", "layout", "flow
 "headings": columns, "alerts": […], "health": …}``, a delta ``{"now", "problem", "closed", "timing"[, "status"]
 [, "flow": {"i": rows, …columns}][, "zones": …][, "headings": …][, "alerts": […]][, "health": …]}`` with the changed
 rows only, and all alerts, or all of health, where one has changed. ``now`` is this server's clock: all ages on the page
-count from it, so the browser's clock does not matter. ``problem`` is null, "no_run", "store" or "quiet": a run said to
-be running has closed nothing for longer than ticks allow, so Kafka or the run itself is away. ``timing`` tells where
-the newest rows of a live run have spent their time, in ms: ``{"end", "line", "inserted", "read"}``, the end of their
-window, when the watermark may pass it, when the store took the last of them, when this server read it first.
+count from it, so the browser's clock does not matter. ``problem`` is null, "no_run", "store", or
+that a run said to be running has closed nothing for longer than ticks allow: "behind" while it catches up, "quiet" when
+Kafka or the run itself is away. ``timing`` tells where the newest rows of a live run
+have spent their time, in ms: ``{"end", "line", "inserted", "read"}``, the end of their window, when the watermark may
+pass it, when the store took the last of them, when this server read it first.
 """
 
 from __future__ import annotations
@@ -262,7 +263,7 @@ class Feed:
                 view = await self._reader.call(lambda: self.views.read(channel.run_id, channel.window))
                 if view is not None:
                     channel.saw(view, self.now_ms())
-                problem = "no_run" if view is None else "quiet" if view.quiet(self.now_ms()) else None
+                problem = "no_run" if view is None else view.problem(self.now_ms())
             except Exception as error:  # whatever it is, the page has to say that it knows nothing newer
                 if not self._broken:
                     log.warning("the store does not answer (%s); the page shows ages growing", type(error).__name__)

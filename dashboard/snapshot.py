@@ -59,7 +59,7 @@ class View:
     ``flow`` has 3 rows per gate (DIRECTIONS), ``zones`` one per zone, ``headings`` one per zone that has any; a row
     without figures holds None everywhere. ``health``: dashboard/sensors.py.
     ``quiet_ms``: the watermark age from which a running run is quiet. ``alerts``: those that stand, the worst first.
-    ``timing``: of the newest rows of a live run, see ``_timing``.
+    ``timing``: of the newest rows of a live run, see ``_timing``. ``told_ms``: when the run's row was written last.
     """
 
     layout: Mapping[str, Any]
@@ -72,11 +72,18 @@ class View:
     quiet_ms: int
     alerts: Sequence[Mapping[str, Any]] = ()
     timing: Mapping[str, int] | None = None
+    told_ms: int = 0
 
-    def quiet(self, now_ms: int) -> bool:
-        """Whether a running run has closed nothing for longer than ticks allow: no ticks come, or nobody reads them."""
+    def problem(self, now_ms: int) -> str | None:
+        """What is wrong with a running run that has closed nothing for longer than ticks allow.
+
+        "behind": it tells of itself, so it catches up with what has come meanwhile. "quiet": no ticks come, or nobody
+        reads them.
+        """
         running = self.status["kind"] == "live" and self.status["state"] == "running"
-        return running and self.closed_ms is not None and now_ms - self.closed_ms > self.quiet_ms
+        if not running or self.closed_ms is None or now_ms - self.closed_ms <= self.quiet_ms:
+            return None
+        return "behind" if now_ms - self.told_ms <= GRACE_MS else "quiet"
 
 
 def choose(store: Store, run_id: str | None) -> Run | None:
@@ -148,6 +155,7 @@ class Views:
             _quiet_ms(run),
             [alert_of(alert) for alert in self._store.alerts(run.run_id, standing=True)],
             _timing(run, layout, found, [flow, zones]) if run.kind == "live" else None,
+            run.updated_ms,
         )
 
     def register(self, run: Run) -> Register:

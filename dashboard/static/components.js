@@ -18,9 +18,11 @@
  */
 import {Foot} from './foot.js';
 import {Header} from './header.js';
+import {Latency} from './latency.js';
 import {MapView} from './map.js';
 import {Ranked} from './ranked.js';
 import {Role} from './role.js';
+import {Scenes} from './scenes.js';
 import {Strips} from './strips.js';
 import {TablesView} from './tables-view.js';
 import {Tabs} from './tabs.js';
@@ -35,4 +37,6 @@ export const COMPONENTS = [
   {host: '#foot', make: (e) => new Foot(e)},
   {host: '#tabs', make: (e, context) => new Tabs(e, context)},
   {host: '#tables', make: (e, context) => new TablesView(e, context)},
+  {host: '#scenes', make: (e, context) => new Scenes(e, context)},
+  {host: '#latency', make: (e, context) => new Latency(e, context)}, // the last: what it measures is the whole frame
 ];

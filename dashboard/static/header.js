@@ -9,11 +9,13 @@ addWords({
     dataAge: 'データ', paintP95: '表示 p95', observed: '観測率', alertCounts: '警報', toTables: '表', toSituation: '状況',
     crumbs: '現在の階層', city: '全域', aPlace: '施設',
     worst_critical: '重大', worst_warning: '警告', worst_info: '通知',
+    behind: '過去の分を取り込み中です。現在まであと {s}',
   },
   en: {
     dataAge: 'Data', paintP95: 'Paint p95', observed: 'Coverage', alertCounts: 'Alerts', toTables: 'Tables', toSituation: 'Situation',
     crumbs: 'Where this is', city: 'City', aPlace: 'Place',
     worst_critical: 'critical', worst_warning: 'warning', worst_info: 'info',
+    behind: 'Catching up with what has come meanwhile: {s} to go',
   },
 });
 
@@ -118,7 +120,7 @@ export class Header {
     put($('replay'), kind && kind !== 'live' ? `${t(kind)}  ${t(`${kind}Banner`)} — ${layout?.run.id} — ${shownTime(store)}` : '');
     put($('trouble'), silent > SILENT_MS ? t('offline', {s: ago(performance.now() - heard)})
       : store.problem === 'store' ? t('store')
-      : store.problem === 'quiet' ? t('quiet', {s: ago(store.now() - (store.closed ?? 0))})
+      : store.problem === 'quiet' || store.problem === 'behind' ? t(store.problem, {s: ago(store.now() - (store.closed ?? 0))})
       : store.problem === 'no_run' ? t('noRunYet') : '');
   }
 }

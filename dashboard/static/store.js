@@ -21,7 +21,8 @@
  *   state: string, owner: string, note: string, shelved_until_ms: number | null, shelved_for: string}} Alert
  * @typedef {{ok: number, unknown: number,
  *   rows: {id: string, place: Record<string, string> | null, state: string, since: number}[]}} Health
- * @typedef {{now: number, problem: string | null, closed: number | null, status?: Status, layout?: Layout | null,
+ * @typedef {{end: number, line: number, inserted: number, read: number}} Timing
+ * @typedef {{now: number, problem: string | null, closed: number | null, timing?: Timing | null, status?: Status, layout?: Layout | null,
  *   flow?: Columns | null, zones?: Columns | null, headings?: Columns | null, alerts?: Alert[],
  *   health?: Health | null}} Message
  */
@@ -37,6 +38,7 @@ export class Store {
     /** @type {Health | null} */ this.health = null;
     /** @type {string | null} */ this.problem = null;
     /** @type {number | null} */ this.closed = null;
+    /** @type {Timing | null} */ this.timing = null;
     this.id = '';
     this.base = 0;
     this.frozen = false;
@@ -75,6 +77,7 @@ export class Store {
     this.id = id;
     this.problem = m.problem;
     this.closed = m.closed;
+    this.timing = m.timing ?? null;
     this.base = m.now;
     this.at = at;
     return true;
@@ -82,7 +85,7 @@ export class Store {
 
   /** All of it as one snapshot, for a tab that joins late. @returns {Message} */
   whole() {
-    return {now: this.base, problem: this.problem, closed: this.closed, status: this.status ?? undefined,
+    return {now: this.base, problem: this.problem, closed: this.closed, timing: this.timing, status: this.status ?? undefined,
       layout: this.layout, flow: this.flow, zones: this.zones, headings: this.headings, alerts: this.alerts,
       health: this.health};
   }

@@ -93,6 +93,7 @@ class FakeRun:
     rejected: dict[str, int] = field(default_factory=dict)
     state: str = "running"
     started_ms: int = 1
+    updated_ms: int = 0
     registry_version: str = "1"
     code_version: str = "0"
     config_hash: str = "c"

@@ -112,7 +112,7 @@ def test_every_control_is_reached_by_keyboard_in_order(shown: Page):
         reached.append(
             shown.evaluate("(e => e.id || e.dataset.key || e.dataset.window || e.className)(document.activeElement)")
         )
-    controls = ["skip", "crumb 0", "to-view", "lang", "theme", "runs", "10s", "1m", "5m", "15m", "1h"]
+    controls = ["skip", "crumb 0", "paint", "to-view", "lang", "theme", "runs", "10s", "1m", "5m", "15m", "1h"]
     assert reached == [*controls, *["scroll"] * 3]
 
 

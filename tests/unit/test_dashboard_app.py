@@ -16,6 +16,7 @@ import pytest
 
 from dashboard.app import create_app
 from dashboard.feed import Channel, Feed
+from dashboard.roles import Who
 from dashboard.serve import Server, serve
 from dashboard.snapshot import Views
 from engine.errors import UsageError
@@ -111,11 +112,20 @@ def test_readiness_and_figures_follow_the_store(server: Server, store: FakeStore
 
 
 @pytest.mark.parametrize(
-    ("age_ms", "state", "problem"),
-    [(17_000, "running", None), (17_001, "running", "quiet"), (17_001, "stopped", None)],
+    ("age_ms", "told_ms", "state", "problem"),
+    [
+        (17_000, 60_000, "running", None),
+        (17_001, 10_001, "running", "quiet"),
+        (17_001, 10_000, "running", "behind"),
+        (17_001, 10_000, "stopped", None),
+    ],
 )
-def test_a_running_run_that_closes_nothing_is_quiet(store: FakeStore, age_ms: int, state: str, problem: str | None):
-    store.by_id["live"] = FakeRun(read=10, accepted=10, rejected={}, closed_ms=NOW - age_ms, state=state)
+def test_a_running_run_that_closes_nothing_is_quiet_or_behind(
+    store: FakeStore, age_ms: int, told_ms: int, state: str, problem: str | None
+):
+    store.by_id["live"] = FakeRun(
+        read=10, accepted=10, rejected={}, closed_ms=NOW - age_ms, updated_ms=NOW - told_ms, state=state
+    )
     server = serve(create_app(store, clock=lambda: NOW / 1000, poll_s=0.1))  # type: ignore[arg-type]
     try:
         events = Events(server)
@@ -130,6 +140,50 @@ def test_a_store_without_answer_is_said_so(server: Server, store: FakeStore):
     status, _, body = get(server, "/api/status")
     assert status == 503
     assert b"gone" not in body
+
+
+class Stage:
+    """Scenes that are noted, not played."""
+
+    names = ("weekday", "smoke")
+
+    def __init__(self) -> None:
+        self.scene = "weekday"
+
+    def playing(self) -> tuple[str, str]:
+        return self.scene, f"{self.scene}-1"
+
+    def play(self, scene: str) -> None:
+        self.scene = scene
+
+
+@pytest.mark.parametrize(("role", "scene", "status"), [
+    ("supervisor", "smoke", 200), ("operator", "smoke", 200), ("viewer", "smoke", 403), ("supervisor", "fire", 400),
+    ("supervisor", 1, 400), ("supervisor", None, 400),
+])  # fmt: skip
+def test_scenes_are_played_by_those_who_may(store: FakeStore, role: str, scene: object, status: int):
+    stage = Stage()
+    server = serve(create_app(store, scenes=stage, local=Who("demo", role)))  # type: ignore[arg-type]
+    try:
+        before = {"scenes": ["weekday", "smoke"], "scene": "weekday", "run": "weekday-1"}
+        assert json.loads(get(server, "/api/demo")[2]) == before
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
+        headers = {"content-type": "application/json", "origin": server.url}
+        connection.request("POST", "/api/demo", json.dumps({"scene": scene}), headers)
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+        connection.close()
+    finally:
+        server.stop()
+    assert answer.status == status
+    if status == 200:
+        assert told == {**before, "scene": scene, "run": f"{scene}-1"}
+    else:
+        assert stage.scene == "weekday"
+
+
+def test_only_the_demo_has_scenes(server: Server):
+    assert get(server, "/api/demo")[0] == 404
 
 
 def test_runs_newest_first(server: Server, store: FakeStore):
