@@ -138,6 +138,12 @@ def bound_of(config: Mapping[str, Any]) -> int:
     return int(config.get("time", {}).get("bound_ms", 5000))
 
 
+def k_of(config: Mapping[str, Any], section: str) -> int:
+    """The least number of people that a run tells, of its flow or headings: k and what its config adds to it."""
+    of = config.get(section, {})
+    return int(of.get("k", 5)) + int(of.get("guard", 1))
+
+
 def delay_of(layout: Mapping[str, Any], row: Mapping[str, Any], length_ms: int) -> int:
     """How much later (ms) than its end a window of a row of the layout may close; ``length_ms`` = as its part says."""
     return int(row["limit_ms"]) - length_ms - int(layout["bound_ms"]) - GRACE_MS
@@ -168,7 +174,6 @@ def layout_of(
     headings, so that what the registry does not know any more is shown under its id.
     """
     config = json.loads(run.config) if run.config else {}
-    flow, headings = config.get("flow", {}), config.get("headings", {})
     length, bound = LENGTH_MS[WINDOWS.index(window)], bound_of(config)
     slack = length + bound + GRACE_MS
     of_ways = LENGTH_MS[WINDOWS.index(heading_window(window))]
@@ -256,7 +261,7 @@ def layout_of(
         "length_ms": length,
         "bound_ms": bound,
         "exact": bool(config.get("status", {}).get("exact", False)),
-        "k": int(flow.get("k", 5)) + int(flow.get("guard", 1)),
+        "k": k_of(config, "flow"),
         "places": [
             {"id": place, "name": register.place_name(place)}
             for place in dict.fromkeys([*register.places, *map(register.place_of, zone_ids)])
@@ -270,7 +275,7 @@ def layout_of(
         "headings": {
             "window": heading_window(window),
             "length_ms": of_ways,
-            "k": int(headings.get("k", 5)) + int(headings.get("guard", 1)),
+            "k": k_of(config, "headings"),
             "zones": [
                 {
                     "id": zone,

@@ -128,6 +128,7 @@ class Views:
         self._store = store
         self._registers: dict[str, Register] = {}
         self._nothing = Register()
+        self._changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         self._layouts: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
     def read(self, run_id: str | None, window: str | None) -> View | None:
@@ -160,13 +161,28 @@ class Views:
 
     def register(self, run: Run) -> Register:
         """The newest registry version that a run has met; one without rows where the store does not hold it."""
-        digest = (run.registry_hash, *run.versions)[-1]
+        return self.version((run.registry_hash, *run.versions)[-1])
+
+    def version(self, digest: str) -> Register:
+        """The registry of that hash, or the newest of that version."""
         if digest not in self._registers:
             text = self._store.registry(digest)
             if text is None:
                 return self._nothing
             self._registers[digest] = Register(text)
         return self._registers[digest]
+
+    def changes(self, run: Run) -> list[dict[str, Any]]:
+        """Every edit of the thresholds that a run has met, the newest first: version, by, at, rules that it changed."""
+        key = (run.run_id, run.registry_hash, *run.versions)
+        if key not in self._changes:
+            if len(self._changes) >= _LAYOUTS:
+                self._changes.clear()
+            self._changes[key] = [
+                {"version": edit.version, "by": edit.by, "at": edit.at, "rules": _edited(edit.before, edit.after)}
+                for edit in reversed(self._store.threshold_changes(run.run_id))
+            ]
+        return self._changes[key]
 
     def layout(self, run: Run, window: str, register: Register, sensors: Rows, found: Found) -> Mapping[str, Any]:
         """The layout, made anew only where something it rests on has changed: it is all of a registry."""
@@ -190,6 +206,12 @@ def figures_of(layout: Mapping[str, Any], table: Table) -> Columns:
     """Columns of a product's rows, in the layout's order."""
     places = table.places(range(len(table)))
     return table.picked([places.get(key) for key in keys_of(layout, table.product)])
+
+
+def _edited(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Ids of the rules that one of the two has and the other not, or otherwise."""
+    old, new = ({str(rule.get("id")): rule for rule in rules} for rules in (before, after))
+    return [rule for rule in {**old, **new} if old.get(rule) != new.get(rule)]
 
 
 def alert_of(alert: Alert) -> dict[str, Any]:
