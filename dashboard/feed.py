@@ -184,12 +184,14 @@ class Feed:
     """All channels over one store, and the task that keeps them going. Lives on one event loop.
 
     ``run_id``: the run shown where the browser asks for none. ``views``: for the reader's thread alone (``call``).
+    ``downloads``: files that go out now (downloads.py).
     """
 
     def __init__(self, store: Store, run_id: str | None, clock: Callable[[], float], poll_s: float) -> None:
         self._store, self.run_id, self._clock, self._poll_s = store, run_id, clock, poll_s
         self._hurried = asyncio.Event()
         self.views = Views(store)
+        self.downloads = 0
         self._reader = Reader()
         self._channels: dict[tuple[str | None, str | None], Channel] = {}
         self._broken = False
@@ -215,11 +217,7 @@ class Feed:
 
     async def runs(self) -> list[dict[str, Any]]:
         """The body of /api/runs, newest first."""
-        runs = sorted(await self._reader.call(self._store.runs), key=lambda r: (r.started_ms, r.run_id), reverse=True)
-        # not first_ms and last_ms: those of a live run are times at which people were seen (PRIVACY.md R6)
-        return [
-            {"run_id": run.run_id, "kind": run.kind, "state": run.state, "started_ms": run.started_ms} for run in runs
-        ]
+        return await self.call(lambda _: self.views.runs())
 
     def channel(self, run_id: str | None, window: str | None) -> Channel:
         """The channel of a run and window, made where it is missing. Raises TooManyStreams."""

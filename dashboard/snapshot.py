@@ -128,6 +128,7 @@ class Views:
         self._store = store
         self._registers: dict[str, Register] = {}
         self._nothing = Register()
+        self._spans: dict[tuple[str, int, int], tuple[int, int]] = {}
         self._changes: dict[tuple[str, ...], list[dict[str, Any]]] = {}
         self._layouts: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
@@ -158,6 +159,33 @@ class Views:
             _timing(run, layout, found, [flow, zones]) if run.kind == "live" else None,
             run.updated_ms,
         )
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs, the newest first: what they are, and the span of their finest stored windows in ms.
+
+        Not first_ms and last_ms: those of a live run are times at which people were seen (PRIVACY.md R6).
+        """
+        runs = sorted(self._store.runs(), key=lambda run: (run.started_ms, run.run_id), reverse=True)
+        told = []
+        for run in runs:
+            start, end = self._span(run)
+            row = {"run_id": run.run_id, "kind": run.kind, "state": run.state, "started_ms": run.started_ms}
+            told.append({**row, "from_ms": start, "to_ms": end})
+        return told
+
+    def _span(self, run: Run) -> tuple[int | None, int | None]:
+        """Start of the oldest and end of the newest window of a run's finest length; kept where no more come."""
+        key = run.run_id, run.started_ms, run.closed_ms
+        if key in self._spans and run.state != "running":
+            return self._spans[key]
+        window = finest(run)
+        found = self._store.span("flow", run.run_id, window) or self._store.span("zones", run.run_id, window)
+        if found is None:
+            return None, None
+        span = found[0], end_of(run, window, found[1])
+        if run.state != "running":
+            self._spans[key] = span
+        return span
 
     def register(self, run: Run) -> Register:
         """The newest registry version that a run has met; one without rows where the store does not hold it."""
@@ -200,6 +228,11 @@ class Views:
 def finest(run: Run) -> str:
     """The shortest window any gate of a run has rows of."""
     return min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
+
+
+def end_of(run: Run, window: str, start_ms: int) -> int:
+    """End (ms) of a run's window of that length that starts then."""
+    return int(TimeZone(run.timezone).next(np.array([start_ms], np.int64), WINDOWS.index(window))[0])
 
 
 def figures_of(layout: Mapping[str, Any], table: Table) -> Columns:
@@ -247,7 +280,6 @@ def _timing(run: Run, layout: Mapping[str, Any], found: Found, tables: Sequence[
         for row in layout[part]
         if row["id"] in ids
     ]
-    code = WINDOWS.index(layout["window"])
-    end = int(TimeZone(run.timezone).next(np.array([newest], np.int64), code)[0])
+    end = end_of(run, layout["window"], newest)
     inserted = max(at for start, _, at in of if start == newest)
     return {"end": end, "line": end + layout["bound_ms"] + max(delays), "inserted": inserted}

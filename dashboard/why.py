@@ -17,7 +17,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -27,9 +26,8 @@ from dashboard.asked import Refused
 from dashboard.because import LOST, Figure, graded, inputs, thresholds
 from dashboard.columns import keys_of
 from dashboard.layout import Register, k_of, name_of
-from dashboard.snapshot import Views, choose, closed_ms, finest
-from engine.model import DIRECTIONS, LENGTH_MS, MINUTE, WINDOWS
-from engine.timezone import TimeZone
+from dashboard.snapshot import Views, choose, closed_ms, end_of, finest
+from engine.model import DIRECTIONS, LENGTH_MS, MINUTE
 
 if TYPE_CHECKING:
     from sinks.clickhouse.store import Run, Store
@@ -126,9 +124,8 @@ def _figure(
     if zone is not None:
         rows = store.rows("zones", run.run_id, **span).to_pylist()  # type: ignore[arg-type]
         of_zone = next(row for row in rows if row["zone"] == zone)
-    end = int(TimeZone(run.timezone).next(np.array([start], np.int64), WINDOWS.index(window))[0])
     ordered = {of: {way: found[of][way] for way in DIRECTIONS if way in found[of]} for of in sorted(found)}
-    return Figure(window, start, end, of_zone, ordered)
+    return Figure(window, start, end_of(run, window, start), of_zone, ordered)
 
 
 def _sensors(

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from engine.errors import BadInput
-from engine.model import DAY, HOUR, I8, I64, LENGTH_MS, TS_MAX, TS_MIN
+from engine.model import DAY, HOUR, I8, I64, LENGTH_MS, TS_MAX, TS_MIN, WINDOWS
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STEP_MS = 86_400_000  # no zone has changed its offset twice within a day
@@ -86,6 +86,11 @@ class TimeZone:
             edge = int(self.next(np.array([edge], np.int64), code)[0])
             out.append(edge)
         return np.array(out, np.int64)
+
+    def holding(self, ms: int) -> dict[str, int]:
+        """Window label → start (ms) of the window that holds an instant: the first that has not ended by then."""
+        at = np.array([min(max(ms, TS_MIN), TS_MAX)], np.int64)
+        return {label: int(self.floor(at, code)[0]) for code, label in enumerate(WINDOWS)}
 
     def first_at(self, local_ms: int) -> int:
         """The first instant (ms) whose local clock shows ``local_ms`` (ms since 1970-01-01 00:00 of the clock) or more.

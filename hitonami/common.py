@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from engine import rfc3339
 from engine.errors import BadInput, UsageError
-from engine.model import END, NO_TIME, TS_MAX, TS_MIN, WINDOWS
+from engine.model import END, NO_TIME
 from engine.timezone import TimeZone
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
@@ -52,10 +51,7 @@ def ended_by(timezone: str, to_ms: int) -> dict[str, int] | None:
 
     So the option says the same of stored windows as it does to a replay: those with end ≤ --to.
     """
-    if to_ms == END:
-        return None
-    clock, at = TimeZone(timezone), np.array([min(max(to_ms, TS_MIN), TS_MAX)], np.int64)
-    return {label: int(clock.floor(at, code)[0]) for code, label in enumerate(WINDOWS)}
+    return None if to_ms == END else TimeZone(timezone).holding(to_ms)
 
 
 def new_run_id(run_id: str) -> str:

@@ -8,9 +8,8 @@ revision; the column ``window`` comes first where all windows are asked for, and
 
 from __future__ import annotations
 
-import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -47,28 +46,48 @@ def shaped(table: pa.Table, product: str, window_column: bool) -> pa.Table:
     )
 
 
-def write_csv(tables: Iterator[pa.Table], file: IO[bytes]) -> None:
-    """Write tables of one schema as one CSV; at most CHUNK_ROWS rows are text at once."""
-    for number, table in enumerate(tables):
-        if number == 0:
-            file.write((",".join(table.column_names) + "\n").encode())
+class Csv:
+    """Writes tables of one schema as one CSV; at most CHUNK_ROWS rows are text at once."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._begun = file, False
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of a table."""
+        if not self._begun:
+            self._begun = True
+            self._file.write((",".join(table.column_names) + "\n").encode())
         for first in range(0, len(table), CHUNK_ROWS):
             chunk = table.slice(first, CHUNK_ROWS)
             cells = [_cells(column.combine_chunks()) for column in chunk.columns]
             lines = pc.binary_join_element_wise(*cells, ",")
-            file.write("\n".join(lines.to_pylist()).encode())
-            file.write(b"\n")
+            self._file.write("\n".join(lines.to_pylist()).encode())
+            self._file.write(b"\n")
+
+    def close(self) -> None:
+        """Write what ends the file: nothing."""
 
 
-def write_parquet(tables: Iterator[pa.Table], file: IO[bytes]) -> None:
-    """Write tables of one schema as one Parquet file (zstd)."""
-    first = next(tables)
-    with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
-        for table in itertools.chain([first], tables):
-            writer.write_table(table, row_group_size=CHUNK_ROWS)
+class Parquet:
+    """Writes tables of one schema as one Parquet file (zstd)."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, table: pa.Table) -> None:
+        """Append the rows of a table, in groups of their own."""
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd")
+        self._writer.write_table(table, row_group_size=CHUNK_ROWS)
+
+    def close(self) -> None:
+        """Write what ends the file: where its row groups are."""
+        if self._writer is not None:
+            self._writer.close()
 
 
-WRITERS = {"csv": write_csv, "parquet": write_parquet}
+WRITERS: dict[str, Callable[[IO[bytes]], Csv | Parquet]] = {"csv": Csv, "parquet": Parquet}
 
 
 def export(tables: Iterable[pa.Table], product: str, format: str, path: str | Path, *, window_column: bool) -> int:
@@ -82,15 +101,12 @@ def export(tables: Iterable[pa.Table], product: str, format: str, path: str | Pa
         raise UsageError(f"no format {format}: one of {', '.join(WRITERS)}")
     check_product(product)
     rows = 0
-
-    def counted() -> Iterator[pa.Table]:
-        nonlocal rows
+    with _replacing(Path(path)) as file:
+        out = WRITERS[format](file)
         for table in tables:
             rows += len(table)
-            yield shaped(table, product, window_column)
-
-    with _replacing(Path(path)) as file:
-        WRITERS[format](counted(), file)
+            out.write(shaped(table, product, window_column))
+        out.close()
     return rows
 
 

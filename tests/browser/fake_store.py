@@ -284,6 +284,12 @@ class FakeStore:
         rows = [row for key, row in sorted(self.heading_rows.items()) if key[:2] == (run_id, window)]
         return pa.Table.from_pylist(rows, schema=HEADINGS)
 
+    def span(self, product: str, run_id: str, window: str) -> tuple[int, int] | None:
+        self._answer()
+        held = self.flow if product == "flow" else self.zone_rows
+        starts = [row["window_start"] for key, row in held.items() if key[:2] == (run_id, window)]
+        return (min(starts), max(starts)) if starts else None
+
     def sensor_states(self, run_id: str) -> list[tuple[str, str, int]]:
         self._answer()
         return sorted(self.states) if run_id in self.by_id else []

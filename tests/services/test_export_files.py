@@ -90,7 +90,7 @@ def test_a_csv_reader_finds_every_cell(tmp_path: Path, monkeypatch: pytest.Monke
     words = ["plain", "", " space ", "a,b", 'say "hi"', "line\nbreak", "return\r", "日本", "'", "=1+1"]
     table = pa.table({"word": words, "n": pa.array([None, *range(1, len(words))], pa.int64())})
     out = io.BytesIO()
-    files.write_csv(iter([table]), out)
+    files.Csv(out).write(table)
     rows = list(csv.reader(io.StringIO(out.getvalue().decode(), newline="")))
     assert rows == [["word", "n"], *([word, "" if i == 0 else str(i)] for i, word in enumerate(words))]
 

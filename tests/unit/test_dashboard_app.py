@@ -189,8 +189,9 @@ def test_only_the_demo_has_scenes(server: Server):
 def test_runs_newest_first(server: Server, store: FakeStore):
     store.by_id["r2"] = FakeRun(run_id="r2", kind="replay", state="finished", started_ms=5)
     assert json.loads(get(server, "/api/runs")[2]) == [
-        {"run_id": "r2", "kind": "replay", "state": "finished", "started_ms": 5},
-        {"run_id": "live", "kind": "live", "state": "running", "started_ms": 1},  # no times of people
+        {"run_id": "r2", "kind": "replay", "state": "finished", "started_ms": 5, "from_ms": None, "to_ms": None},
+        # of windows, not of people
+        {"run_id": "live", "kind": "live", "state": "running", "started_ms": 1, "from_ms": T, "to_ms": T + 5_000},
     ]
 
 
