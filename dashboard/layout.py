@@ -45,6 +45,10 @@ class Register:
         checked = check(text.encode())[0] if document.get("thresholds") else None
         self.rules = () if checked is None else checked.thresholds
         self._spans = {sensor: _spans(row) for sensor, row in self.sensors.items()}
+        self._touching: dict[Any, list[str]] = {}
+        for gate, row in self.gates.items():
+            for side in {row.get("a"), row.get("b")}:
+                self._touching.setdefault(side, []).append(gate)
         self._turns = sorted({edge for spans in self._spans.values() for span in spans for edge in span})
         self._place_of = _places(self)
 
@@ -74,9 +78,9 @@ class Register:
         zone = place.removeprefix("zone:")
         return name_of(self.zones.get(zone, {}), zone)
 
-    def touching(self, zone: str) -> list[str]:
+    def touching(self, zone: str) -> Sequence[str]:
         """The gates of a zone, in the registry's order."""
-        return [gate for gate, row in self.gates.items() if zone in (row.get("a"), row.get("b"))]
+        return self._touching.get(zone, ())
 
     def limits_of(self, zone: str) -> list[dict[str, Any]]:
         """Every limit that fits a zone at some time: rule, kind, severity, limit, recovery, days, from, to.
@@ -188,10 +192,6 @@ def layout_of(
     at_gate: dict[Any, list[str]] = {}
     for sensor, row in shown.items():
         at_gate.setdefault(row.get("gate"), []).append(sensor)
-    touching: dict[Any, list[str]] = {}
-    for gate, row in gates.items():
-        for side in {row.get("a"), row.get("b")}:
-            touching.setdefault(side, []).append(gate)
 
     def delay(gate: str) -> int:
         if gate not in gates:
@@ -200,16 +200,23 @@ def layout_of(
         behind = follow.behind_ms(lined=bool(row.get("line_m")), paired=gate in paired)
         return round(float(row.get("delay_s") or 0) * 1000) + behind
 
+    by_sensors: dict[Any, list[int]] = {}  # of sensors that read a zone where they stand at a gate
+    for row in register.sensors.values():
+        if row.get("zone") and row.get("gate") in gates:
+            tracked = round(float(gates[row["gate"]].get("delay_s") or 0) * 1000) + follow.track_ms
+            by_sensors.setdefault(row["zone"], []).append(max(delay(row["gate"]), tracked))
+
     def side_name(zone: str | None) -> dict[str, str] | None:
         return None if zone is None else name_of(zones.get(zone, {}), zone)
 
-    def late_by(zone: str) -> int:
-        read = follow.track_ms if zones.get(zone, {}).get("polygon_m") else 0  # by trackers
-        otherwise = read if gates or read else run.gate_delay_ms
-        return max((delay(gate) for gate in touching.get(zone, ())), default=otherwise)
+    def late_by(zone: str) -> int:  # as the engine's tables do (engine/tables.py)
+        if zone not in zones:
+            return run.gate_delay_ms
+        read = follow.track_ms if zones[zone].get("polygon_m") else 0  # by trackers
+        return max([read, *(delay(gate) for gate in register.touching(zone)), *by_sensors.get(zone, ())])
 
     def coarsest(zone: str) -> str:
-        leaves = [run.leaves.get(gate, gates[gate].get("leaf", WINDOWS[0])) for gate in touching.get(zone, ())]
+        leaves = [run.leaves.get(gate, gates[gate].get("leaf", WINDOWS[0])) for gate in register.touching(zone)]
         return max(leaves, key=WINDOWS.index, default=WINDOWS[0])
 
     def gate_row(gate: str) -> dict[str, Any]:

@@ -10,7 +10,10 @@ import pytest
 import loadgen
 from dashboard import layout as layouts
 from dashboard.snapshot import Views
+from engine.follow import Follow
 from engine.los import QUEUE, WALKWAY
+from engine.registry import parse
+from engine.tables import Tables
 from loadgen.sensors import registry
 from tests.browser.fake_store import REGISTRY, FakeRun, FakeStore
 
@@ -131,6 +134,36 @@ def test_a_circle_of_parents_holds_nothing_up():
     assert [(zone["id"], zone["place"], zone["kind"], zone["edges"]) for zone in told["zones"]] == [
         ("a", "zone:a", None, []), ("b", "zone:a", None, []),
     ]  # fmt: skip
+
+
+def both_ways() -> dict[str, Any]:
+    """Zones late by gates that are, by trackers, and by a sensor that stands at a gate and reads a zone too."""
+    square, line = [[0, 0], [9, 0], [9, 9]], [[0, 0], [9, 0]]
+    zones = [{"id": "slow"}, {"id": "seen", "polygon_m": square}, {"id": "camera"}, {"id": "beams"}, {"id": "none"}]
+    gates = [
+        {"id": "g1", "a": "slow", "b": None, "delay_s": 7.5}, {"id": "g2", "a": "seen", "b": "camera", "delay_s": 0},
+        {"id": "g3", "a": "beams", "b": None}, {"id": "g4", "a": "slow", "b": None, "line_m": line},
+    ]  # fmt: skip
+    sensors = [
+        {"id": "s1", "kind": "occupancy", "zone": "camera", "gate": "g1"},
+        {"id": "s2", "kind": "beam_pair", "gate": "g3"}, {"id": "s3", "kind": "tracker"},
+    ]  # fmt: skip
+    of = {"zones": {"kind": "walkway"}, "gates": {"leaf": "10s"}, "sensors": {"approved": ALWAYS}}
+    parts = {"zones": zones, "gates": gates, "sensors": sensors}
+    filled = {part: [{**of[part], **row} for row in rows] for part, rows in parts.items()}
+    return {"version": "1", "timezone": "UTC", **filled}
+
+
+@pytest.mark.parametrize(
+    "document", [registry("all"), registry("counters"), both_ways()], ids=["all", "counters", "both ways"]
+)
+def test_delays_are_those_by_which_the_engine_closes(document: dict[str, Any]):
+    tables = Tables(parse(json.dumps(document).encode()), follow=Follow(3_000, 1_200))
+    config = json.dumps({"points": {"track_ms": 3_000}, "beams": {"pair_ms": 1_200}, "time": {"bound_ms": 4_000}})
+    told = layouts.delays_of(layout(document, leaves={}, config=config))
+    assert told["gates"] == dict(zip(tables.gate_ids, tables.gate_delay_ms.tolist(), strict=True))
+    assert told["zones"] == dict(zip(tables.zone_ids, tables.zone_delay_ms.tolist(), strict=True))
+    assert len(set(told["zones"].values())) > 1 or document["version"] != "1"
 
 
 def test_scenarios_registries_tell_their_place():
