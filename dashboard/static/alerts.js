@@ -8,15 +8,15 @@ import {lang, t} from './i18n.js';
  */
 const HEADS = ['severity', 'alert', 'place', 'since', 'state', 'owner', 'note'];
 
-/** @param {Store} store @param {Alert} alert */
-function place(store, alert) {
+/** The name of the gate or zone it is about. @param {Store} store @param {{zone: string, gate: string}} alert */
+export function place(store, alert) {
   const {gates, zones} = store.layout ?? {gates: [], zones: []};
   const found = alert.gate ? gates.find((g) => g.id === alert.gate) : zones.find((z) => z.id === alert.zone);
   return found?.name[lang] ?? (alert.gate || alert.zone);
 }
 
 /** Whether it lies on the shelf now. @param {Store} store @param {Alert} alert */
-function shelved(store, alert) {
+export function shelved(store, alert) {
   return alert.shelved_until_ms != null && alert.shelved_until_ms > store.now();
 }
 

@@ -9,13 +9,16 @@
  * @property {Store} store
  * @property {import('./levels.js').Levels} levels where the page is
  * @property {Map<string, [number, number]>} spans from where to where each zone drawn reaches on the map, px
+ * @property {Store | null} [present] what is live, while the page shows the past
  * @property {Session} session who looks at it; filled once the server has answered
  * @property {{heard: number, asked: number}} line when the server was last heard and last asked (performance.now())
  * @property {() => void} later ask for a redraw
  * @property {(url: string) => void} open go to another address of this page, such as `?view=tables`
- * @property {(on: boolean) => void} hold while on, what the live stream tells is dropped; off: the stream is opened anew
+ * @property {(on: boolean, hear?: import('./stream.js').Tell) => void} hold while on, what the live stream tells goes to
+ *   `hear` and not to the page; off: the stream is opened anew
  * @property {(type: string, id: string, message: import('./store.js').Message) => boolean} take feed a message to the store
  */
+import {AlertsPanel} from './alerts-panel.js';
 import {Foot} from './foot.js';
 import {Header} from './header.js';
 import {Latency} from './latency.js';
@@ -26,8 +29,9 @@ import {Scenes} from './scenes.js';
 import {Strips} from './strips.js';
 import {TablesView} from './tables-view.js';
 import {Tabs} from './tabs.js';
+import {Why} from './why.js';
 
-/** @type {{host: string, make: (e: HTMLElement, context: Context) => Component}[]} */
+/** `always`: brought up to date in every view. @type {{host: string, always?: boolean, make: (e: HTMLElement, context: Context) => Component}[]} */
 export const COMPONENTS = [
   {host: '#header', make: (e, context) => new Header(e, context)},
   {host: '#role', make: (e, context) => new Role(e, context)},
@@ -38,5 +42,7 @@ export const COMPONENTS = [
   {host: '#tabs', make: (e, context) => new Tabs(e, context)},
   {host: '#tables', make: (e, context) => new TablesView(e, context)},
   {host: '#scenes', make: (e, context) => new Scenes(e, context)},
+  {host: '#alerts-panel', make: (e, context) => new AlertsPanel(e, context)},
+  {host: '#why-panel', always: true, make: (e, context) => new Why(e, context)},
   {host: '#latency', make: (e, context) => new Latency(e, context)}, // the last: what it measures is the whole frame
 ];

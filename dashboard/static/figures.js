@@ -118,7 +118,7 @@ export function clock(ms, timeZone, long = false) {
  * The format kept under `key`; in UTC where the browser does not know the zone.
  * @param {string} key @param {string} locale @param {Intl.DateTimeFormatOptions} options @param {string} timeZone
  */
-function formatOf(key, locale, options, timeZone) {
+export function formatOf(key, locale, options, timeZone) {
   let format = formats.get(key);
   if (!format) {
     try {

@@ -1,4 +1,5 @@
 /** The header and the banner: where the page is, what it shows and how old that is, what is wrong with the line. */
+import {past} from './ask.js';
 import {ago, clock, percent} from './figures.js';
 import {addWords, lang, remember, setLang, t} from './i18n.js';
 import {newest, worth} from './now.js';
@@ -60,11 +61,11 @@ export class Header {
     this.crumbs(store);
     this.banners(store);
     if (!store.ready) return;
-    const kind = layout?.run.kind ?? 'none', zone = layout?.run.timezone ?? 'UTC', end = newest(store);
+    const kind = past() ? 'replay' : layout?.run.kind ?? 'none', zone = layout?.run.timezone ?? 'UTC', end = newest(store);
     put($('mode-word'), t(kind));
     put($('state'), status?.state ? t(status.state) : '');
     $('mode').className = `chip ${kind}`;
-    put($('clock'), kind === 'live' || !layout ? clock(store.now(), zone, true) : shownTime(store));
+    put($('clock'), kind === 'live' || past() || !layout ? clock(store.now(), zone, true) : shownTime(store));
     put($('data-age'), end == null || kind !== 'live' ? '—' : ago(store.now() - end));
     put($('coverage'), percent(observed(store)));
     this.alerts(store);
@@ -117,7 +118,7 @@ export class Header {
   banners(store) {
     const {heard, asked} = this.context.line, {layout} = store, kind = layout?.run.kind;
     const silent = performance.now() - Math.max(heard, asked);
-    put($('replay'), kind && kind !== 'live' ? `${t(kind)}  ${t(`${kind}Banner`)} — ${layout?.run.id} — ${shownTime(store)}` : '');
+    if (!past()) put($('replay'), kind && kind !== 'live' ? `${t(kind)}  ${t(`${kind}Banner`)} — ${layout?.run.id} — ${shownTime(store)}` : '');
     put($('trouble'), silent > SILENT_MS ? t('offline', {s: ago(performance.now() - heard)})
       : store.problem === 'store' ? t('store')
       : store.problem === 'quiet' || store.problem === 'behind' ? t(store.problem, {s: ago(store.now() - (store.closed ?? 0))})

@@ -14,12 +14,14 @@ const store = new Store();
 const levels = new Levels();
 /** When the server was last heard and last asked (performance.now()); the banner tells its silence. */
 const line = {heard: performance.now(), asked: performance.now()};
-let dirty = false, held = false, drawn = '';
+let dirty = false, drawn = '';
+/** @type {import('./stream.js').Tell | null} */ let held = null; // who hears the live stream in place of the page
 
 const stream = new Stream((type, id, m, at) => {
   line.heard = at;
   // a message of the view shown before the last switch may still be on its way
-  if (!held) take(type, id, m, at);
+  if (held) held(type, id, m, at);
+  else take(type, id, m, at);
 });
 
 /** @type {import('./components.js').Context} */
@@ -27,7 +29,7 @@ const context = {
   store, levels, line, spans: new Map(), session: {...NOBODY}, later,
   open: (url) => levels.go(Object.fromEntries([...levels.query.keys()].map((name) => [name, null])
     .concat([...new URL(url, location.href).searchParams]))),
-  hold: (on) => { held = on; if (!on) listen(); later(); },
+  hold: (on, hear = () => {}) => { held = on ? hear : null; if (!on) listen(); later(); },
   take,
 };
 
@@ -89,9 +91,9 @@ const theme = recall('hitonami.theme');
 if (theme === 'light' || theme === 'dark') root.dataset.theme = theme;
 root.classList.add('empty');
 setLang(firstLang());
-parts = COMPONENTS.map(({host, make}) => {
+parts = COMPONENTS.map(({host, make, always}) => {
   const e = /** @type {HTMLElement} */ (document.querySelector(host));
-  const view = e.closest('.of-tables') ? 'tables' : e.closest('.of-situation') ? 'situation' : '';
+  const view = always ? '' : e.closest('.of-tables') ? 'tables' : e.closest('.of-situation') ? 'situation' : '';
   return {host: e, view, part: make(e, context), layout: undefined, lang: ''};
 });
 levels.onchange((reopen) => { if (reopen) listen(); later(); });

@@ -9,7 +9,8 @@ const WINDOWS = ['10s', '1m', '5m', '15m', '1h', '1d'];
 
 /**
  * When the figures that start at `start` were whole, how old they are, and why they are unknown: '' if they are not,
- * else a key of the words. Only live figures grow too old: in a replay their time is the replay's.
+ * else a key of the words. Only live figures grow too old, and played ones as they did
+ * then: in a run that is a replay itself their time is the run's.
  * @param {Store} store @param {Place} place @param {number | null | undefined} start
  * @param {{window: string, length_ms: number}} frame their windows
  * @returns {{end: number | null, age: number | null, why: '' | 'noRow' | 'from' | 'tooOld'}}
@@ -19,7 +20,7 @@ export function worth(store, {limit_ms, leaf}, start, frame) {
     return {end: null, age: null, why: leaf && WINDOWS.indexOf(leaf) > WINDOWS.indexOf(frame.window) ? 'from' : 'noRow'};
   }
   const end = start + frame.length_ms, age = store.now() - end;
-  return {end, age, why: store.layout?.run.kind === 'live' && age > limit_ms ? 'tooOld' : ''};
+  return {end, age, why: (store.layout?.run.kind === 'live' || store.frozen) && age > limit_ms ? 'tooOld' : ''};
 }
 
 /** The end of the newest window shown; null where there is none. @param {Store} store */

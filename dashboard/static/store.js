@@ -10,14 +10,16 @@
  * @typedef {{rule: string, kind: string, severity: string, limit: number, days?: string[], from?: string | null,
  *   to?: string | null}} Limit
  * @typedef {{id: string, kind: string, gate: string | null, zone: string | null}} Sensor
- * @typedef {{run: {id: string, kind: string, timezone: string}, window: string, length_ms: number, k: number, exact: boolean,
+ * @typedef {{run: {id: string, kind: string, timezone: string, registry_version?: string,
+ *   code_version?: string, config_hash?: string}, window: string, length_ms: number, k: number, exact: boolean,
  *   gates: Place[], zones: Place[], headings: Ways, places?: {id: string, name: Record<string, string>}[],
  *   sensors?: Sensor[]}} Layout
  * @typedef {{window: string, length_ms: number, k: number, zones: Place[]}} Ways
  * @typedef {Record<string, (number | null)[]>} Columns
  * @typedef {{read: number, accepted: number, rejected: Record<string, number>, run_id: string | null,
  *   kind: string | null, state: string | null}} Status
- * @typedef {{id: string, rule: string, kind: string, severity: string, zone: string, gate: string, began_ms: number,
+ * @typedef {{id: string, rule: string, kind: string, severity: string, zone: string, gate: string,
+ *   of_window: string, began_ms: number, value: number | null, threshold: number | null,
  *   state: string, owner: string, note: string, shelved_until_ms: number | null, shelved_for: string}} Alert
  * @typedef {{ok: number, unknown: number,
  *   rows: {id: string, place: Record<string, string> | null, state: string, since: number}[]}} Health

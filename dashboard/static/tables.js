@@ -60,13 +60,17 @@ export class Table {
     const row = /** @type {HTMLTableRowElement} */ (make('tr', '', body));
     const head = make('th', 'place', row);
     head.setAttribute('scope', 'row');
-    make('span', 'name', head).textContent = place.name[lang];
+    const why = `${this.each === 3 ? 'gate' : 'zone'}:${place.id}`, name = make('button', 'name', head);
+    name.setAttribute('type', 'button');
+    name.dataset.why = why;
+    name.textContent = place.name[lang];
     if (place.a !== undefined) {
       const side = (/** @type {Record<string, string> | null | undefined} */ s) => s?.[lang] ?? t('outside');
       make('span', 'sides soft', head).textContent = `A ${side(place.a)} · B ${side(place.b)}`;
     }
     const cells = this.figures.map(() => {
       const cell = make('td', 'figures', row), box = make('span', 'box', cell);
+      cell.dataset.why = why;
       return {cell, figure: make('span', 'figure num', box), note: make('span', 'note', box)};
     });
     const coverage = this.covered ? make('td', 'coverage num', row) : null;

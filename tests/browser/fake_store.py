@@ -189,6 +189,12 @@ class FakeStore:
                 alert = replace(alert, owner=action.owner)
             elif action.action == "note":
                 alert = replace(alert, note=action.reason)
+            elif action.action == "shelve":
+                alert = replace(alert, shelved_until_ms=action.until_ms, shelved_for=action.reason)
+            elif action.action == "unshelve":
+                alert = replace(alert, shelved_until_ms=None, shelved_for="")
+            else:
+                alert = replace(alert, state="resolved")
         return alert
 
     def actions(self, run_id: str, of: Sequence[str] | None = None) -> list[Action]:
