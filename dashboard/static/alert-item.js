@@ -49,8 +49,10 @@ export class AlertItem {
     this.node = /** @type {HTMLLIElement} */ (make('li', 'alert'));
     this.node.tabIndex = -1;
     this.node.setAttribute('aria-labelledby', id);
-    const head = make('p', 'alert-head', this.node);
+    const top = make('div', 'alert-top', this.node), head = make('p', 'alert-head', top);
     head.id = id;
+    this.why = /** @type {HTMLButtonElement} */ (make('button', 'alert-why', top));
+    this.why.type = 'button';
     this.mark = make('span', 'mark', head);
     this.mark.setAttribute('aria-hidden', 'true');
     this.severity = make('span', 'alert-severity', head);
@@ -59,8 +61,6 @@ export class AlertItem {
     this.facts = make('p', 'alert-facts num', this.node);
     this.since = make('span', 'alert-since', this.facts);
     this.by = make('span', 'alert-by', this.facts);
-    this.why = /** @type {HTMLButtonElement} */ (make('button', 'alert-why', this.facts));
-    this.why.type = 'button';
     this.state = make('p', 'alert-state', this.node);
     this.owner = make('span', 'alert-owner', this.state);
     this.stands = make('span', '', this.state);

@@ -82,11 +82,11 @@ export class AlertsPanel {
     this.fresh.onclick = () => { this.anew = true; this.redraw(); this.focus(); };
     this.said = make('p', 'alerts-said soft', slot);
     this.said.setAttribute('role', 'status');
+    this.hint = make('p', 'alerts-hint soft', slot);
     this.list = make('ol', 'alerts-list', hand);
     this.list.dataset.scroll = 'alerts';
     this.past = make('div', 'alerts-past', e);
     this.none = make('p', 'alerts-none soft', e);
-    this.hint = make('p', 'alerts-hint soft', e);
     // on the way from the list to the button for new ones too
     hand.addEventListener('pointerenter', (p) => { if (p.pointerType !== 'touch') this.over = true; });
     hand.addEventListener('pointerleave', () => { this.over = false; this.redraw(); });

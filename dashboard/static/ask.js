@@ -16,14 +16,15 @@ const LONGEST_MS = 20_000;
 /** @type {Record<number, string>} */
 const WORDS = {401: 'ask_login', 403: 'ask_forbidden', 404: 'ask_missing', 503: 'ask_store'};
 
-/** `status` 0: nobody answered, or not in JSON. `detail`: the server's own short word, if it had one. */
+/** `status` 0: nobody answered, or not in JSON. `detail`: the server's own short word, if it had one; `told`: all it said. */
 export class Failed extends Error {
-  /** @param {number} status @param {string} key of the words @param {string} [detail] */
-  constructor(status, key, detail = '') {
+  /** @param {number} status @param {string} key of the words @param {string} [detail] @param {Record<string, any> | null} [told] */
+  constructor(status, key, detail = '', told = null) {
     super(`${status} ${key} ${detail}`.trim());
     this.status = status;
     this.key = key;
     this.detail = detail;
+    this.told = told;
   }
 
   /** In the present language, for people: with the server's own word where ours says less. */
@@ -47,7 +48,7 @@ export async function ask(url, {body, signal} = {}) {
     throw new Failed(0, 'ask_away');
   }
   const told = await answer.json().catch(() => null);
-  if (!answer.ok) throw new Failed(answer.status, WORDS[answer.status] ?? 'ask_refused', word(told?.error));
+  if (!answer.ok) throw new Failed(answer.status, WORDS[answer.status] ?? 'ask_refused', word(told?.error), told);
   if (told === null) throw new Failed(0, 'ask_broken');
   return told;
 }

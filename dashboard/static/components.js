@@ -24,8 +24,10 @@ import {Header} from './header.js';
 import {Latency} from './latency.js';
 import {MapView} from './map.js';
 import {Ranked} from './ranked.js';
+import {Replay} from './replay.js';
 import {Role} from './role.js';
 import {Scenes} from './scenes.js';
+import {Sheet} from './sheet.js';
 import {Strips} from './strips.js';
 import {TablesView} from './tables-view.js';
 import {Tabs} from './tabs.js';
@@ -44,5 +46,7 @@ export const COMPONENTS = [
   {host: '#scenes', make: (e, context) => new Scenes(e, context)},
   {host: '#alerts-panel', make: (e, context) => new AlertsPanel(e, context)},
   {host: '#why-panel', always: true, make: (e, context) => new Why(e, context)},
+  {host: '#replay-bar', always: true, make: (e, context) => new Replay(e, context)},
+  {host: '#sheet', always: true, make: (e, context) => new Sheet(e, /** @type {HTMLElement} */ (document.querySelector('header .buttons')), context)},
   {host: '#latency', make: (e, context) => new Latency(e, context)}, // the last: what it measures is the whole frame
 ];

@@ -2,7 +2,7 @@
 import {past} from './ask.js';
 import {ago, clock, percent} from './figures.js';
 import {addWords, lang, remember, setLang, t} from './i18n.js';
-import {newest, worth} from './now.js';
+import {newest, observed} from './now.js';
 import {put} from './tables.js';
 
 addWords({
@@ -124,21 +124,6 @@ export class Header {
       : store.problem === 'quiet' || store.problem === 'behind' ? t(store.problem, {s: ago(store.now() - (store.closed ?? 0))})
       : store.problem === 'no_run' ? t('noRunYet') : '');
   }
-}
-
-/** Share of what should be seen that is: the mean of all zones, of gates where there are none; what is unknown counts 0. */
-function observed(/** @type {Store} */ store) {
-  const {layout, zones, flow} = store;
-  if (!layout) return null;
-  const rows = layout.zones.length && zones.c ? {places: layout.zones, columns: zones, each: 1} : {places: layout.gates, columns: flow, each: 3};
-  let sum = 0, n = 0;
-  rows.places.forEach((place, i) => {
-    const {why} = worth(store, place, rows.columns.t?.[rows.each * i], layout), c = rows.columns.c?.[rows.each * i] ?? null;
-    if (!why && c == null) return; // sensors that do not tell
-    sum += why ? 0 : c ?? 0;
-    n++;
-  });
-  return n ? sum / n : null;
 }
 
 /** The end of the newest window shown, in a replay's own time. @param {Store} store */

@@ -29,3 +29,18 @@ export function newest(store) {
   for (const {t} of [store.flow, store.zones]) for (const x of t ?? []) if (x != null && x > start) start = x;
   return store.layout && start > -Infinity ? start + store.layout.length_ms : null;
 }
+
+/** Share of what should be seen that is: the mean of all zones, of gates where there are none; what is unknown counts 0. @param {Store} store */
+export function observed(store) {
+  const {layout, zones, flow} = store;
+  if (!layout) return null;
+  const rows = layout.zones.length && zones.c ? {places: layout.zones, columns: zones, each: 1} : {places: layout.gates, columns: flow, each: 3};
+  let sum = 0, n = 0;
+  rows.places.forEach((place, i) => {
+    const {why} = worth(store, place, rows.columns.t?.[rows.each * i], layout), c = rows.columns.c?.[rows.each * i] ?? null;
+    if (!why && c == null) return; // sensors that do not tell
+    sum += why ? 0 : c ?? 0;
+    n++;
+  });
+  return n ? sum / n : null;
+}

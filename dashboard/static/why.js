@@ -35,6 +35,7 @@ export class Why {
     /** @type {HTMLElement | null} */ this.opener = null;
     /** @type {object | null} */ this.answer = null;
     this.trouble = '';
+    this.wanted = false; // somebody asked for it, so it comes into sight
     this.basis = ''; // the figures the answer is about: others are newer
     /** @type {AbortController | null} */ this.asking = null;
     this.box = make('div', 'why');
@@ -81,6 +82,7 @@ export class Why {
   /** Show it, and go there; `opener` gets the focus back. @param {Target} what @param {HTMLElement | null} opener */
   open(what, opener) {
     this.opener = opener;
+    this.wanted = true;
     this.target = what;
     this.place();
     this.load();
@@ -94,13 +96,14 @@ export class Why {
     if (!zone || (this.target?.part === 'zone' && this.target.id === zone)) return;
     this.target = {part: 'zone', id: zone};
     this.opener = null;
+    this.wanted = false;
     this.load();
   }
 
   close() {
     const inside = this.box.contains(document.activeElement), {opener} = this;
     this.asking?.abort();
-    Object.assign(this, {target: null, opener: null, answer: null, trouble: ''});
+    Object.assign(this, {target: null, opener: null, answer: null, trouble: '', wanted: false});
     this.draw();
     this.place();
     if (inside && opener?.isConnected) opener.focus();
@@ -108,7 +111,7 @@ export class Why {
 
   /** In its place, or in a drawer where its place is not in sight. */
   place() {
-    const away = !this.host.checkVisibility() && this.target !== null;
+    const away = this.wanted && !this.host.checkVisibility();
     const to = away ? this.drawer : this.host;
     if (this.box.parentElement !== to) to.append(this.box);
     this.drawer.hidden = !away;

@@ -107,12 +107,12 @@ def test_axe_finds_nothing_serious(page: Page, served: Served, clock: Clock, the
 
 def test_every_control_is_reached_by_keyboard_in_order(shown: Page):
     reached = []
-    for _ in range(20):
+    for _ in range(21):
         shown.keyboard.press("Tab")
         reached.append(
             shown.evaluate("(e => e.id || e.dataset.key || e.dataset.window || e.className)(document.activeElement)")
         )
-    controls = ["skip", "crumb 0", "paint", "to-view", "lang", "theme", "runs", "10s", "1m", "5m", "15m", "1h"]
+    controls = ["skip", "crumb 0", "paint", "to-view", "lang", "theme", "print", "runs", "10s", "1m", "5m", "15m", "1h"]
     assert reached == [*controls, "scroll", *["name"] * 3, "scroll", *["name"] * 2, "scroll"]
 
 
