@@ -106,7 +106,7 @@ function draw() {
   const silent = performance.now() - heard;
   put($('public-trouble'), silent > CUT_MS ? t('publicCut', {s: ago(silent)}) : '');
   if (!told) return;
-  put($('public-clock'), new Intl.DateTimeFormat(lang === 'ja' ? 'ja-JP' : 'en-GB', {timeStyle: 'medium'}).format(new Date(now())));
+  put($('public-clock'), new Intl.DateTimeFormat(lang === 'ja' ? 'ja-JP' : 'en-GB', {timeStyle: 'medium'}).format(now()));
   for (const [id, card] of cards) {
     const held = /** @type {Held} */ (zones.get(id)), {zone} = held, word = silent > VOID_MS ? null : zone.word;
     put(card.name, zone.name[lang]);
