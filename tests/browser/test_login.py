@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from dashboard.door import PER_NAME
 from dashboard.users import Users
-from tests.browser.conftest import Served
+from tests.browser.conftest import Clock, Served
 from tests.browser.fake_store import FakeStore
+from tests.browser.test_alerts import ONE
 from tests.support.desk import CHEAP, PASSWORD
 
 pytestmark = pytest.mark.browser
@@ -74,6 +76,34 @@ def test_a_session_that_ends_leads_to_the_login(page: Page, store: FakeStore, se
     expect(page).to_have_url(re.compile(r"/login\?next="))
     typed(page, PASSWORD)
     expect(page.locator("#role summary")).to_have_text(f"{NAME} · 閲覧")
+
+
+def test_op_06_with_eight_tabs_open_an_acknowledgement_works_and_another_operator_sees_it(
+    page: Page, browser: Browser, store: FakeStore, served: Served, users: Users, clock: Clock
+):
+    store.standing["live"] = [replace(ONE, began_ms=clock.ms())]
+    url = served(store, users=users).url
+    page.goto(f"{url}/?view=tables")
+    typed(page, PASSWORD)
+    for _ in range(7):  # HTTP/1.1 has six connections to a host; the streams must not have them all
+        last = page.context.new_page()
+        last.goto(f"{url}/?view=tables")
+        expect(last.locator("#alert-table tbody td").nth(4)).to_have_text("新規")
+    other = browser.new_context(locale="ja-JP")
+    second = other.new_page()
+    second.goto(f"{url}/?view=tables")
+    typed(second, PASSWORD)
+    expect(second.locator("#alert-table tbody td").nth(4)).to_have_text("新規")
+    status = last.evaluate(
+        """async ([url, body]) => (await fetch(url, {method: 'POST', headers: {'content-type': 'application/json'},
+          body: JSON.stringify(body)})).status""",
+        [f"/api/alerts/{ONE.id}", {"run": "live", "action": "acknowledge"}],
+    )
+    assert status == 200
+    for shown in (second, page):
+        expect(shown.locator("#alert-table tbody td").nth(4)).to_have_text("確認済み")
+    assert [action.by for action in store.acted] == [NAME]
+    other.close()
 
 
 def test_op_19_the_login_page_is_for_everyone(page: Page, store: FakeStore, served: Served, users: Users):
