@@ -44,6 +44,7 @@ async def _play(request: Request) -> Response:
     scene = request.state.body.get("scene")
     if not isinstance(scene, str) or scene not in scenes.names:
         return refused("scene", 400)
+    await request.app.state.door.note(request.state.who, "scene", detail=scene)
     scenes.play(scene)
     return _state(scenes)
 

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.answers import NO_STORE, refused
 from dashboard.door import LOOPBACK, Door
-from dashboard.roles import NOBODY, WITHOUT_RUN, WORKBENCH, Who, needed
+from dashboard.roles import NOBODY, NOTED, WITHOUT_RUN, WORKBENCH, Who, needed
 
 HEADERS = {
     "content-security-policy": (
@@ -85,8 +85,11 @@ class Guard:
         request.state.still_allowed = lambda: self._still(request, who)
         if not who.may(permission):
             return await self._refused(request, who, path)
-        if path not in WITHOUT_RUN and not who.may(WORKBENCH):
-            return await self._bad_run(request, who, path)
+        if path not in WITHOUT_RUN and not who.may(WORKBENCH) and (answer := await self._bad_run(request, who, path)):
+            return answer
+        if path in NOTED:
+            asked = request.query_params
+            await self._door.note(who, NOTED[path], run=asked.get("run", ""), detail=asked.get("product", ""))
         return None
 
     def _route(self, request: Request) -> str | None:

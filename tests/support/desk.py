@@ -49,13 +49,28 @@ class Desk:
         return [(row["what"], row["who"], row["detail"]) for row in reversed(self.trail.newest(1000))]
 
 
+class Scenes:
+    """A demo's scenes that play nothing."""
+
+    names = ("weekday", "smoke")
+
+    def __init__(self) -> None:
+        self.scene = "weekday"
+
+    def playing(self) -> tuple[str, str]:
+        return self.scene, "live"
+
+    def play(self, scene: str) -> None:
+        self.scene = scene
+
+
 def opened(tmp_path: Path, **options: Any) -> Desk:
     store, clock = FakeStore(None, FakeRun(), FakeRun(run_id="w1", kind="workbench")), Clock()
     users = Users(tmp_path / "users", make=True, cost=CHEAP)
     for role in GIVEN:
         users.add(role, role, PASSWORD)
     trail = Trail(tmp_path / "trail", clock)
-    app = create_app(store, clock=clock, users=users, trail=trail, **{"poll_s": 0.1, **options})  # type: ignore[arg-type]
+    app = create_app(store, clock=clock, users=users, trail=trail, **{"poll_s": 0.1, "scenes": Scenes(), **options})  # type: ignore[arg-type]
     return Desk(serve(app), store, users, trail, clock, tmp_path)
 
 

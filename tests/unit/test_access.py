@@ -11,10 +11,10 @@ from starlette.routing import Route
 
 from dashboard.app import create_app
 from dashboard.guard import BODY_BYTES
-from dashboard.roles import TABLE, Who
+from dashboard.roles import NOTED, TABLE, Who
 from dashboard.serve import Server, serve
 from tests.browser.fake_store import FakeRun, FakeStore
-from tests.support.desk import ALL, PASSWORD, Desk, ended, opened
+from tests.support.desk import ALL, PASSWORD, Desk, Scenes, ended, opened
 from tests.support.http import Client
 
 EVERYBODY = set(ALL)
@@ -49,7 +49,7 @@ MAY: dict[tuple[str, str], set[str]] = {
 }
 ROUTES = [
     (method, route.path)
-    for route in create_app(FakeStore()).routes  # type: ignore[arg-type]
+    for route in create_app(FakeStore(), scenes=Scenes()).routes  # type: ignore[arg-type]
     if isinstance(route, Route)
     for method in sorted(route.methods or ())
 ]
@@ -143,6 +143,17 @@ def test_what_is_refused_is_written_down_but_not_for_ever(desk: Desk):
     assert desk.what() == [("refused", "viewer", "POST /api/alerts/{id}")] * 30
     assert desk.client("public").post("/api/alerts/a", {}).status == 401
     assert len(desk.what()) == 30  # whoever is nobody fills no file
+
+
+def test_downloads_and_scenes_are_written_down(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    assert NOTED == {"/api/download": "download"}
+    monkeypatch.setattr("dashboard.guard.NOTED", {"/api/runs": "download"})
+    assert desk.client("analyst").get("/api/runs?run=live&product=flow&format=csv").status == 200
+    assert desk.client("viewer").get("/api/runs?run=" + "r" * 5_000).status == 200
+    assert desk.client("operator").post("/api/demo", {"scene": "none"}).status == 400
+    assert desk.client("operator").post("/api/demo", {"scene": "smoke"}).json()["scene"] == "smoke"
+    assert desk.what() == [("download", "analyst", "flow"), ("download", "viewer", ""), ("scene", "operator", "smoke")]
+    assert [len(row["run"]) for row in desk.trail.newest(9)] == [0, 200, 4]
 
 
 # --------------------------------------------------------------------------- without users

@@ -8,11 +8,12 @@ from starlette.routing import Route
 from dashboard.app import create_app
 from dashboard.roles import GIVEN, NOBODY, PERMISSIONS, ROLES, TABLE, WITHOUT_RUN, Who, needed
 from tests.browser.fake_store import FakeStore
+from tests.support.desk import Scenes
 
 
 def test_op_18_every_route_stands_in_the_table():
     """Default deny needs no such test to be safe, but a route nobody can reach is a mistake."""
-    routes = create_app(FakeStore()).routes  # type: ignore[arg-type]
+    routes = create_app(FakeStore(), scenes=Scenes()).routes  # type: ignore[arg-type]
     assert len(routes) > 10
     for route in routes:
         assert isinstance(route, Route), "a mount hides its routes from the table"
