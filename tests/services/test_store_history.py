@@ -44,7 +44,8 @@ def test_what_is_usual_is_what_numpy_finds_of_one_run_s_known_rows(store: Store)
     days = np.repeat(np.arange(6), 4)
     starts = T0 + days * DAY + np.tile(np.arange(4), 6) * USUAL_MS
     people = rng.integers(0, 500, len(starts)).astype(float)
-    told = [None if number == 5 else count for number, count in enumerate(people.tolist())]  # unknown, or few
+    # unknown, or few: one window, and a whole day
+    told = [None if number == 5 or number >= 20 else count for number, count in enumerate(people.tolist())]
 
     def row(number: int, factor: float, area: float | None) -> tuple[object, ...]:
         count = None if told[number] is None else told[number] * factor
@@ -53,23 +54,27 @@ def test_what_is_usual_is_what_numpy_finds_of_one_run_s_known_rows(store: Store)
 
     every = range(len(starts))
     store.insert(zones("a", *(row(n, 1, 100.0) for n in every), *(row(n, 1, None) for n in every)), "live")
-    store.insert(zones("b", *(row(n, 9, 100.0) for n in every if n >= 4)), "again")
+    store.insert(zones("b", *(row(n, 9, 100.0) for n in every if 4 <= n < 20)), "again")
     store.insert(zones("c", zone_row("15m", int(starts[-1]) + USUAL_MS, "c1", 9e9)), "live")  # not asked for
     store.insert(zones("d", *(row(n, 77, 100.0) for n in every)), "not asked")
     found = store.usual_zones(["live", "again"], starts, days)
     assert found.schema == USUAL
     c1, c2 = found.to_pylist()
-    known = np.delete(people, 5)
+    known = np.delete(people[:20], 5)
     expected = np.quantile(known, [0.1, 0.5, 0.9])
     names = ("low", "middle", "high")
     assert [c1[f"occupancy_{name}"] for name in names] == pytest.approx(expected)
     assert [c1[f"density_{name}"] for name in names] == pytest.approx(expected / 100)
     assert [c2[f"occupancy_{name}"] for name in names] == pytest.approx(expected)
     assert all(c2[f"density_{name}"] is None or np.isnan(c2[f"density_{name}"]) for name in names)
-    assert (c1["days"], c2["days"]) == (6, 6)
+    assert (c1["days"], c2["days"]) == (5, 5)
     # the other run first: it tells what it has, this one the first day
     other = store.usual_zones(["again", "live"], starts, days).to_pylist()[0]
-    mixed = np.delete(np.where(np.arange(24) >= 4, people * 9, people), 5)
+    mixed = np.delete(np.where(np.arange(20) >= 4, people[:20] * 9, people[:20]), 5)
     assert other["occupancy_middle"] == pytest.approx(np.quantile(mixed, 0.5))
+    # what the first one does not know the next one tells
+    store.insert(zones("e", zone_row("15m", int(starts[5]), "c1", 123.0)), "again")
+    filled = store.usual_zones(["live", "again"], starts, days).to_pylist()[0]
+    assert filled["occupancy_low"] == pytest.approx(np.quantile([*known, 123.0], 0.1))
     assert store.usual_zones([], starts, days).num_rows == 0
     assert store.usual_zones(["live"], starts[:0], days[:0]).num_rows == 0
