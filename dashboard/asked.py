@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import zlib
 from collections.abc import Awaitable
 from typing import Any
 
@@ -67,3 +69,17 @@ async def told(read: Awaitable[Any]) -> Response:
         log.warning("an answer could not be had from the store (%s)", type(error).__name__)
         return refusal(Refused("the store does not answer", 503))
     return Response(body, 200, NO_STORE, "application/json") if isinstance(body, bytes) else answer(body)
+
+
+async def small(request: Request, response: Response) -> Response:
+    """The same answer as gzip where the client takes that, packed beside the loop: of columns a tenth is left."""
+    if response.status_code == 200 and "gzip" in request.headers.get("accept-encoding", ""):
+        response.body = await asyncio.to_thread(_packed, bytes(response.body))
+        response.headers.update({"content-encoding": "gzip", "content-length": str(len(response.body))})
+    response.headers["vary"] = "accept-encoding"
+    return response
+
+
+def _packed(body: bytes) -> bytes:
+    packed = zlib.compressobj(1, wbits=31)
+    return packed.compress(body) + packed.flush()

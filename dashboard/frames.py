@@ -13,7 +13,6 @@ that the run has met. Spans are limited in rows and frames; a longer one is refu
 from __future__ import annotations
 
 import asyncio
-import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 # gates for ten minutes.
 ROWS = 120_000
 FRAMES = 1_080  # three hours of 10 s
-_GZIP = b"\x1f\x8b"
 
 
 def step_of(window: str) -> int:
@@ -92,21 +90,13 @@ async def _frames(request: Request) -> Response:
         run_id = run_id if run_id is not None else feed.run_id
         past: Past = await feed.call(lambda store: gather(store, feed.views, run_id, window, *span))
         # beside the loop and the reader: the live streams go on meanwhile
-        return await asyncio.to_thread(_encoded, past, "gzip" in request.headers.get("accept-encoding", ""))
+        return await asyncio.to_thread(_encoded, past)
 
-    response = await asked.told(made())
-    if response.status_code == 200 and bytes(response.body[:2]) == _GZIP:
-        response.headers["content-encoding"] = "gzip"
-    response.headers["vary"] = "accept-encoding"
-    return response
+    return await asked.small(request, await asked.told(made()))
 
 
-def _encoded(past: Past, small: bool) -> bytes:
-    body = orjson.dumps({"layout": past.layout, "frames": list(frames(past))})
-    if not small:
-        return body
-    packed = zlib.compressobj(1, wbits=31)  # columns of times and states: a tenth is left
-    return packed.compress(body) + packed.flush()
+def _encoded(past: Past) -> bytes:
+    return orjson.dumps({"layout": past.layout, "frames": list(frames(past))})
 
 
 ROUTES = [Route("/api/frames", _frames)]

@@ -100,7 +100,7 @@ async def _history(request: Request) -> Response:
         body = await answer(request.app.state.feed, request.app.state.kept, Question.of(request))
         return await asyncio.to_thread(orjson.dumps, body, option=orjson.OPT_SERIALIZE_NUMPY)
 
-    return await asked.told(told())
+    return await asked.small(request, await asked.told(told()))
 
 
 ROUTES = [Route("/api/history", _history)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import urllib.error
 import urllib.request
@@ -161,6 +162,9 @@ def test_the_last_hour_is_told_with_ranges(asked: Asker) -> None:
         "occ": 50, "occ_lo": 45, "occ_hi": 55, "dens": 0.5, "dens_lo": 0.45, "dens_hi": 0.55,
         "s": STATUS.index("range"), "los": LOS.index("C"),
     }  # fmt: skip
+    request = urllib.request.Request(f"{asked.server.url}/api/history", headers={"accept-encoding": "gzip"})
+    with urllib.request.urlopen(request, timeout=20) as response:
+        assert json.loads(gzip.decompress(response.read())) == told
     hole = NOW - 160 * MINUTE
     told = asked(f"from={hole - MINUTE}&to={hole + MINUTE}&zones=c1")
     assert told["zones"].keys() == {"c1"}
