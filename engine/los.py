@@ -93,5 +93,5 @@ def grade_range(scheme: Scheme, low: F64, high: F64, flow: F64, speed: F64) -> I
     and ``speed`` make a grade worse, never better; NaN = not known.
     """
     worst = grade(scheme, high, flow, speed)
-    best = grade(scheme, np.maximum(low, 0))
-    return np.where((best == 1) & (worst == WORST), UNKNOWN, worst).astype(np.int32)
+    free = np.maximum(low, 0) <= scheme.density[0]  # the first grade, of a density alone
+    return np.where(free & (worst == WORST), UNKNOWN, worst).astype(np.int32)

@@ -306,9 +306,11 @@ def _inside(held: Held, read: Reading, zone: I64, passing: F64, tables: Tables) 
     grades, before = (np.zeros(len(zone), np.int32) for _ in range(2))
     for place, scheme in enumerate(los.SCHEMES, 1):
         mine = of_zone == place
-        rest = (passing / width)[mine], read.speed[mine]
-        for out, people in ((grades, most), (before, np.maximum(most, read.gone + wrong))):
-            out[mine] = los.grade_range(scheme, (least / area)[mine], (people / area)[mine], *rest)
+        # what was there before is asked of readings alone
+        for out, people, rows in ((grades, most, mine), (before, np.maximum(most, read.gone + wrong), mine & seen)):
+            if rows.any():  # a call takes as long for no rows as for many
+                rest = (passing / width)[rows], read.speed[rows]
+                out[rows] = los.grade_range(scheme, (least / area)[rows], (people / area)[rows], *rest)
     grades[seen & (~read.sure | (grades != before))] = los.UNKNOWN
     return {
         "occupancy": shown,

@@ -16,7 +16,7 @@ from tests.property.test_registry_versions import _spread as spread
 from tests.property.test_registry_versions import record, ticked
 from tests.support.alert_rows import STEP, T0, Run, rule, tables, zones
 from tests.support.cluster_run import Cluster
-from tests.support.engine_run import Result, run
+from tests.support.engine_run import Result, run, to_dicts
 
 RULES = [
     rule("flow", 4, on_delay_s=10),
@@ -96,7 +96,7 @@ def consistent(result: Result) -> None:
         else:
             assert standing[row["id"]] == row["began"] < row["changed"]
     flow = {json.dumps(row, sort_keys=True) for row in result.rows.get("flow", [])}
-    assert {json.dumps(row, sort_keys=True) for row in result.gate_rows} <= flow
+    assert {json.dumps(row, sort_keys=True) for rows in result.gates for row in to_dicts(rows)} <= flow
 
 
 @given(logs_with_rules(), st.integers(0, 2**32), st.integers(1, 4))

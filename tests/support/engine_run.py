@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,7 +56,7 @@ class Result:
     shown_accepted: int = 0
     shown_rejected: dict[str, int] = field(default_factory=dict)
     units: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)  # (product, unit) -> its rows
-    gate_rows: list[dict[str, Any]] = field(default_factory=list)  # rows of flow as zones and alerts are told of them
+    gates: list[Released] = field(default_factory=list)  # rows of flow as zones and alerts are told of them
     parts: list[Partition] = field(default_factory=list)  # and shards: what is not released yet
     owners: list[Shard] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)  # of the health of sensors
@@ -85,7 +85,7 @@ class _Shard(Shard):
         assert not self.by_line or set(out.shares) - before <= {w}
 
 
-def to_dicts(rows: Released) -> Iterable[dict[str, Any]]:
+def to_dicts(rows: Released) -> list[dict[str, Any]]:
     """One dict per row, names resolved, nulls as None."""
     columns: dict[str, list[Any]] = {}
     for name, column in rows.columns.items():
@@ -156,7 +156,7 @@ def run(
             done = zones.add(told)
             rows_of_zones = zone_rows(done, of, threshold, "z")
             gates = gate_rows(told, of, threshold, "g")
-            result.gate_rows += [row for _, rows in gates for row in to_dicts(rows)]
+            result.gates += [rows for _, rows in gates]
             versions = [*zip(sorted({d.version for d in done}), rows_of_zones, strict=True), *gates]
             out.rows += rows_of_zones + alerts.take(line, versions, "z")
         health.tell(out.health)
@@ -165,10 +165,11 @@ def run(
         out.rows += alerts.watch(min(owner.watermark for owner in owners), changes, units.name_of_all)
         out.rows += health_rows(changes, switches, of, by_line)
         for rows in out.rows:
+            dicts = to_dicts(rows)
             if by_line and rows.product not in ("zones", "alerts"):
                 assert (rows.product, rows.unit) not in result.units
-                result.units[rows.product, rows.unit] = list(to_dicts(rows))
-            result.rows.setdefault(rows.product, []).extend(to_dicts(rows))
+                result.units[rows.product, rows.unit] = [dict(row) for row in dicts]
+            result.rows.setdefault(rows.product, []).extend(dicts)
         if restart and rng.random() < 0.3:
             state = pickle.dumps(zones.state())
             zones = ZoneFigures(of, rule)

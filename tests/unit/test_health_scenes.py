@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 import pytest
 
 import loadgen
 from engine.config import Config
 from loadgen.faults import Fault
-from loadgen.scenario import Scenario
+from loadgen.scenario import Message, Scenario
+from tests.support.days import whole_weekday
 from tests.support.engine_run import run
 
 DEFAULT, EXACT = Config(), Config({"flow": {"k": 1, "guard": 0}})
@@ -17,8 +19,13 @@ LAG_S = 5 + 1  # the bound, and a tick
 NAMED_S = 60
 
 
-def states(scenario: Scenario, config: Config = DEFAULT) -> dict[str, list[tuple[int, str]]]:
-    """Changes (line in ms, state) of every sensor, from a log with ticks where a live flow would write them."""
+def states(
+    scenario: Scenario, messages: Iterable[Message] | None = None, config: Config = DEFAULT
+) -> dict[str, list[tuple[int, str]]]:
+    """Changes (line in ms, state) of every sensor, from a log with ticks where a live flow would write them.
+
+    ``messages``: those of a scenario that has been read.
+    """
     log: list[tuple[bytes, int | None]] = []
     last = scenario.start_ms
 
@@ -28,7 +35,7 @@ def states(scenario: Scenario, config: Config = DEFAULT) -> dict[str, list[tuple
             log.append((b'{"type":"tick","ts":%d}' % at, at))
         last = until_ms
 
-    for message in scenario.events():
+    for message in scenario.events() if messages is None else messages:
         if b'"point"' in message.value or b'"beam"' in message.value:
             continue  # many, and health is not told by them
         silence(message.arrival_ms)
@@ -102,7 +109,7 @@ def test_a_camera_that_repeats_itself_is_told_by_the_rows_of_its_zone() -> None:
         Fault(f"cam-{zone}", "stuck", start + 303_000, start + 1_203_000) for zone in ("q5", "p1")
     ]
     scenario.faults = tuple(faults)
-    told = states(scenario, Config({"zones": {"k": 1}}))  # few are there
+    told = states(scenario, config=Config({"zones": {"k": 1}}))  # few are there
     (_, first), (line, state), (again, last) = told.pop(moving.sensor)
     assert (first, state, last) == ("ok", "stuck", "ok")
     # five whole minutes that are the same, with the row of the fifth; until one differs
@@ -146,9 +153,8 @@ def test_one_fault_that_rows_show_is_told_of_its_gate_alone() -> None:
     assert {state for changes in told.values() for _, state in changes} == {"ok"}
 
 
-@pytest.mark.parametrize("seed", [1])
-def test_a_whole_sound_weekday_stays_ok(seed: int) -> None:
-    told = states(loadgen.weekday(seed=seed, equipment="counters"))
+def test_a_whole_sound_weekday_stays_ok(tmp_path_factory: pytest.TempPathFactory) -> None:
+    told = states(*whole_weekday(tmp_path_factory))
     assert set(told) >= {"j1-01", "k2-01", "b2-01", "s2-01"}
     for sensor, changes in told.items():
         assert [state for _, state in changes] == ["ok"], sensor

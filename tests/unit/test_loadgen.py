@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ import loadgen
 from engine import registry
 from engine.model import COUNT_MAX, LENGTH_MS, WINDOWS
 from loadgen import people, place
+from loadgen.scenario import Message
+from tests.support.days import whole_weekday
 
 LEAF_MS = dict(zip(WINDOWS, LENGTH_MS, strict=True))
 MOST_DISORDER_MS = 2_000
@@ -25,14 +27,20 @@ START = 1_770_159_600_000  # 2026-02-03 08:00 in Sapporo
 
 def read(scenario: loadgen.Scenario) -> list[tuple[int, str, dict[str, Any]]]:
     """(arrival, key, event) of all messages."""
-    return [(m.arrival_ms, m.key.decode(), json.loads(m.value)) for m in scenario.events()]
+    return parsed(scenario.events())
+
+
+def parsed(messages: Iterable[Message]) -> list[tuple[int, str, dict[str, Any]]]:
+    return [(m.arrival_ms, m.key.decode(), json.loads(m.value)) for m in messages]
 
 
 @pytest.fixture(scope="module")
-def day() -> tuple[loadgen.Scenario, list[tuple[int, str, dict[str, Any]]]]:
+def day(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[loadgen.Scenario, list[tuple[int, str, dict[str, Any]]]]:
     """A whole weekday."""
-    scenario = loadgen.weekday(seed=3)
-    return scenario, read(scenario)
+    scenario, messages = whole_weekday(tmp_path_factory)
+    return scenario, parsed(messages)
 
 
 def sums(events: list[tuple[int, str, dict[str, Any]]], gate_of: dict[str, str], leaf_of: dict[str, str]) -> Counter:
