@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -131,6 +132,7 @@ def zone_rows(result: Result) -> dict[tuple[str, int, str], dict[str, Any]]:
     return out
 
 
+@pytest.mark.slow
 @given(ALL_WORLDS, *WORDS)
 @settings(max_examples=2 * settings().max_examples)
 def test_who_is_inside_follows_from_the_runs(
@@ -154,6 +156,7 @@ def test_who_is_inside_follows_from_the_runs(
                         assert {c: longer[c] for c in COLUMNS} == zone.row(None if unknown else count, now)
 
 
+@pytest.mark.slow
 @given(ALL_WORLDS, *WORDS, st.integers(0, 2**32), st.integers(1, 4))
 def test_cuts_interleavings_shards_restarts_and_lines_change_nothing(
     world: World, zones: Any, errors: list[float | None], sets: list[Any], partitions: list[int], seed: int, shards: int

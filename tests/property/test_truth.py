@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 
 from engine import registry
@@ -41,6 +42,7 @@ def test_every_event_is_judged_as_the_rules_say(world: World) -> None:
         assert part.watermark == (NO_TIME if naive.watermarks[number] is None else naive.watermarks[number])
 
 
+@pytest.mark.slow
 @given(WORLDS)
 def test_every_event_is_accepted_or_rejected_once(world: World) -> None:
     result, naive = world.run(), world.naive

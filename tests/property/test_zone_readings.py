@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,7 @@ def logs_of(records: list[Any], many: int, places: list[int], late: list[int]) -
     return out
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.lists(RECORDS, min_size=1, max_size=120),

@@ -13,6 +13,8 @@ import pytest
 
 from tests.services.test_live_replay import hitonami
 
+pytestmark = pytest.mark.slow
+
 TEN_S, MINUTE = 10_000, 60_000
 PRODUCTS = ("flow", "zones", "alerts", "health", "headings")
 Rows = list[dict[str, str]]
