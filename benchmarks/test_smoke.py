@@ -50,6 +50,23 @@ def test_latency() -> None:
 
 @pytest.mark.kafka
 @pytest.mark.clickhouse
+@pytest.mark.browser
+def test_pixel() -> None:
+    told = run("pixel", "--seconds", "10", "--rate", "1000")
+    assert told["events"] == 10_000 and told["windows"] >= 1
+    assert set(told["parts_ms"]) == {"bound", "flow", "store", "push", "paint"}
+    assert sum(told["histogram"]["counts"]) == told["windows"]
+
+
+@pytest.mark.browser
+def test_paint() -> None:
+    told = run("paint", "--zones", "400", "--minutes", "0.05", "--every", "1")
+    assert told["ticks"] >= 2 and len(told["over_time_mb"]) == 3
+    assert told["browser_cpu_ms_per_tick"] > 0 and told["last_quarter_nodes"] > 400
+
+
+@pytest.mark.kafka
+@pytest.mark.clickhouse
 def test_memory() -> None:
     told = run("memory", "--rate", "2000", "--seconds", "12", "--every", "1", "--sensors", "1000")["sensors_1000"]
     # Both are rounded from the same readings, one to whole megabytes and one to tenths.

@@ -47,11 +47,13 @@ export function quantile(values, p) {
 /** What has been measured in the last ten minutes; all times of `performance.now()`, but for those in `Timing`. */
 export class Measured {
   constructor() {
+    /** @type {Timing | null | undefined} told last; undefined: nothing yet */ this.last = undefined;
+    this.counts = false;
     /** @type {Sample[]} */ this.samples = [];
     /** @type {{at: number, paint: number}[]} */ this.ticks = [];
     /** @type {{at: number, off: number}[]} */ this.offsets = [];
     this.skipped = 0;
-    this.last = '';
+    this.number = 0; // ticks painted since the page was opened
   }
 
   /** A message was painted at `painted`. @param {Tick} tick @param {number} painted */
@@ -60,18 +62,28 @@ export class Measured {
     this.ticks = this.ticks.filter((tick) => tick.at > old);
     this.samples = this.samples.filter((sample) => sample.at > old);
     this.offsets = this.offsets.filter((offset) => offset.at > old);
+    this.number++;
     this.ticks.push({at: painted, paint: painted - at});
     this.offsets.push({at: painted, off: at - now});
-    const key = timing ? `${timing.end} ${timing.inserted} ${timing.read}` : '';
-    if (!timing || key === this.last) return;
-    const first = this.last === '';
-    this.last = key;
-    if (first) return; // it may have lain there for long before this page asked
+    // more rows of a window may come: it is whole with the last of them; the first that is told may have lain there for
+    // long before this page asked
+    const before = this.last;
+    this.last = timing;
+    if (!timing || before === undefined || same(timing, before)) return;
+    if (before?.end !== timing.end) this.counts = true;
+    else if (this.counts) this.samples.pop();
+    if (!this.counts) return;
     const net = at - now - Math.min(...this.offsets.map(({off}) => off));
     const sample = {at: painted, bound: timing.line - timing.end, flow: timing.inserted - timing.line,
       store: timing.read - timing.inserted, push: now - timing.read + net, paint: painted - at, total: 0};
     sample.total = sample.flow + sample.store + sample.push + sample.paint;
     this.samples.push(sample);
+  }
+
+  /** The stream begins anew. */
+  restart() {
+    this.last = undefined;
+    this.counts = false;
   }
 
   /** How many samples are in each class of EDGES. */
@@ -90,6 +102,9 @@ export class Measured {
       histogram: {edges: EDGES, counts: this.histogram()}, samples: this.samples};
   }
 }
+
+/** @param {Timing} a @param {Timing | null} b */
+function same(a, b) { return a.end === b?.end && a.inserted === b.inserted && a.read === b.read; }
 
 /** What this page has measured. */
 export const measured = new Measured();
@@ -131,7 +146,7 @@ export class Latency {
     if (store.id === this.id) return;
     const [epoch, seq] = cut(store.id), [before, last] = cut(this.id);
     if (epoch === before) measured.skipped += Math.max(0, seq - last - 1);
-    else measured.last = '';
+    else measured.restart();
     this.id = store.id;
     const p95 = quantile(measured.ticks.map(({paint}) => paint), 0.95);
     const time = document.createElement('time');
