@@ -24,17 +24,20 @@ def answer(start: int, **changes: Any) -> dict[str, Any]:
         "inputs": [
             {"what": "density", "value": 1.5, "low": 1.1, "high": 1.9, "unit": "people/m²"},
             {"what": "speed", "value": None, "low": None, "high": None, "unit": "m/s"},
+            {"what": "flow", "value": None, "low": 12.0, "high": None, "unit": "people/m/min"},
+            {"what": "inflow", "value": None, "low": 0, "high": 5, "unit": "people"},
+            {"what": "gate_flow", "value": 14.0, "low": 12.0, "high": 16.0, "unit": "people/m/min", "gate": "j1"},
         ],
         "grade": {"los": "E", "scheme": "fruin-walkway-1", "source": "J. J. Fruin 1971",
                   "density": [0.31, 0.43, 0.72, 1.08, 2.17], "flow": [23.0, 33.0, 49.0, 66.0], "because": "density"},
         "thresholds": [
-            {"id": "dense", "kind": "density", "severity": "critical", "limit": 2.0, "recovery": 1.7, "on_delay_s": 30,
-             "off_delay_s": 60, "days": ["sat", "sun"], "from": "10:00", "to": "18:00", "holds": True, "value": 1.5},
+            {"id": "dense", "kind": "density", "severity": "critical", "window": "10s", "limit": 2.0,
+             "recovery": 1.7, "on_delay_s": 30, "off_delay_s": 60, "days": ["sat", "sun"], "from": "10:00",
+             "to": "18:00", "holds": True, "value": 1.5},
             {"id": "slow", "kind": "speed", "severity": "warning", "limit": 0.5, "recovery": 0.55, "on_delay_s": 0,
-             "off_delay_s": 0, "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "from": "00:00",
-             "to": "00:00", "holds": False, "value": None},
+             "off_delay_s": 0, "days": [], "from": None, "to": None, "holds": False, "value": None},
         ],
-        "changes": [{"version": "17", "by": "suzuki", "at": "2026-02-07T07:00:00Z"}],
+        "changes": [{"version": "17", "by": "suzuki", "at": "2026-02-07T07:00:00Z", "rules": ["dense"]}],
         "sensors": [{"id": "s1", "kind": "tracker", "gate": "j1", "zone": None, "approved": True, "state": "silent",
                      "since": start, "group": "g1"}],
         **changes,
@@ -99,7 +102,8 @@ def test_op_09_the_panel_says_what_a_colour_rests_on(
     box.get_by_role("button", name="再試行").click()
     expect(box).to_have_attribute("data-state", "known")
     for words in (
-        "10s", "幅で公開", "95 %", "1.1–1.9", "不明", "fruin-walkway-1", "J. J. Fruin 1971",
+        "10s", "幅で公開", "95 %", "1.1–1.9", "不明", "12 以上", "少数", "ゲートの流量 j1", "fruin-walkway-1",
+        "J. J. Fruin 1971",
         "0.31 · 0.43 · 0.72 · 1.08 · 2.17", "密度（幅のある値の悪い側）", "土日 10:00–18:00", "適用中 · 1.5",
         "適用外 · —", "常時", "発報 30 秒・解除 60 秒", "s1 (組 g1)", "無応答", "承認済み", "17", "1.2.3", "abc123",
         "suzuki",
