@@ -34,7 +34,7 @@ def staged(scene: str, now_ms: int, lead_s: float = LEAD_S) -> Scenario:
     start_ms = (now_ms - round(past_s * 1000)) // _ALIGN_MS * _ALIGN_MS
     if scene == "weekday":
         clock_s = _WEEKDAY_TURN_S - lead_s - _WEEKDAY_PAST_S
-        return weekday(seconds=None, start_ms=start_ms, clock_of_day_s=clock_s, equipment=ALL)
+        return weekday(seconds=None, start_ms=start_ms, clock_of_day_s=clock_s, equipment=ALL, empty=True)
     return _SCENES[scene](start_ms=start_ms)
 
 

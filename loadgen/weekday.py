@@ -36,6 +36,7 @@ def weekday(
     clock_of_day_s: float | None = None,
     equipment: str = COUNTERS,
     faults: bool | None = None,
+    empty: bool = False,
 ) -> Scenario:
     """A weekday in the walkway: 55,000 to 70,000 passages of each cross-section, peaks at 8:30, 12:20 and 18:00.
 
@@ -44,7 +45,8 @@ def weekday(
     None = an ordinary day. ``start_ms``: event time of the beginning, default Tuesday 2026-02-03 in Sapporo at 08:00,
     or at 05:00 for a whole weekday. ``clock_of_day_s``: what the clock on the wall says then, default the true one; a
     demo that starts at night passes 8 * 3600. ``equipment``: ``counters`` (passages and counts only) or ``all``
-    (beams, trackers and cameras too); ``faults``: whether sensors have some, by default those of ``all``. Raises
+    (beams, trackers and cameras too); ``faults``: whether sensors have some, by default those of ``all``; ``empty``: the first
+    messages are ``set`` records that nobody is there, so that zones with gates are known before the night. Raises
     ValueError for a rate that the heartbeats alone exceed or that is not of ``counters``, and for a length that is not
     positive.
     """
@@ -64,6 +66,7 @@ def weekday(
         sensors(equipment),
         registry(equipment),
         timed(wrong, start, clock),
+        empty,
     )
     return Scenario(cast, seed, seconds, scale, start, clock)
 
