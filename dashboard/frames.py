@@ -1,6 +1,6 @@
 """GET /api/frames: a stored span of a run, frame by frame, as the page showed it when the run had closed up to ``at``.
 
-    ?run= (default: as /events) &window= (default: the run's finest) &from= &to= (ms)
+    ?run= (default: as /events) &window= (default: of each gate and zone its finest) &from= &to= (ms)
 
     {"layout", "frames": [{"at", "kind": "snapshot" | "delta", "now", "problem", "closed", "timing", …}]}
 
@@ -23,8 +23,9 @@ from starlette.routing import Route
 
 from dashboard import asked
 from dashboard.asked import Refused
+from dashboard.layout import finest
 from dashboard.past import Past, read
-from dashboard.snapshot import Views, choose, closed_ms, finest
+from dashboard.snapshot import Views, choose, closed_ms
 from engine.model import CELL_MS, DIRECTION_COUNT, LENGTH_MS, WINDOWS
 
 if TYPE_CHECKING:
@@ -68,14 +69,13 @@ def gather(
     run = choose(store, run_id)
     if run is None:
         raise Refused("run", 404)
-    window = window or finest(run)
     closed = closed_ms(run)
     if closed is not None and from_ms > closed:
         raise Refused("not closed yet")
     to_ms = to_ms if closed is None else min(to_ms, closed)
     register = views.register(run)
     rows = DIRECTION_COUNT * max(len(register.gates), len(run.leaves)) + len(register.zones)
-    most = min(FRAMES, ROWS // max(rows, 1)) * step_of(window)
+    most = min(FRAMES, ROWS // max(rows, 1)) * step_of(window or finest(run))
     if to_ms - from_ms > most:
         raise Refused("span too long", longest_ms=most)
     return read(store, views, run, window, from_ms, to_ms)

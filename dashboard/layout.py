@@ -132,6 +132,11 @@ def name_of(row: Mapping[str, Any], otherwise: str) -> dict[str, str]:
     return {language: given.get(language, first) for language in ("ja", "en")}
 
 
+def finest(run: Run) -> str:
+    """The shortest window any gate of a run has rows of."""
+    return min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
+
+
 def heading_window(window: str) -> str:
     """Headings have no shorter windows than a minute."""
     return WINDOWS[max(MINUTE, WINDOWS.index(window))]
@@ -148,38 +153,41 @@ def k_of(config: Mapping[str, Any], section: str) -> int:
     return int(of.get("k", 5)) + int(of.get("guard", 1))
 
 
-def delay_of(layout: Mapping[str, Any], row: Mapping[str, Any], length_ms: int) -> int:
-    """How much later (ms) than its end a window of a row of the layout may close; ``length_ms`` = as its part says."""
-    return int(row["limit_ms"]) - length_ms - int(layout["bound_ms"]) - GRACE_MS
+def delay_of(layout: Mapping[str, Any], row: Mapping[str, Any]) -> int:
+    """How much later (ms) than its end a window of a row of the layout may close."""
+    return int(row["limit_ms"]) - int(row["length_ms"]) - int(layout["bound_ms"]) - GRACE_MS
 
 
 def delays_of(layout: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     """The delays (ms) of all rows of a layout: part (gates, zones, headings) → id → delay."""
-    headings = layout["headings"]
-    parts = {"gates": layout, "zones": layout, "headings": headings}
-    return {
-        part: {row["id"]: delay_of(layout, row, of["length_ms"]) for row in of["zones" if part == "headings" else part]}
-        for part, of in parts.items()
-    }
+    parts = {"gates": layout["gates"], "zones": layout["zones"], "headings": layout["headings"]["zones"]}
+    return {part: {row["id"]: delay_of(layout, row) for row in rows} for part, rows in parts.items()}
+
+
+def windows_of(layout: Mapping[str, Any], product: str) -> dict[str, str]:
+    """Id → label of the windows in which a gate (of flow) or a zone of a layout is shown."""
+    of = layout["headings"]["zones"] if product == "headings" else layout["gates" if product == "flow" else "zones"]
+    return {row["id"]: row["window"] for row in of}
 
 
 def layout_of(
     run: Run,
-    window: str,
+    window: str | None,
     register: Register,
     sensors: Rows,
     seen_gates: Sequence[str],
     seen_zones: Sequence[str],
     ways: Sequence[str],
 ) -> dict[str, Any]:
-    """The layout of a run's view in windows of one length.
+    """The layout of a run's view in windows of one length; None: of each gate and zone in its finest.
 
     ``sensors``: those approved; ``seen_gates``, ``seen_zones``, ``ways``: of which there are rows of flow, zones and
     headings, so that what the registry does not know any more is shown under its id.
     """
     config = json.loads(run.config) if run.config else {}
+    own, window = window is None, window or finest(run)
     length, bound = LENGTH_MS[WINDOWS.index(window)], bound_of(config)
-    slack = length + bound + GRACE_MS
+    slack = bound + GRACE_MS
     of_ways = LENGTH_MS[WINDOWS.index(heading_window(window))]
     follow = Follow(
         int(config.get("points", {}).get("track_ms", 2000)), int(config.get("beams", {}).get("pair_ms", 1500))
@@ -219,16 +227,23 @@ def layout_of(
         leaves = [run.leaves.get(gate, gates[gate].get("leaf", WINDOWS[0])) for gate in register.touching(zone)]
         return max(leaves, key=WINDOWS.index, default=WINDOWS[0])
 
+    def shown_in(leaf: str | None) -> dict[str, Any]:
+        label = max(window, leaf, key=WINDOWS.index) if own and leaf in WINDOWS else window
+        return {"window": label, "length_ms": LENGTH_MS[WINDOWS.index(label)]}
+
     def gate_row(gate: str) -> dict[str, Any]:
         row = gates.get(gate, {})
+        leaf = run.leaves.get(gate) or row.get("leaf")
+        frame = shown_in(leaf)
         return {
             "id": gate,
             "name": name_of(row, gate),
             "a": side_name(row.get("a")),
             "b": side_name(row.get("b")),
             "zones": [row.get("a"), row.get("b")],
-            "leaf": run.leaves.get(gate) or row.get("leaf"),
-            "limit_ms": slack + delay(gate),
+            "leaf": leaf,
+            **frame,
+            "limit_ms": frame["length_ms"] + slack + delay(gate),
             "line": row.get("line_m"),
             "bearing": row.get("bearing_deg"),
             "width_m": row.get("width_m"),
@@ -239,11 +254,13 @@ def layout_of(
         row = zones.get(zone, {})
         kind = kind_of(row)
         scheme = None if kind is None else OF_KIND[kind]
+        frame = shown_in(coarsest(zone))
         return {
             "id": zone,
             "name": name_of(row, zone),
             "leaf": coarsest(zone),
-            "limit_ms": slack + late_by(zone),
+            **frame,
+            "limit_ms": frame["length_ms"] + slack + late_by(zone),
             "kind": kind,
             "place": register.place_of(zone),
             "parent": row.get("parent"),
@@ -288,7 +305,9 @@ def layout_of(
                     "id": zone,
                     "name": name_of(zones.get(zone, {}), zone),
                     "leaf": None,
-                    "limit_ms": slack - length + of_ways + follow.track_ms,
+                    "window": heading_window(window),
+                    "length_ms": of_ways,
+                    "limit_ms": slack + of_ways + follow.track_ms,
                 }
                 for zone in zone_ids
                 if zone in with_ways

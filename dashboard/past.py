@@ -18,7 +18,7 @@ import pyarrow as pa
 from dashboard.columns import Columns, Key, Table, keys_of, table_of
 from dashboard.layout import Register, delays_of, heading_window, layout_of
 from dashboard.sensors import health_of
-from dashboard.snapshot import Found, Views, alert_of
+from dashboard.snapshot import Found, Views, alert_of, rows_of
 from engine.model import HOUR, I64, LENGTH_MS, MINUTE, WINDOWS
 from engine.thresholds import HEALTH
 from engine.timezone import TimeZone
@@ -32,32 +32,34 @@ _MINUTE_MS = LENGTH_MS[MINUTE]
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """Rows of a product, from when on (ms) each is visible, and how far behind the newest one is still shown."""
+    """Rows of a product. ``visible`` (r,): from when on, in ms; ``behind`` (r,): how far (ms) behind the newest row of
+    the same length of window it is still shown."""
 
     table: Table
     visible: I64
-    behind_ms: int
+    behind: I64
 
     def within(self, from_ms: int, to_ms: int) -> _Rows:
         """Those of them that are shown at some time between two instants (ms)."""
-        at_first = Shown(self.table, self.visible, self.behind_ms).at(from_ms)
+        at_first = Shown(self).at(from_ms)
         later = np.flatnonzero((self.visible > from_ms) & (self.visible <= to_ms)).tolist()
         rows = [*at_first, *later]
-        return _Rows(self.table.only(rows), self.visible[rows], self.behind_ms)
+        return _Rows(self.table.only(rows), self.visible[rows], self.behind[rows])
 
 
 class Shown:
-    """The rows of one product that the page shows, as the run closes. ``visible`` (r,): from when on, in ms.
+    """The rows of one product that the page shows, as the run closes.
 
-    Of each key the newest row, no older than the newest of all by ``behind_ms`` (Store.latest looks back so far).
+    Of each key the newest row, no older than the newest of all windows of its length by so much as Store.latest looks
+    back (another one for each length).
     """
 
-    def __init__(self, table: Table, visible: I64, behind_ms: int) -> None:
-        self.table, self._visible, self._behind = table, visible, behind_ms
-        self._order = np.argsort(visible, kind="stable").tolist()
+    def __init__(self, rows: _Rows) -> None:
+        self.table, self._visible, self._behind = rows.table, rows.visible, rows.behind.tolist()
+        self._order = np.argsort(rows.visible, kind="stable").tolist()
         self._next = 0
         self._held: dict[Key, int] = {}
-        self._newest: int | None = None
+        self._newest: dict[int, int] = {}
 
     def at(self, at_ms: int) -> list[int]:
         """The rows shown, one of each of the table's keys at most; the instants of several calls ascend."""
@@ -68,11 +70,10 @@ class Shown:
             key = self.table.keys[row]
             if key not in self._held or start[row] >= start[self._held[key]]:
                 self._held[key] = row
-            self._newest = max(int(start[row]), self._newest if self._newest is not None else int(start[row]))
-        if self._newest is None:
-            return []
-        since = self._newest - self._behind
-        return [row for row in self._held.values() if start[row] >= since]
+            of = self._behind[row]
+            self._newest[of] = max(int(start[row]), self._newest.get(of, int(start[row])))
+        since = {of: newest - of for of, newest in self._newest.items()}
+        return [row for row in self._held.values() if start[row] >= since[self._behind[row]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Past:
 
         Changes are columns with the rows' places in the layout as ``i``; a product without any is left out.
         """
-        shown = [Shown(of.table, of.visible, of.behind_ms) for of in self.rows]
+        shown = [Shown(of) for of in self.rows]
         keys = [keys_of(self.layout, of.table.product) for of in self.rows]
         before: list[list[int | None]] | None = None
         for at in instants:
@@ -140,19 +141,31 @@ class Past:
             before, told = at, known
 
 
-def read(store: Store, views: Views, run: Run, window: str, from_ms: int, to_ms: int) -> Past:
-    """Read what the page shows of a run from ``from_ms`` to ``to_ms`` in windows of one length. Talks to the store."""
+def read(store: Store, views: Views, run: Run, window: str | None, from_ms: int, to_ms: int) -> Past:
+    """Read what the page shows of a run from ``from_ms`` to ``to_ms`` in windows of one length. Talks to the store.
+
+    ``window`` None: of each gate and zone its finest.
+    """
     register = views.register(run)
     sensors = register.approved(to_ms)
-    plain = delays_of(layout_of(run, window, register, sensors, (), (), list(register.zones)))
+    known = layout_of(run, window, register, sensors, (), (), list(register.zones))
+    plain = delays_of(known)
     longest = max([run.gate_delay_ms, *(delay for part in plain.values() for delay in part.values())])
     found = []
-    for product, label in (("flow", window), ("zones", window), ("headings", heading_window(window))):
-        behind = run.gate_delay_ms + 2 * LENGTH_MS[WINDOWS.index(label)]
-        since = _since(store, product, run.run_id, label, from_ms, longest) - behind
-        table = table_of(product, store.rows(product, run.run_id, window=label, start_ms=since, end_ms=to_ms))
+    for product in ("flow", "zones", "headings"):
+
+        def of(label: str, product: str = product) -> pa.Table:
+            since = _since(store, product, run.run_id, label, from_ms, longest) - _behind(run, label)
+            return store.rows(product, run.run_id, window=label, start_ms=since, end_ms=to_ms)
+
+        rows = of(heading_window(known["window"])) if product == "headings" else rows_of(known, product, of)
+        table, labels = table_of(product, rows), rows["window"].to_pylist()
         late = plain["gates" if product == "flow" else product]
-        ends = TimeZone(run.timezone).next(table.start, WINDOWS.index(label))
+        ends, behind = np.empty(len(table), np.int64), np.empty(len(table), np.int64)
+        for label in set(labels):
+            mine = [row for row, own in enumerate(labels) if own == label]
+            ends[mine] = TimeZone(run.timezone).next(table.start[mine], WINDOWS.index(label))
+            behind[mine] = _behind(run, label)
         # what the registry does not know any more waits for the slowest gate (layout_of)
         visible = ends + np.array([late.get(key[0], run.gate_delay_ms) for key in table.keys], np.int64)
         found.append(_Rows(table, visible, behind).within(from_ms, to_ms))
@@ -174,6 +187,11 @@ def read(store: Store, views: Views, run: Run, window: str, from_ms: int, to_ms:
         [(_changed(row, register, plain), row) for row in changes],
         store.actions(run.run_id, ids) if ids and run.kind == "live" else [],
     )
+
+
+def _behind(run: Run, label: str) -> int:
+    """How far (ms) Store.latest looks back from the newest window of that length."""
+    return run.gate_delay_ms + 2 * LENGTH_MS[WINDOWS.index(label)]
 
 
 def _since(store: Store, product: str, run_id: str, window: str, from_ms: int, longest_ms: int) -> int:

@@ -45,7 +45,7 @@ def zones_of(view: View | None, now_ms: int) -> Zones:
     found = []
     for row, zone in enumerate(view.layout["zones"]):
         start = figures["t"][row]
-        age = None if start is None else max(0, now_ms - start - view.layout["length_ms"])
+        age = None if start is None else max(0, now_ms - start - zone["length_ms"])
         word = None if age is None or age > zone["limit_ms"] else word_of(figures["los"][row])
         told = None if word is None else people_of(figures["occ_lo"][row], figures["occ_hi"][row], view.layout["k"])
         found.append({"id": zone["id"], "name": zone["name"], "word": word, "people": told, "age_ms": age})

@@ -7,15 +7,26 @@ row, and nothing else: the counters are those of the run's row (PRIVACY.md R6), 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from dashboard.columns import Columns, Table, keys_of, table_of
-from dashboard.layout import GRACE_MS, Register, Rows, bound_of, delay_of, heading_window, layout_of
+from dashboard.layout import (
+    GRACE_MS,
+    Register,
+    Rows,
+    bound_of,
+    delay_of,
+    finest,
+    heading_window,
+    layout_of,
+    windows_of,
+)
 from dashboard.sensors import health_of
 from engine.model import END, NO_TIME, REASONS, WINDOWS
 from engine.timezone import TimeZone
@@ -136,18 +147,17 @@ class Views:
         self._layouts: dict[tuple[Any, ...], Mapping[str, Any]] = {}
 
     def read(self, run_id: str | None, window: str | None) -> View | None:
-        """The present View; None where no such run exists. ``window`` None = the finest leaf of the run's gates."""
+        """The present View; None where no such run exists. ``window`` None = each gate and zone in its finest."""
         run = choose(self._store, run_id)
         if run is None:
             return None
-        window = window or finest(run)
-        found = Found(
-            table_of("flow", flow := self._store.latest(run.run_id, window)),
-            table_of("zones", zones := self._store.latest_zones(run.run_id, window)),
-            table_of("headings", self._store.latest_headings(run.run_id, heading_window(window))),
-        )
         register, closed = self.register(run), closed_ms(run)
         sensors = register.approved(run.last_ms if run.kind != "live" else closed)
+        plain = self.layout(run, window, register, sensors)
+        flow = rows_of(plain, "flow", partial(self._store.latest, run.run_id))
+        zones = rows_of(plain, "zones", partial(self._store.latest_zones, run.run_id))
+        headings = self._store.latest_headings(run.run_id, heading_window(plain["window"]))
+        found = Found(table_of("flow", flow), table_of("zones", zones), table_of("headings", headings))
         layout = self.layout(run, window, register, sensors, found)
         return View(
             layout,
@@ -215,9 +225,15 @@ class Views:
             ]
         return self._changes[key]
 
-    def layout(self, run: Run, window: str, register: Register, sensors: Rows, found: Found) -> Mapping[str, Any]:
-        """The layout, made anew only where something it rests on has changed: it is all of a registry."""
-        seen = [sorted({key[0] for key in table.keys}) for table in (found.flow, found.zones, found.headings)]
+    def layout(
+        self, run: Run, window: str | None, register: Register, sensors: Rows, found: Found | None = None
+    ) -> Mapping[str, Any]:
+        """The layout, made anew only where something it rests on has changed: it is all of a registry.
+
+        Without ``found`` that of what the registry and the run know.
+        """
+        tables = () if found is None else (found.flow, found.zones, found.headings)
+        seen = [sorted({key[0] for key in table.keys}) for table in tables] or [[], [], []]
         of_run = run.run_id, run.kind, run.config, run.config_hash, run.code_version, run.timezone, run.gate_delay_ms
         leaves = tuple(run.leaves.items())
         key = (*of_run, leaves, window, id(register), tuple(sensors), *map(tuple, seen))
@@ -228,9 +244,18 @@ class Views:
         return self._layouts[key]
 
 
-def finest(run: Run) -> str:
-    """The shortest window any gate of a run has rows of."""
-    return min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
+def rows_of(layout: Mapping[str, Any], product: str, read: Callable[[str], pa.Table]) -> pa.Table:
+    """Rows of flow or zones, of each gate or zone those of the window in which the layout shows it.
+
+    ``read``: rows of all of them in windows of one label. What the layout does not know is shown in its shortest.
+    """
+    shown, key = windows_of(layout, product), "gate" if product == "flow" else "zone"
+    parts = []
+    for label in sorted({layout["window"], *shown.values()}, key=WINDOWS.index):
+        rows = read(label)
+        mine = [shown.get(place, layout["window"]) == label for place in rows[key].to_pylist()]
+        parts.append(rows if all(mine) else rows.filter(pa.array(mine, pa.bool_())))
+    return pa.concat_tables(parts) if len(parts) > 1 else parts[0]
 
 
 def end_of(run: Run, window: str, start_ms: int) -> int:
@@ -277,12 +302,9 @@ def _timing(run: Run, layout: Mapping[str, Any], found: Found, tables: Sequence[
         return None
     newest = max(start for start, *_ in of)
     ids = {key for start, key, _ in of if start == newest}
-    delays = [
-        delay_of(layout, row, layout["length_ms"])
-        for part in ("gates", "zones")
-        for row in layout[part]
-        if row["id"] in ids
-    ]
-    end = end_of(run, layout["window"], newest)
-    inserted = max(at for start, _, at in of if start == newest)
-    return {"end": end, "line": end + layout["bound_ms"] + max(delays), "inserted": inserted}
+    places = [row for part in ("gates", "zones") for row in layout[part] if row["id"] in ids]
+    shortest = min((row["window"] for row in places), key=WINDOWS.index)
+    ids = {row["id"] for row in places if row["window"] == shortest}
+    end, delay = end_of(run, shortest, newest), max(delay_of(layout, row) for row in places if row["id"] in ids)
+    inserted = max(at for start, key, at in of if start == newest and key in ids)
+    return {"end": end, "line": end + layout["bound_ms"] + delay, "inserted": inserted}

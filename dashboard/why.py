@@ -1,6 +1,6 @@
 """GET /api/why: what a figure of a zone or gate rests on.
 
-    ?run= (default: as /events) &window= (default: the run's finest) &zone=ID | &gate=ID [&at=ms]
+    ?run= (default: as /events) &window= (default: its finest) &zone=ID | &gate=ID [&at=ms]
 
     {"run", "place", "window", "start", "end", "status", "coverage", "inputs", "grade", "thresholds", "changes",
      "sensors"}
@@ -25,8 +25,8 @@ from dashboard import asked, past
 from dashboard.asked import Refused
 from dashboard.because import LOST, Figure, graded, inputs, thresholds
 from dashboard.columns import keys_of
-from dashboard.layout import Register, k_of, name_of
-from dashboard.snapshot import Views, choose, closed_ms, end_of, finest
+from dashboard.layout import Register, finest, k_of, name_of, windows_of
+from dashboard.snapshot import Views, choose, closed_ms, end_of
 from engine.model import DIRECTIONS, LENGTH_MS, MINUTE
 
 if TYPE_CHECKING:
@@ -53,8 +53,10 @@ def why(store: Store, views: Views, question: Question) -> dict[str, Any]:
     run = choose(store, question.run_id)
     if run is None:
         raise Refused("run", 404)
-    window, zone, gate = question.window or finest(run), question.zone, question.gate
+    zone, gate = question.zone, question.gate
     closed, register = closed_ms(run), views.register(run)
+    own = windows_of(views.layout(run, None, register, {}), "zones" if zone is not None else "flow")
+    window = question.window or own.get(zone or gate or "") or finest(run)
     at = question.at_ms if question.at_ms is None or closed is None else min(question.at_ms, closed)
     start = _start(store, views, run, window, question, at)
     known = zone in register.zones if zone is not None else gate in register.gates or gate in run.leaves

@@ -45,8 +45,8 @@ def weekday(
     None = an ordinary day. ``start_ms``: event time of the beginning, default Tuesday 2026-02-03 in Sapporo at 08:00,
     or at 05:00 for a whole weekday. ``clock_of_day_s``: what the clock on the wall says then, default the true one; a
     demo that starts at night passes 8 * 3600. ``equipment``: ``counters`` (passages and counts only) or ``all``
-    (beams, trackers and cameras too); ``faults``: whether sensors have some, by default those of ``all``; ``empty``: the first
-    messages are ``set`` records that nobody is there, so that zones with gates are known before the night. Raises
+    (beams, trackers and cameras too); ``faults``: whether sensors have some, by default those of ``all``;
+    ``empty``: it begins with ``set`` records that nobody is there, so that zones with gates are known at once. Raises
     ValueError for a rate that the heartbeats alone exceed or that is not of ``counters``, and for a length that is not
     positive.
     """

@@ -128,7 +128,7 @@ export class Detail {
     if (!key || key === this.asked) return;
     this.asked = key;
     this.told = null;
-    const query = new URLSearchParams({run: layout?.run.id ?? '', window: layout?.window ?? '', zone});
+    const query = new URLSearchParams({run: layout?.run.id ?? '', zone});
     fetch(`/api/why?${query}`).then(async (answer) => {
       if (!answer.ok || key !== this.asked) return;
       this.told = (await answer.json()).sensors;

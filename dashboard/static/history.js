@@ -3,6 +3,7 @@
  * stream between. One for the whole page.
  */
 import {addWords, t} from './i18n.js';
+import {newest} from './now.js';
 
 addWords({
   ja: {beyond: '超過中', in: '{n}（{low}–{high}）', soonest: '早くて {n}'},
@@ -65,11 +66,10 @@ export class History {
 
   /** @param {Store} store */
   collect({zones: z, layout}) {
-    const length = layout?.length_ms ?? 0;
-    layout?.zones.forEach(({id, area_m2}, row) => {
+    layout?.zones.forEach(({id, area_m2, length_ms}, row) => {
       const start = z.t?.[row];
       if (start == null) return;
-      const end = start + length;
+      const end = start + length_ms;
       let past = this.rows.get(id);
       if (!past) this.rows.set(id, past = {t: [], dens: [], dens_lo: [], dens_hi: [], los: []});
       const last = past.t.length - 1, at = past.t[last] === end ? last : last + 1;
@@ -103,7 +103,7 @@ export class History {
   /** The end of what is shown: now, in a replay the end of its newest window. @param {Store} store */
   until(store) {
     if (store.frozen || store.layout?.run.kind === 'live') return store.now();
-    return Math.max(0, ...(store.zones.t ?? []).map((x) => x ?? 0)) + (store.layout?.length_ms ?? 0);
+    return newest(store) ?? 0;
   }
 
   /**

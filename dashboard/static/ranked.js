@@ -164,7 +164,7 @@ export class Ranked {
     if (slot.row.classList.contains('unknown') !== unknown) slot.row.classList.toggle('unknown', unknown);
     const [into, out] = now.flows();
     const texts = [
-      into.kind === 'unknown' && out.kind === 'unknown' ? t('unknown') : `${into.text} · ${out.text}`,
+      into.kind === 'unknown' && out.kind === 'unknown' ? t('unknown') : `${into.text} · ${out.text}${other(zone, this.context.store)}`,
       now.pace == null ? '—' : now.pace.toFixed(1),
       history.toLimit(now.id, this.context.store.now()),
       now.age == null ? '—' : this.context.store.layout?.run.kind === 'live' ? ago(now.age) : '—',
@@ -211,4 +211,9 @@ function move(e, transform) {
   if (e.dataset.at === transform) return;
   e.dataset.at = transform;
   e.style.transform = transform;
+}
+
+/** The length of a zone's windows where it is not that of the column's head. @param {Place} zone @param {Store} store */
+function other(zone, {layout}) {
+  return zone.window === layout?.window ? '' : ` / ${zone.window}`;
 }

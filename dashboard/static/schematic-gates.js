@@ -68,7 +68,7 @@ export class Gates {
       const texts = [0, 1].map((direction) => {
         const row = 3 * d.row + direction;
         const f = why || flow.s[row] == null ? null : figure(flow.s[row], flow.n[row], flow.lo[row], flow.hi[row], layout.k);
-        return !f || f.kind === 'unknown' ? '?' : f.text;
+        return !f || f.kind === 'unknown' ? '?' : d.gate.window === layout.window ? f.text : `${f.text} / ${d.gate.window}`;
       });
       const said = `${lang} ${n} ${texts.join('|')}`;
       if (said === d.said) continue;

@@ -2,7 +2,7 @@
  * The newest state of one stream. Also runs in the worker: no DOM here.
  * Ages count from the server's clock, carried on by performance.now(): the browser's own clock plays no part.
  *
- * @typedef {{id: string, name: Record<string, string>, limit_ms: number, leaf: string | null,
+ * @typedef {{id: string, name: Record<string, string>, limit_ms: number, length_ms: number, window: string, leaf: string | null,
  *   a?: Record<string, string> | null, b?: Record<string, string> | null, kind?: string, place?: string,
  *   parent?: string | null, area_m2?: number | null, polygon?: [number, number][] | null, scheme?: string | null,
  *   edges?: number[] | null, limits?: Limit[], line?: [number, number][] | null, bearing?: number | null,

@@ -125,7 +125,8 @@ export class Why {
     Object.assign(this, {answer: null, trouble: ''});
     this.basis = basis(store, what);
     this.draw();
-    const query = new URLSearchParams({run: layout.run.id, window: layout.window, [what.part]: what.id});
+    const query = new URLSearchParams({run: layout.run.id, [what.part]: what.id});
+    if (this.context.levels.window) query.set('window', this.context.levels.window);
     if (past()) query.set('at', String(Math.floor(store.now())));
     try {
       this.answer = await ask(`/api/why?${query}`, {signal: mine.signal});

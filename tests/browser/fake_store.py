@@ -25,7 +25,7 @@ REGISTRY = {
     "gates": [
         {"id": "j1", "a": "c1", "b": None, "leaf": "10s", "delay_s": 0},
         {"id": "j2", "a": "c1", "b": "c2", "leaf": "10s", "delay_s": 0},
-        {"id": "j3", "a": "c2", "b": None, "leaf": "1m", "delay_s": 0},
+        {"id": "j3", "a": None, "b": None, "leaf": "1m", "delay_s": 0},
     ],
     "sensors": [],
 }
