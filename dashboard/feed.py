@@ -14,13 +14,14 @@ pass it, when the store took the last of them, when this server read it first.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import queue
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import orjson
 
@@ -47,18 +48,41 @@ class TooManyStreams(Exception):
 class Reader:
     """One daemon thread that talks to the store, so that a store that hangs holds up neither the loop nor the exit."""
 
-    def __init__(self) -> None:
-        self._work: queue.SimpleQueue[tuple[asyncio.Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+    def __init__(self, name: str = "dashboard-reader") -> None:
+        self._work: queue.SimpleQueue[tuple[Callable[[], Any], Callable[[Any, Exception | None], None]] | None]
+        self._work = queue.SimpleQueue()
         self._closed = False
-        threading.Thread(target=self._run, name="dashboard-reader", daemon=True).start()
+        threading.Thread(target=self._run, name=name, daemon=True).start()
 
     async def call(self, function: Callable[[], T]) -> T:
         """Run ``function`` in the thread; its exceptions come out here. Raises RuntimeError once closed."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def told(result: Any, error: Exception | None) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(_settle, future, result, error)
+
+        self._put(function, told)
+        return await future
+
+    def wait(self, function: Callable[[], T]) -> T:
+        """As ``call``, for another thread, which waits."""
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._put(function, lambda result, error: _settle(future, result, error))
+        while True:
+            try:
+                return future.result(1.0)
+            except TimeoutError:
+                if future.done():
+                    raise  # by ``function``
+                if self._closed:
+                    raise RuntimeError("the page is being stopped") from None
+
+    def _put(self, function: Callable[[], Any], told: Callable[[Any, Exception | None], None]) -> None:
         if self._closed:
             raise RuntimeError("the page is being stopped")
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._work.put((future, function))
-        return await future
+        self._work.put((function, told))
 
     def close(self) -> None:
         """Take no more calls; the thread ends behind those it has."""
@@ -67,23 +91,33 @@ class Reader:
 
     def _run(self) -> None:
         while (item := self._work.get()) is not None:
-            future, function = item
+            function, told = item
             result, error = None, None
             try:
                 result = function()
             except Exception as caught:  # handed to the one who asked
                 error = caught
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-                future.get_loop().call_soon_threadsafe(_settle, future, result, error)
+            told(result, error)
 
 
-def _settle(future: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], result: Any, error: Exception | None) -> None:
     if future.done():
         return
     if error is not None:
         future.set_exception(error)
     else:
         future.set_result(result)
+
+
+class _Behind:
+    """The store as long work sees it from its own thread: each call waits for its turn in the reader's."""
+
+    def __init__(self, store: Store, reader: Reader) -> None:
+        self._store, self._reader = store, reader
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._store, name)
+        return lambda *given, **named: self._reader.wait(lambda: function(*given, **named))
 
 
 class Channel:
@@ -183,8 +217,8 @@ def _changed(old: Columns, new: Columns, names: tuple[str, ...]) -> Columns | No
 class Feed:
     """All channels over one store, and the task that keeps them going. Lives on one event loop.
 
-    ``run_id``: the run shown where the browser asks for none. ``views``: for the reader's thread alone (``call``).
-    ``downloads``: files that go out now (downloads.py).
+    ``run_id``: the run shown where the browser asks for none.
+    ``views``: for the reader's thread alone (``call``). ``downloads``: files that go out now (downloads.py).
     """
 
     def __init__(self, store: Store, run_id: str | None, clock: Callable[[], float], poll_s: float) -> None:
@@ -193,6 +227,9 @@ class Feed:
         self.views = Views(store)
         self.downloads = 0
         self._reader = Reader()
+        self._worker = Reader("dashboard-worker")
+        self._behind = cast("Store", _Behind(store, self._reader))
+        self._views_behind = Views(self._behind)
         self._channels: dict[tuple[str | None, str | None], Channel] = {}
         self._broken = False
         self.closed = False
@@ -204,6 +241,13 @@ class Feed:
     async def call(self, read: Callable[[Store], T]) -> T:
         """Run ``read`` on the store in the reader's thread. Raises what the store raises."""
         return await self._reader.call(lambda: read(self._store))
+
+    async def beside(self, work: Callable[[Store, Views], T]) -> T:
+        """Run long ``work`` beside the streams, one after the other; they read on between its reads of the store.
+
+        Raises what ``work`` raises.
+        """
+        return await self._worker.call(lambda: work(self._behind, self._views_behind))
 
     async def run_shown(self) -> Run | None:
         """The run that is shown where the browser asks for none, read now. Raises what the store raises."""
@@ -292,4 +336,5 @@ class Feed:
         self.closed = True
         for channel in self._channels.values():
             channel.hub.close()
+        self._worker.close()
         self._reader.close()

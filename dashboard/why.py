@@ -175,7 +175,7 @@ async def _why(request: Request) -> Response:
             asked.ident(request, "gate"),
             asked.instant(request, "at"),
         )
-        answer: dict[str, Any] = await feed.call(lambda store: why(store, feed.views, question))
+        answer: dict[str, Any] = await feed.beside(lambda store, views: why(store, views, question))
         return answer
 
     return await asked.told(made())

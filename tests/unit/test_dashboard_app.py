@@ -18,7 +18,6 @@ from dashboard.app import create_app
 from dashboard.feed import Channel, Feed
 from dashboard.roles import Who
 from dashboard.serve import Server, serve
-from dashboard.snapshot import Views
 from engine.errors import UsageError
 from tests.browser.apart import run_apart
 from tests.browser.fake_store import FakeRun, FakeStore
@@ -245,30 +244,6 @@ def test_a_stream_is_a_snapshot_then_changes_only(server: Server, store: FakeSto
     assert told["flow"] == {"i": [4], "t": [T], "n": [17], "lo": [12], "hi": [22], "s": [3], "c": [0.95]}
     assert told["status"]["read"] == 11 and "zones" not in told
     events.close()
-
-
-def test_timing_keeps_when_the_newest_rows_were_read_first(store: FakeStore):
-    views, channel = Views(store), Channel(None, None)  # type: ignore[arg-type]
-    told: list[Any] = []
-
-    def tell(now: int) -> None:
-        channel._told = float("-inf")  # as if a second had passed
-        view = views.read(None, "10s")
-        assert view is not None
-        channel.saw(view, now)
-        channel.tell(view, None, now + 300)
-        told.append(json.loads(channel.snapshot(now).split(b"data: ")[1])["timing"])
-
-    start = NOW - 10_000
-    store.put("j1", "ab", start, (14, 14))
-    tell(NOW)
-    store.put("j2", "ab", start - 10_000, (8, 8))  # an older window, late: no news
-    tell(NOW + 1_000)
-    store.put("j1", "ba", NOW, (8, 8))
-    tell(NOW + 2_000)
-    first = {"end": NOW, "line": NOW + 5_000, "inserted": NOW + 5_500, "read": NOW}
-    assert told[:2] == [first, first]
-    assert told[2] == {name: at + 10_000 for name, at in first.items()} | {"read": NOW + 2_000}
 
 
 def test_ticks_come_about_once_a_second_and_number_on(server: Server):
