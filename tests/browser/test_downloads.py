@@ -6,12 +6,14 @@ import http.client
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dashboard import downloads
 from dashboard.app import create_app
 from dashboard.serve import Server, serve
+from engine.errors import ServiceUnreachable
 from sinks import files
 from sinks.clickhouse import reader
 from sinks.clickhouse.store import Store
@@ -86,6 +88,24 @@ def test_what_cannot_be_downloaded_is_refused(server: tuple[Server, Store]):
         *[("product=flow&run=nobody", 404, "run")] * downloads.MOST,
     ):
         assert get(page, f"/api/download?{query}") == (status, {"error": word}, {}), query
+
+
+def test_a_store_that_goes_away_meanwhile_leaves_no_whole_file(
+    server: tuple[Server, Store], monkeypatch: pytest.MonkeyPatch
+):
+    page, store = server
+    slices = store.slices
+
+    def breaking(*asked: Any, **named: Any) -> Iterator[Any]:
+        yield next(slices(*asked, **named))
+        raise ServiceUnreachable("away")
+
+    monkeypatch.setattr(store, "slices", breaking)
+    for _ in range(downloads.MOST + 1):
+        with pytest.raises((http.client.HTTPException, OSError)):
+            raw(page, "product=flow")
+    monkeypatch.undo()
+    assert raw(page, "product=flow")[0] == 200
 
 
 def test_few_files_go_out_at_once(server: tuple[Server, Store], monkeypatch: pytest.MonkeyPatch):

@@ -134,9 +134,13 @@ def test_a_running_run_that_closes_nothing_is_quiet_or_behind(
         server.stop()
 
 
-def test_a_store_without_answer_is_said_so(server: Server, store: FakeStore):
+@pytest.mark.parametrize(
+    "path",
+    ["/api/status", "/api/runs", "/api/frames?from=1&to=2", "/api/why?zone=c1", "/api/download?product=flow"],
+)
+def test_a_store_without_answer_is_said_so(server: Server, store: FakeStore, path: str):
     store.broken = True
-    status, _, body = get(server, "/api/status")
+    status, _, body = get(server, path)
     assert status == 503
     assert b"gone" not in body
 
