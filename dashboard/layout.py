@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from engine.follow import Follow
 from engine.los import OF_KIND
 from engine.model import END, LENGTH_MS, MINUTE, WINDOWS
-from engine.registry import ZONE_KINDS, check
+from engine.registry import CAMERA, TRACKER, ZONE_KINDS, check
 from engine.rfc3339 import parse_ms
 from engine.thresholds import DAYS, OF_GATES, Limit
 
@@ -192,6 +192,7 @@ def layout_of(
     follow = Follow(
         int(config.get("points", {}).get("track_ms", 2000)), int(config.get("beams", {}).get("pair_ms", 1500))
     )
+    beside_gates = bool(config.get("zones", {}).get("beside_gates", False))
     zones, gates = register.zones, register.gates
     gate_ids = list(dict.fromkeys([*gates, *sorted(run.leaves), *sorted(seen_gates)]))
     zone_ids = list(dict.fromkeys([*zones, *sorted([*seen_zones, *ways])]))
@@ -208,20 +209,30 @@ def layout_of(
         behind = follow.behind_ms(lined=bool(row.get("line_m")), paired=gate in paired)
         return round(float(row.get("delay_s") or 0) * 1000) + behind
 
-    by_sensors: dict[Any, list[int]] = {}  # of sensors that read a zone where they stand at a gate
+    outlined = [zone for zone, row in zones.items() if row.get("polygon_m")]
+    by_readers: dict[Any, list[int]] = {}  # of sensors that read a zone: by how much later they do
     for row in register.sensors.values():
-        if row.get("zone") and row.get("gate") in gates:
-            tracked = round(float(gates[row["gate"]].get("delay_s") or 0) * 1000) + follow.track_ms
-            by_sensors.setdefault(row["zone"], []).append(max(delay(row["gate"]), tracked))
+        kind, gate = row.get("kind"), row.get("gate")
+        heard = delay(gate) if gate in gates else 0
+        if kind == TRACKER:
+            held = round(float(gates[gate].get("delay_s") or 0) * 1000) if gate in gates else 0
+            heard = max(heard, held + follow.track_ms)
+        if kind == CAMERA or row.get("zone") is not None:
+            by_readers.setdefault(row.get("zone"), []).append(heard)
+        elif kind == TRACKER and gate is None:
+            for zone in outlined:
+                by_readers.setdefault(zone, []).append(heard)
 
     def side_name(zone: str | None) -> dict[str, str] | None:
         return None if zone is None else name_of(zones.get(zone, {}), zone)
 
-    def late_by(zone: str) -> int:  # as the engine's tables do (engine/tables.py)
+    def late_by(zone: str) -> int:
+        """As the engine tells a zone: by its gates, by sensors that read it where it has none (engine/readers.py)."""
         if zone not in zones:
             return run.gate_delay_ms
-        read = follow.track_ms if zones[zone].get("polygon_m") else 0  # by trackers
-        return max([read, *(delay(gate) for gate in register.touching(zone)), *by_sensors.get(zone, ())])
+        of_gates = [delay(gate) for gate in register.touching(zone)]
+        read = by_readers.get(zone, []) if beside_gates or not of_gates else []
+        return max([*of_gates, *read], default=0)
 
     def coarsest(zone: str) -> str:
         leaves = [run.leaves.get(gate, gates[gate].get("leaf", WINDOWS[0])) for gate in register.touching(zone)]

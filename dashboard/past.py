@@ -1,16 +1,17 @@
 """A stored span of a run, read once, and what the page showed at each instant of it.
 
-The run had closed up to an instant T; so a window was there from its end + the delay of its gate or zone on, a sensor's
-state from the end of the minute it belongs to on, an alert from its change + the delay of its zone or gate on. A state
-of a sensor may have been known up to 50 s earlier: the store keeps of it the minute alone. What operators did counts
-from the time at which they did it, on live runs.
+The run had closed up to an instant T. So a window was there from its end + the delay of its gate or zone on, an alert
+from its change + the delay of its zone or gate on, both at the next line of the 10 s grid on which watermarks are told
+(engine/units.py); a sensor's state from the end of the minute it belongs to on: it may have been known up to 50 s
+earlier, but the store keeps the minute alone. What operators did counts from the time at which they did it, on live
+runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from dashboard.columns import Columns, Key, Table, keys_of, table_of
 from dashboard.layout import Register, delays_of, heading_window, layout_of
 from dashboard.sensors import health_of
 from dashboard.snapshot import Found, Views, alert_of, rows_of
-from engine.model import HOUR, I64, LENGTH_MS, MINUTE, WINDOWS
+from engine.model import CELL_MS, HOUR, I64, LENGTH_MS, MINUTE, WINDOWS
 from engine.thresholds import HEALTH
 from engine.timezone import TimeZone
 from sinks.clickhouse.alerts import Action, standing_at
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sinks.clickhouse.store import Run, Store
 
 _MINUTE_MS = LENGTH_MS[MINUTE]
+T = TypeVar("T", int, I64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ def read(store: Store, views: Views, run: Run, window: str | None, from_ms: int,
             ends[mine] = TimeZone(run.timezone).next(table.start[mine], WINDOWS.index(label))
             behind[mine] = _behind(run, label)
         # what the registry does not know any more waits for the slowest gate (layout_of)
-        visible = ends + np.array([late.get(key[0], run.gate_delay_ms) for key in table.keys], np.int64)
+        visible = _line(ends + np.array([late.get(key[0], run.gate_delay_ms) for key in table.keys], np.int64))
         found.append(_Rows(table, visible, behind).within(from_ms, to_ms))
     layout = views.layout(run, window, register, sensors, Found(*(of.table for of in found)))
     # a state belongs to the minute that ends behind it
@@ -184,7 +186,7 @@ def read(store: Store, views: Views, run: Run, window: str | None, from_ms: int,
         found,
         store.sensor_states(run.run_id, first),
         _turns(turns),
-        [(_changed(row, register, plain), row) for row in changes],
+        [(changed_at(row, register, plain), row) for row in changes],
         store.actions(run.run_id, ids) if ids and run.kind == "live" else [],
     )
 
@@ -209,9 +211,14 @@ def _turns(rows: pa.Table) -> list[tuple[int, str, str, int]]:
     return sorted(zip(ends, rows["sensor"].to_pylist(), rows["state"].to_pylist(), since, strict=True))
 
 
-def _changed(row: Mapping[str, Any], register: Register, delays: Mapping[str, Mapping[str, int]]) -> int:
+def changed_at(row: Mapping[str, Any], register: Register, delays: Mapping[str, Mapping[str, int]]) -> int:
     """From when on (ms) a change of an alert is visible; what is judged by states of sensors waits for no window."""
     if any(rule.id == row["rule"] and rule.by == HEALTH for rule in register.rules):
-        return int(row["changed"])
+        return _line(int(row["changed"]))
     late = delays["gates"].get(row["gate"]) if row["gate"] else delays["zones"].get(row["zone"])
-    return int(row["changed"]) + (late or 0)
+    return _line(int(row["changed"]) + (late or 0))
+
+
+def _line(close_ms: T) -> T:
+    """The line of the 10 s grid at which something that closes then comes out: no watermark stands between two."""
+    return -(-close_ms // CELL_MS) * CELL_MS

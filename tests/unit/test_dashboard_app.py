@@ -15,11 +15,8 @@ from typing import Any
 import pytest
 
 from dashboard.app import create_app
-from dashboard.feed import Channel, Feed
-from dashboard.roles import Who
 from dashboard.serve import Server, serve
 from engine.errors import UsageError
-from tests.browser.apart import run_apart
 from tests.browser.fake_store import FakeRun, FakeStore
 
 NOW = 1_770_450_020_000
@@ -134,59 +131,11 @@ def test_a_running_run_that_closes_nothing_is_quiet_or_behind(
         server.stop()
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["/api/status", "/api/runs", "/api/frames?from=1&to=2", "/api/why?zone=c1", "/api/download?product=flow"],
-)
-def test_a_store_without_answer_is_said_so(server: Server, store: FakeStore, path: str):
+def test_a_store_without_answer_is_said_so(server: Server, store: FakeStore):
     store.broken = True
-    status, _, body = get(server, path)
-    assert status == 503
-    assert b"gone" not in body
-
-
-class Stage:
-    """Scenes that are noted, not played."""
-
-    names = ("weekday", "smoke")
-
-    def __init__(self) -> None:
-        self.scene = "weekday"
-
-    def playing(self) -> tuple[str, str]:
-        return self.scene, f"{self.scene}-1"
-
-    def play(self, scene: str) -> None:
-        self.scene = scene
-
-
-@pytest.mark.parametrize(("role", "scene", "status"), [
-    ("supervisor", "smoke", 200), ("operator", "smoke", 200), ("viewer", "smoke", 403), ("supervisor", "fire", 400),
-    ("supervisor", 1, 400), ("supervisor", None, 400),
-])  # fmt: skip
-def test_scenes_are_played_by_those_who_may(store: FakeStore, role: str, scene: object, status: int):
-    stage = Stage()
-    server = serve(create_app(store, scenes=stage, local=Who("demo", role)))  # type: ignore[arg-type]
-    try:
-        before = {"scenes": ["weekday", "smoke"], "scene": "weekday", "run": "weekday-1"}
-        assert json.loads(get(server, "/api/demo")[2]) == before
-        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
-        headers = {"content-type": "application/json", "origin": server.url}
-        connection.request("POST", "/api/demo", json.dumps({"scene": scene}), headers)
-        answer = connection.getresponse()
-        told = json.loads(answer.read())
-        connection.close()
-    finally:
-        server.stop()
-    assert answer.status == status
-    if status == 200:
-        assert told == {**before, "scene": scene, "run": f"{scene}-1"}
-    else:
-        assert stage.scene == "weekday"
-
-
-def test_only_the_demo_has_scenes(server: Server):
-    assert get(server, "/api/demo")[0] == 404
+    for asked in ("status", "runs", "frames?from=1&to=2", "why?zone=c1", "download?product=flow"):
+        status, _, body = get(server, f"/api/{asked}")
+        assert status == 503 and b"gone" not in body, asked
 
 
 def test_runs_newest_first(server: Server, store: FakeStore):
@@ -337,29 +286,6 @@ def test_streams_are_bounded(server: Server, monkeypatch: pytest.MonkeyPatch):
     assert get(server, "/events?run=c")[0] == 503
     one.close()
     two.close()
-
-
-def test_a_slow_client_gets_the_newest_instead_of_everything():
-    channel = Channel(None, None)
-    for _ in range(30):
-        channel.hub.publish("delta", b"{}")
-    assert len(channel.hub.after(0) or []) == 30
-
-    async def main() -> list[bytes]:
-        feed = Feed(FakeStore(), None, lambda: 0.0, 9.0)  # type: ignore[arg-type]
-        stream = feed.listen(channel, None)
-        assert await anext(stream) == b"retry: 1000\n\n"
-        first = await anext(stream)
-        for _ in range(30):
-            channel.hub.publish("delta", b"{}")
-        second = await anext(stream)
-        await stream.aclose()  # type: ignore[attr-defined]
-        feed.close()
-        return [first, second]
-
-    first, second = run_apart(main())
-    assert first.count(b"event: snapshot") == second.count(b"event: snapshot") == 1
-    assert b"event: delta" not in second
 
 
 def test_stop_ends_open_streams_at_once_and_twice_is_fine(store: FakeStore, caplog: pytest.LogCaptureFixture):

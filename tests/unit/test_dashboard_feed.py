@@ -72,3 +72,26 @@ def test_long_work_lets_the_streams_read_between_its_own_reads():
     done, *failed = run_apart(main())
     assert done == "done" and [str(error) for error in failed] == ["gone", "the page is being stopped"]
     assert sorted(order) == ["dashboard-reader", "dashboard-worker"]
+
+
+def test_a_slow_client_gets_the_newest_instead_of_everything():
+    channel = Channel(None, None)
+    for _ in range(30):
+        channel.hub.publish("delta", b"{}")
+    assert len(channel.hub.after(0) or []) == 30
+
+    async def main() -> list[bytes]:
+        feed = Feed(FakeStore(), None, lambda: 0.0, 9.0)  # type: ignore[arg-type]
+        stream = feed.listen(channel, None)
+        assert await anext(stream) == b"retry: 1000\n\n"
+        first = await anext(stream)
+        for _ in range(30):
+            channel.hub.publish("delta", b"{}")
+        second = await anext(stream)
+        await stream.aclose()  # type: ignore[attr-defined]
+        feed.close()
+        return [first, second]
+
+    first, second = run_apart(main())
+    assert first.count(b"event: snapshot") == second.count(b"event: snapshot") == 1
+    assert b"event: delta" not in second

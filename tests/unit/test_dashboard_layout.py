@@ -12,6 +12,7 @@ from dashboard import layout as layouts
 from dashboard.snapshot import Views
 from engine.follow import Follow
 from engine.los import QUEUE, WALKWAY
+from engine.readers import Rule, readers
 from engine.registry import parse
 from engine.tables import Tables
 from loadgen.sensors import registry
@@ -137,15 +138,18 @@ def test_a_circle_of_parents_holds_nothing_up():
 
 
 def both_ways() -> dict[str, Any]:
-    """Zones late by gates that are, by trackers, and by a sensor that stands at a gate and reads a zone too."""
-    square, line = [[0, 0], [9, 0], [9, 9]], [[0, 0], [9, 0]]
+    """Zones late by gates, by trackers that see or watch them, and by cameras, one of which stands at a late gate."""
+    square, line = [[50, 50], [59, 50], [59, 59]], [[0, 0], [9, 0]]
     zones = [{"id": "slow"}, {"id": "seen", "polygon_m": square}, {"id": "camera"}, {"id": "beams"}, {"id": "none"}]
+    zones += [{"id": "held"}, {"id": "own", "polygon_m": [[90, 90], [99, 90], [99, 99]]}]
     gates = [
-        {"id": "g1", "a": "slow", "b": None, "delay_s": 7.5}, {"id": "g2", "a": "seen", "b": "camera", "delay_s": 0},
+        {"id": "g1", "a": "slow", "b": None, "delay_s": 7.5}, {"id": "g2", "a": "beams", "b": None, "delay_s": 0},
         {"id": "g3", "a": "beams", "b": None}, {"id": "g4", "a": "slow", "b": None, "line_m": line},
     ]  # fmt: skip
     sensors = [
-        {"id": "s1", "kind": "occupancy", "zone": "camera", "gate": "g1"},
+        {"id": "s1", "kind": "occupancy", "zone": "held", "gate": "g1"},
+        {"id": "s4", "kind": "occupancy", "zone": "camera"},
+        {"id": "s5", "kind": "tracker", "zone": "own", "gate": "g1"},
         {"id": "s2", "kind": "beam_pair", "gate": "g3"}, {"id": "s3", "kind": "tracker"},
     ]  # fmt: skip
     of = {"zones": {"kind": "walkway"}, "gates": {"leaf": "10s"}, "sensors": {"approved": ALWAYS}}
@@ -162,8 +166,17 @@ def test_delays_are_those_by_which_the_engine_closes(document: dict[str, Any]):
     config = json.dumps({"points": {"track_ms": 3_000}, "beams": {"pair_ms": 1_200}, "time": {"bound_ms": 4_000}})
     told = layouts.delays_of(layout(document, leaves={}, config=config))
     assert told["gates"] == dict(zip(tables.gate_ids, tables.gate_delay_ms.tolist(), strict=True))
-    assert told["zones"] == dict(zip(tables.zone_ids, tables.zone_delay_ms.tolist(), strict=True))
-    assert len(set(told["zones"].values())) > 1 or document["version"] != "1"
+    found = dict.fromkeys(tables.zone_ids, -1)
+    for late, of in readers(tables, Rule(5)).items():  # none of a zone with gates
+        found |= {tables.zone_ids[row]: late for row in of.zones.tolist()}
+    for gate in tables.gates:
+        for zone in (side for side in (gate.a, gate.b) if side is not None):
+            found[zone] = max(found[zone], told["gates"][gate.id])
+    with_rows = {zone: late for zone, late in found.items() if late >= 0}
+    assert with_rows and {zone: told["zones"][zone] for zone in with_rows} == with_rows
+    both = layouts.delays_of(layout(document, leaves={}, config=config[:-1] + ', "zones": {"beside_gates": true}}'))
+    for late, of in readers(tables, Rule(5, beside_gates=True)).items():
+        assert all(both["zones"][tables.zone_ids[row]] >= late for row in of.zones.tolist())
 
 
 def test_scenarios_registries_tell_their_place():
