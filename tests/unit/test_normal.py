@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from dashboard.normal import LEAST_DAYS, Hours, day_kind, earlier, hours_of, telling, told
+from engine.model import HOUR
 from engine.timezone import TimeZone
 from sinks.clickhouse.history import USUAL, USUAL_MS
 
@@ -90,6 +91,18 @@ def test_hours_are_those_of_the_local_clock_when_clocks_change():
     starts, _ = earlier(asked, BERLIN, USUAL_MS)
     assert {day[6:8] for day in local(starts, zone)} == {"08"}
     assert {datetime.fromtimestamp(start / 1000, UTC).hour for start in starts.tolist()} == {6, 7}
+
+
+@pytest.mark.parametrize("name", ["Europe/Berlin", "Asia/Kathmandu", "Australia/Lord_Howe", "Asia/Tokyo"])
+def test_hours_begin_and_end_where_windows_of_1h_do(name: str):
+    zone = TimeZone(name)  # clocks of Lord Howe change by half an hour
+    for start in (ms("2026-03-28T12:20", "UTC"), ms("2026-04-04T06:50", "UTC"), ms("2025-10-25T12:00", "UTC")):
+        end = start + 40 * 3_600_000
+        asked = hours_of(start, end, zone)
+        starts = np.sort(np.concatenate([each.starts for each in asked]))
+        assert starts.tolist() == zone.edges(start, end, HOUR)[:-1].tolist()
+        clock = {(each.day, each.hour) for each in asked}
+        assert clock == {divmod(zone.local(at) // 3_600_000, 24) for at in starts.tolist()}
 
 
 def test_an_hour_that_comes_twice_tells_twice_of_one_day():
