@@ -8,6 +8,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,25 @@ def test_a_place_without_rows_has_an_empty_history(served: Served, store: FakeSt
     assert set(told["zones"]) == {"c1", "c2"} and told["normal"] == told["forecast"] == {}
     with urllib.request.urlopen(f"{served(store).url}/api/history", timeout=20) as response:
         assert json.load(response)["zones"] == {}
+
+
+def test_eight_tabs_cost_one_forecast_and_one_look_at_what_is_usual(
+    asked: Asker, filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    for name in ("zone_densities", "usual_zones"):
+        real = getattr(filled, name)
+
+        def counted(*words: Any, name: str = name, real: Any = real) -> Any:
+            reads.append(name)
+            return real(*words)
+
+        monkeypatch.setattr(filled, name, counted)
+    until = NOW - 200 * MINUTE  # nobody has asked for it yet: 4:40, and the hours 3 and 4
+    with ThreadPoolExecutor(8) as tabs:
+        answers = list(tabs.map(asked, [f"to={until}"] * 8))
+    assert all(answer == answers[0] for answer in answers) and answers[0]["zones"]
+    assert sorted(reads) == ["usual_zones"] * 2 + ["zone_densities"]
 
 
 def test_however_many_ask_it_is_worked_out_once() -> None:
