@@ -89,8 +89,8 @@ class Public:
             if not channel.fresh():
                 await self._feed.refresh(channel)
             self._follow(channel)
-            yield b"retry: 1000\n\n" + _frame("all", self._feed.now_ms(), zones_of(channel.view, self._feed.now_ms()))
-            at = channel.hub.seq
+            at, now_ms = channel.hub.seq, self._feed.now_ms()  # a tick that comes during the first message is the next
+            yield b"retry: 1000\n\n" + _frame("all", now_ms, zones_of(channel.view, now_ms))
             while not (channel.hub.closed or self._feed.closed):
                 if at == channel.hub.seq:
                     await channel.hub.changed()

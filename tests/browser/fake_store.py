@@ -15,6 +15,11 @@ from sinks.clickhouse.alerts import Action, Alert
 from sinks.clickhouse.history import DENSITIES, SPAN, USUAL
 
 CONFIG = json.dumps({"flow": {"k": 5, "guard": 1}, "time": {"bound_ms": 5000}})
+GATES: list[dict[str, Any]] = [
+    {"id": "j1", "a": "c1", "b": None, "leaf": "10s", "delay_s": 0},
+    {"id": "j2", "a": "c1", "b": "c2", "leaf": "10s", "delay_s": 0},
+    {"id": "j3", "a": None, "b": None, "leaf": "1m", "delay_s": 0},
+]
 REGISTRY = {
     "version": "1",
     "timezone": "Asia/Tokyo",
@@ -22,13 +27,11 @@ REGISTRY = {
         {"id": "c1", "name": {"ja": "北1条", "en": "Kita 1-jo"}, "kind": "walkway"},
         {"id": "c2", "name": {"ja": "北2条", "en": "Kita 2-jo"}, "kind": "plaza"},
     ],
-    "gates": [
-        {"id": "j1", "a": "c1", "b": None, "leaf": "10s", "delay_s": 0},
-        {"id": "j2", "a": "c1", "b": "c2", "leaf": "10s", "delay_s": 0},
-        {"id": "j3", "a": None, "b": None, "leaf": "1m", "delay_s": 0},
-    ],
+    "gates": GATES,
     "sensors": [],
 }
+# Zone c2 has a gate that is told by the minute, so no rows of 10 s.
+BY_THE_MINUTE = {**REGISTRY, "gates": [{**gate, **({"a": "c2"} if gate["id"] == "j3" else {})} for gate in GATES]}
 FLOW = pa.schema(
     [
         ("window", pa.string()),

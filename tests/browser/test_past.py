@@ -19,7 +19,7 @@ from dashboard.serve import Server, serve
 from dashboard.snapshot import Views
 from sinks.clickhouse.alerts import Action
 from sinks.clickhouse.store import Run, Store
-from tests.browser.fake_store import CONFIG, REGISTRY
+from tests.browser.fake_store import BY_THE_MINUTE, CONFIG, REGISTRY
 from tests.services.released import alert_row, released, zone_row
 
 pytestmark = pytest.mark.embedded
@@ -43,7 +43,7 @@ def real(chdb_url: str) -> Iterator[Store]:
 
 
 def registry() -> dict[str, Any]:
-    gates = [{**gate, "delay_s": 15 if gate["id"] == "j2" else 0} for gate in REGISTRY["gates"]]
+    gates = [{**gate, "delay_s": 15 if gate["id"] == "j2" else 0} for gate in BY_THE_MINUTE["gates"]]
     always = [{"from": "2020-01-01T00:00:00Z", "to": None}]
     ending = [{"from": "2020-01-01T00:00:00Z", "to": "2026-02-07T07:04:00Z"}]
     sensors = [
@@ -74,9 +74,12 @@ def story() -> list[Row]:
                 continue
             cells = (None, None, None, "unknown", 0.0) if n % 7 == 3 else (n + 8, n + 6, n + 11, "range", 2 / 3)
             told += [(end + delay, "flow", ("10s", start, gate, way, *cells)) for way in ("ab", "ba")]
-        for zone in ("c1", "c2"):
-            given = {"inflow": n, "inflow_low": n, "inflow_high": n, "density": n / 7, "los": "B", "status": "range"}
-            told.append((end + 15_000, "zones", zone_row("10s", start, zone, n * 1.5, **given)))
+        given = {"inflow": n, "inflow_low": n, "inflow_high": n, "density": n / 7, "los": "B", "status": "range"}
+        told.append((end + 15_000, "zones", zone_row("10s", start, "c1", n * 1.5, **given)))
+        if n % 6 == 5:  # what is told by the minute
+            told.append((end + 15_000, "zones", zone_row("1m", end - 60_000, "c2", n * 1.5, **given)))
+            cells = (n + 8, n + 6, n + 11, "range", 2 / 3)
+            told += [(end, "flow", ("1m", end - 60_000, "j3", way, *cells)) for way in ("ab", "ba")]
         if n % 6 == 5:
             of = ("1m", end - 60_000, "c1")
             ways = [(*of, s, None if s < n % 8 else 9, 0, 9, "range", n / 3, 0.5) for s in range(8)]

@@ -14,7 +14,7 @@ from dashboard.public import people_of, word_of
 from engine.model import LOS
 from sinks.clickhouse.alerts import Alert
 from tests.browser.conftest import Clock, Served
-from tests.browser.fake_store import REGISTRY, FakeRun, FakeStore
+from tests.browser.fake_store import BY_THE_MINUTE, REGISTRY, FakeRun, FakeStore
 
 pytestmark = pytest.mark.browser
 
@@ -102,6 +102,16 @@ def test_op_18_the_public_stream_holds_zones_words_and_ranges_alone(served: Serv
 def test_op_18_a_workbench_run_is_never_public(served: Served, clock: Clock) -> None:
     got = stream(served(canaries(clock, "workbench"), run_id="canary-run").url, 1)
     assert told(got)[0]["zones"] == []
+
+
+def test_a_zone_of_longer_windows_is_told_in_those(served: Served, clock: Clock) -> None:
+    start, early = clock.last_start(), clock.last_start(60_000)
+    store = FakeStore(BY_THE_MINUTE, FakeRun(closed_ms=start + 10_000, started_ms=start))
+    store.put_zone("c1", start, (14, 14), (12, 22), los="F", **INSIDE)
+    store.put_zone("c2", early, (14, 14), (12, 22), los="D", window="1m", **INSIDE)
+    first = told(stream(served(store).url, 1))[0]
+    assert [(zone["id"], zone["word"]) for zone in first["zones"]] == [("c1", 3), ("c2", 2)]
+    assert abs(first["now"] - early - 60_000 - first["zones"][1]["age_ms"]) <= 1
 
 
 def filled(clock: Clock) -> FakeStore:

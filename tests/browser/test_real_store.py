@@ -99,7 +99,7 @@ def test_rows_put_into_the_store_are_shown_and_change(page: Page, real: Store, s
     expect(cell(page, "j2", 0)).to_have_text("不明観測なし")
     expect(zone_cell(page, "北1条", 0)).to_have_text("14確定")
     expect(zone_cell(page, "北1条", 1)).to_have_text("12–22約 17")
-    expect(zone_cell(page, "北2条", 0)).to_have_text("不明1m から")
+    expect(zone_cell(page, "北2条", 0)).to_have_text("不明集計なし")
 
     start += 10_000
     clock.ahead_s += 10

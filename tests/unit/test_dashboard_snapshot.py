@@ -9,7 +9,7 @@ import pytest
 
 from dashboard.snapshot import GRACE_MS, Views, choose, closed_ms, status_of
 from engine.model import END, NO_TIME
-from tests.browser.fake_store import REGISTRY, FakeRun, FakeStore
+from tests.browser.fake_store import BY_THE_MINUTE, REGISTRY, FakeRun, FakeStore
 
 T = 1_770_450_000_000
 
@@ -180,4 +180,21 @@ def test_the_window_defaults_to_the_finest_leaf():
 
 
 def test_a_zones_leaf_is_the_coarsest_of_its_gates():
-    assert [zone["leaf"] for zone in view(FakeStore()).layout["zones"]] == ["10s", "1m"]
+    assert [zone["leaf"] for zone in view(FakeStore(BY_THE_MINUTE)).layout["zones"]] == ["10s", "1m"]
+
+
+def test_each_place_is_shown_in_its_finest_window_unless_one_is_asked_for():
+    store, early = FakeStore(BY_THE_MINUTE), T // 60_000 * 60_000 - 60_000
+    store.put_zone("c1", T, (6, 16), (7, 7))
+    store.put_zone("c1", early, (60, 60), (7, 7), window="1m")
+    store.put_zone("c2", early, (66, 66), (7, 7), window="1m")
+    store.put("j3", "ab", early, (31, 31), window="1m")
+    seen = view(store, None)
+    assert seen.zones["t"] == [T, early] and seen.zones["in"] == [11, 66] and seen.flow["n"][6] == 31
+    shown = [(row["window"], row["length_ms"]) for row in seen.layout["zones"]]
+    assert shown == [("10s", 10_000), ("1m", 60_000)] and seen.layout["window"] == "10s"
+    limits = [row["limit_ms"] - row["length_ms"] for row in seen.layout["zones"]]
+    assert limits[0] == limits[1]
+    strict = view(store, "10s")
+    assert strict.zones["t"] == [T, None] and strict.flow["n"][6] is None
+    assert [row["window"] for row in strict.layout["zones"]] == ["10s", "10s"]
