@@ -125,13 +125,15 @@ export class Schematic {
     const y = r.y + (named ? 20 : 0) + (r.h - (named ? 20 : 0) - (r.h >= 44 ? 16 : 0)) / 2;
     const size = Math.round(Math.max(16, Math.min(large ? 36 : 26, r.h - 16, r.w)));
     const head = large ? r.x + 10 + size / 2 : r.x + r.w / 2, line = middle ? y - 10 : y;
-    const mark = sized(svg('text', {x: large ? head + size / 2 + 4 : r.x + r.w / 2 + size * 0.4, y: line + (large ? 8 : 0), class: 'mark'}, g), 18);
+    // in a small zone there is room for its letter only: what is wrong stands beside it
+    const small = r.w < 64, edge = outer.x + outer.w + 2;
+    const mark = sized(svg('text', {x: small ? edge : large ? head + size / 2 + 4 : r.x + r.w / 2 + size * 0.4, y: small ? outer.y + 14 : line + (large ? 8 : 0), class: 'mark'}, g), 18);
     const letterOf = sized(svg('text', {x: head, y: line + size * 0.36, 'text-anchor': 'middle', class: 'letter'}, g), size);
     const dens = large ? sized(svg('text', {x: head + size / 2 + 28, y: y + 9, class: 'dens'}, g), 24)
       : middle ? sized(svg('text', {x: r.x + r.w / 2, y: y + 18, 'text-anchor': 'middle', class: 'dens'}, g), 16) : null;
     const way = large && r.w >= 210 ? svg('path', {class: 'arrow'}, g) : null;
     const strength = way && r.w >= 270 ? sized(svg('text', {x: r.x + r.w - 76, y: y + 6, 'text-anchor': 'end', class: 'r'}, g), 16) : null;
-    const bad = sized(svg('text', {x: r.x + r.w - 4, y: r.y + 18, 'text-anchor': 'end', class: 'bad'}, g), 16);
+    const bad = sized(svg('text', {x: small ? outer.x - 2 : r.x + r.w - 4, y: small ? outer.y + 14 : r.y + 18, 'text-anchor': 'end', class: 'bad'}, g), 16);
     const track = {x: r.x + 6, y: r.y + r.h - 13, w: Math.min(r.w - 12, 260), h: 6};
     const scale = r.h >= 34 && track.w >= 14 ? this.scale(g, track) : null;
     if (blind(/** @type {import('./store.js').Layout} */ (this.context.store.layout), zone.id)) g.classList.add('blind');

@@ -129,7 +129,7 @@ def test_op_08_the_situation_tells_a_replay_from_live(page: Page, served: Served
     expect(page.locator("#clock")).to_contain_text(shown)
 
 
-def test_four_levels_one_click_each_and_back_restores_focus(page: Page, served: Served, clock: Clock):
+def test_four_levels_one_click_each_and_back_restores_scroll_and_focus(page: Page, served: Served, clock: Clock):
     crumbs = page.locator("#crumbs li")
     open_situation(page, served(walkway(clock)).url, "")
     expect(crumbs).to_have_text(["全域"])
@@ -139,8 +139,12 @@ def test_four_levels_one_click_each_and_back_restores_focus(page: Page, served: 
     page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2)  # the first of two places
     expect(crumbs).to_have_text(["全域", "歩行空間"])
     expect(drawn(page, "c1")).to_be_visible()
+    page.set_viewport_size({"width": 960, "height": 540})  # so that there is something to scroll
     name = ranked(page, "c2").get_by_role("button")
     name.focus()
+    name.scroll_into_view_if_needed()
+    scrolled = page.evaluate("scrollY")
+    assert scrolled > 100
     page.keyboard.press("Enter")
     expect(crumbs).to_have_text(["全域", "歩行空間", "区間c2"])
     expect(ranked(page, "c2")).to_have_attribute("aria-current", "true")
@@ -153,6 +157,7 @@ def test_four_levels_one_click_each_and_back_restores_focus(page: Page, served: 
     page.go_back()
     expect(crumbs).to_have_text(["全域", "歩行空間"])
     expect(name).to_be_focused()
+    page.wait_for_function("y => scrollY === y", arg=scrolled)
     page.locator("#crumbs button").click()
     expect(crumbs).to_have_text(["全域"])
     page.reload()
