@@ -9,12 +9,12 @@ addWords({
   ja: {
     itsGates: 'ゲート（流入・流出）', itsSensors: 'センサー', noSensors: 'センサーなし', noGates: 'ゲートなし', feeds: '集計先', sensorKind: '種類',
     health1: '状態', approval: '承認', approvedNow: '承認済み', notApproved: '未承認', notTold: '不明', wellSince: '正常', close1: '閉じる', whyThis: '根拠',
-    kind_counter: 'カウンター', kind_beam_pair: '光電センサー', kind_tracker: '追跡センサー', kind_camera: 'カメラ', kind_reader: '読み取り',
+    kind_counter: 'カウンター', kind_beam_pair: '光電センサー', kind_tracker: '追跡センサー', kind_occupancy: '人数センサー',
   },
   en: {
     itsGates: 'Gates (in · out)', itsSensors: 'Sensors', noSensors: 'no sensors', noGates: 'no gates', feeds: 'Feeds', sensorKind: 'Kind',
     health1: 'Health', approval: 'Approval', approvedNow: 'approved', notApproved: 'not approved', notTold: 'unknown', wellSince: 'ok', close1: 'Close', whyThis: 'Why',
-    kind_counter: 'counter', kind_beam_pair: 'pair of beams', kind_tracker: 'tracker', kind_camera: 'camera', kind_reader: 'reader',
+    kind_counter: 'counter', kind_beam_pair: 'pair of beams', kind_tracker: 'tracker', kind_occupancy: 'counts people inside',
   },
 });
 

@@ -9,11 +9,11 @@ import {MARKS, alarms, letter, position, rank, shade, zonesNow} from './zone-now
 addWords({
   ja: {
     ranked: 'ゾーン（悪い順）', rankedCount: '{all} 件中 {n} 件', held: '操作中のため順序を止めています', moreZones: 'さらに表示',
-    los1: '水準', densityOnScale: '密度（人/m²）', flowIn: '流入・流出（{w}）', pace: '速さ', toLimit: '限界まで', noLimit: '—',
+    los1: '水準', densityOnScale: '密度（人/m²）', flowIn: '流入・流出（{w}）', pace: '速さ', toLimit: '限界まで',
   },
   en: {
     ranked: 'Zones, the worst first', rankedCount: '{n} of {all}', held: 'order held while you are here', moreZones: 'Show more',
-    los1: 'Grade', densityOnScale: 'Density (/m²)', flowIn: 'In · out ({w})', pace: 'Speed', toLimit: 'To limit', noLimit: '—',
+    los1: 'Grade', densityOnScale: 'Density (/m²)', flowIn: 'In · out ({w})', pace: 'Speed', toLimit: 'To limit',
   },
 });
 

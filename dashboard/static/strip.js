@@ -1,5 +1,4 @@
 /** The last hour of a zone and what comes next: usual band, range, value, limits and forecast, on one strip. */
-import {clock} from './figures.js';
 import {HOUR_MS, history} from './history.js';
 import {addWords, lang, t} from './i18n.js';
 import {limitsNow} from './limits.js';
@@ -7,12 +6,11 @@ import {attr, hatches, say, svg} from './svg.js';
 import {shade, zoneNow} from './zone-now.js';
 
 addWords({
-  ja: {stripOf: '{name} の 60 分間の密度（人/m²）。今 {now}', ahead: '予測', stripNow: '今', lastHour: '60 分間の密度（人/m²）'},
-  en: {stripOf: 'Density of {name} over 60 minutes (/m²). Now {now}', ahead: 'forecast', stripNow: 'now', lastHour: 'Density over 60 minutes (/m²)'},
+  ja: {stripOf: '{name} の 60 分間の密度（人/m²）。今 {now}'},
+  en: {stripOf: 'Density of {name} over 60 minutes (/m²). Now {now}'},
 });
 
 const AHEAD_MS = 15 * 60_000; // how far ahead is shown
-const STEP_MS = 5 * 60_000; // a hole longer than the windows told is unknown
 
 /**
  * @typedef {import('./store.js').Store} Store
@@ -49,7 +47,8 @@ export class Strip {
     if (key === this.drawn || w < 8) return;
     this.drawn = key;
     const past = history.past(zone.id, until), forecast = history.forecast(zone.id), normal = history.normal(zone.id);
-    const from = until - HOUR_MS, to = until + AHEAD_MS, limits = limitsNow(store, zone);
+    const from = until - HOUR_MS, to = until + AHEAD_MS, step = 2 * Math.max(60_000, store.layout?.length_ms ?? 0);
+    const limits = limitsNow(store, zone);
     const inside = (/** @type {number[]} */ ts, /** @type {Column} */ values) => values.filter((v, i) => v != null && ts[i] >= from && ts[i] <= to);
     const top = 1.15 * Math.max(zone.edges?.[2] ?? 0.1, ...limits.map(({limit}) => limit),
       .../** @type {number[]} */ ([...inside(past.t, past.dens), ...inside(past.t, past.dens_hi),
@@ -60,11 +59,11 @@ export class Strip {
     attr(this.e, 'height', h);
     attr(this.usual, 'd', normal ? band(normal.t, normal.p10, normal.p90, x, y, w) : '');
     attr(this.range, 'd', band(past.t, past.dens_lo, past.dens_hi, x, y, x(until)));
-    attr(this.line, 'd', curve(past.t, past.dens, x, y));
+    attr(this.line, 'd', curve(past.t, past.dens, x, y, step));
     attr(this.next, 'd', forecast ? band(forecast.t, forecast.low, forecast.high, x, y, w) : '');
-    attr(this.mid, 'd', forecast ? curve(forecast.t, forecast.mid, x, y) : '');
+    attr(this.mid, 'd', forecast ? curve(forecast.t, forecast.mid, x, y, step) : '');
     attr(this.now, 'd', `M${x(until).toFixed(1)} 0V${h}`);
-    attr(this.unknown, 'd', holes(past.t, past.dens, from, until).map(([a, b]) => `M${x(a).toFixed(1)} 0H${x(b).toFixed(1)}V${h}H${x(a).toFixed(1)}Z`).join(''));
+    attr(this.unknown, 'd', holes(past.t, past.dens, from, until, step).map(([a, b]) => `M${x(a).toFixed(1)} 0H${x(b).toFixed(1)}V${h}H${x(a).toFixed(1)}Z`).join(''));
     this.limits.replaceChildren(...limits.map(({limit, severity}) => svg('path', {d: `M0 ${y(limit).toFixed(1)}H${w}`, class: `limit ${severity}`})));
     say(this.name, named ? zone.name[lang] : '');
     attr(this.most, 'x', w - 3);
@@ -75,12 +74,12 @@ export class Strip {
   }
 }
 
-/** @param {number[]} ts @param {Column} values @param {(ms: number) => number} x @param {(v: number) => number} y */
-function curve(ts, values, x, y) {
+/** @param {number[]} ts @param {Column} values @param {(ms: number) => number} x @param {(v: number) => number} y @param {number} step a longer gap is a hole */
+function curve(ts, values, x, y, step) {
   let out = '', open = false, last = -Infinity;
   ts.forEach((ms, i) => {
     const v = values[i];
-    if (v != null) out += `${open && ms - last <= STEP_MS ? 'L' : 'M'}${x(ms).toFixed(1)} ${y(v).toFixed(1)}`;
+    if (v != null) out += `${open && ms - last <= step ? 'L' : 'M'}${x(ms).toFixed(1)} ${y(v).toFixed(1)}`;
     open = v != null;
     last = ms;
   });
@@ -111,21 +110,15 @@ function band(ts, low, high, x, y, wide) {
   return out;
 }
 
-/** Spans of which nothing is known. @param {number[]} ts @param {Column} values @param {number} from @param {number} to @returns {[number, number][]} */
-function holes(ts, values, from, to) {
+/** Spans of which nothing is known. @param {number[]} ts @param {Column} values @param {number} from @param {number} to @param {number} step @returns {[number, number][]} */
+function holes(ts, values, from, to, step) {
   /** @type {[number, number][]} */ const out = [];
   let last = from;
   ts.forEach((ms, i) => {
     if (values[i] == null || ms < from) return;
-    if (ms - last > STEP_MS) out.push([last, ms]);
+    if (ms - last > step) out.push([last, ms]);
     last = ms;
   });
-  if (to - last > STEP_MS) out.push([last, to]);
+  if (to - last > step) out.push([last, to]);
   return out;
-}
-
-/** Time of day of an hour ago and of now, for below the strips. @param {Store} store */
-export function hours(store) {
-  const until = history.until(store), zone = store.layout?.run.timezone ?? 'UTC';
-  return [until - HOUR_MS, until].map((ms) => clock(ms, zone).slice(0, 5));
 }
