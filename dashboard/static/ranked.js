@@ -9,16 +9,18 @@ import {MARKS, alarms, letter, position, rank, shade, zonesNow} from './zone-now
 addWords({
   ja: {
     ranked: 'ゾーン（悪い順）', rankedCount: '{all} 件中 {n} 件', held: '操作中のため順序を止めています', moreZones: 'さらに表示',
-    los1: '水準', densityOnScale: '密度（人/m²）', flowIn: '流入・流出（{w}）', pace: '速さ', toLimit: '限界まで',
+    los1: '水準', densityOnScale: '密度（人/m²）', flowIn: '流入・流出（{w}）', pace: '速さ', toLimit: '限界まで', densRange: '{low}–{high} 人/m²',
   },
   en: {
     ranked: 'Zones, the worst first', rankedCount: '{n} of {all}', held: 'order held while you are here', moreZones: 'Show more',
-    los1: 'Grade', densityOnScale: 'Density (/m²)', flowIn: 'In · out ({w})', pace: 'Speed', toLimit: 'To limit',
+    los1: 'Grade', densityOnScale: 'Density (/m²)', flowIn: 'In · out ({w})', pace: 'Speed', toLimit: 'To limit', densRange: '{low}–{high} /m²',
   },
 });
 
 const COLUMNS = ['zone', 'los1', 'densityOnScale', 'flowIn', 'pace', 'toLimit', 'age', 'coverage'];
 const AT_ONCE = 100;
+/** Why a zone is unknown, where that is more than not seen. @type {Record<string, string>} */
+const WORDS = {notGraded: 'notGraded', from: 'from'};
 
 /**
  * @typedef {import('./store.js').Store} Store
@@ -147,17 +149,22 @@ export class Ranked {
    * @param {number} alarm @param {boolean} chosen @param {number} i
    */
   fill(slot, now, zone, alarm, chosen, i) {
+    const {levels} = this.context;
     if (slot.id !== now.id) {
       slot.id = now.id;
       slot.row.dataset.zone = now.id;
       slot.button.dataset.key = `zone ${now.id}`;
     }
-    put(slot.button, zone.name[lang]);
+    // in the city many zones may have one name
+    const place = levels.place || levels.places.length < 2 ? null : levels.places.find(({id}) => id === zone.place);
+    put(slot.button, place ? `${zone.name[lang]} — ${place.name[lang]}` : zone.name[lang]);
+    const range = now.low == null || now.high == null ? '' : t('densRange', {low: now.low.toFixed(2), high: now.high.toFixed(2)});
+    if (slot.dens.title !== range) slot.dens.title = range;
     put(slot.mark, MARKS[alarm]);
     put(slot.grade, letter(now.grade));
     const look = `grade ${shade(now.grade)}`;
     if (slot.grade.className !== look) slot.grade.className = look;
-    put(slot.dens, now.dens == null ? now.why ? t(now.why === 'notGraded' ? 'notGraded' : 'unknown') : '—' : now.dens.toFixed(2));
+    put(slot.dens, now.dens == null ? now.why ? t(WORDS[now.why] ?? 'unknown', {w: zone.leaf ?? ''}) : '—' : now.dens.toFixed(2));
     if (slot.dens.classList.contains('word') !== (now.dens == null)) slot.dens.classList.toggle('word', now.dens == null);
     slot.scale.update(this.context.store, now, zone);
     const unknown = now.grade === 0;

@@ -155,7 +155,9 @@ export class Schematic {
     this.drawn.forEach((d, i) => {
       const now = zoneNow(store, d.row), {zone} = d, n = bad.get(`zone ${zone.id}`) ?? 0, alarm = worst.get(zone.id) ?? 0;
       const isBlind = d.g.classList.contains('blind');
-      const age = now.age != null && !now.grade && now.why === 'tooOld' ? t('unknownFor', {age: ago(now.age)}) : t('unknown');
+      // too coarse a gate for these windows is no fault: it says from which on there are figures
+      const age = now.why === 'from' ? t('from', {w: zone.leaf ?? ''})
+        : now.age != null && now.why === 'tooOld' ? t('unknownFor', {age: ago(now.age)}) : t('unknown');
       const figure = now.dens != null ? now.dens.toFixed(2) : now.grade ? '' : isBlind ? t('blindSpot') : age;
       const usual = history.usual(zone.id, store.now()), limits = limitsNow(store, zone).map(({limit}) => limit);
       const said = [now.grade, figure, now.low, now.high, now.way, now.r, now.passed, alarm, n, zone.id === chosen, usual, limits, lang, i === this.focus].join('|');

@@ -13,6 +13,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Clock, Served
+from tests.browser.fake_store import FakeStore
 from tests.browser.situation import (
     REGISTRY,
     drawn,
@@ -70,6 +71,7 @@ def test_op_03_a_full_corridor_that_stopped_is_never_graded_a(page: Page, served
     expect(drawn(page, "c2").locator(".letter")).to_have_text("F")
     expect(drawn(page, "c1").locator(".letter")).to_have_text("A")
     expect(ranked(page, "c2").locator("td.pace")).to_have_text("0.0")
+    expect(ranked(page, "c2").locator(".dens")).to_have_attribute("title", "2.34–2.86 人/m²")
     assert ranked(page, "c2").locator("td.flowIn").inner_text() == ranked(page, "c1").locator("td.flowIn").inner_text()
     assert order(page)[0] == "c2"
 
@@ -133,7 +135,8 @@ def test_four_levels_one_click_each_and_back_restores_scroll_and_focus(page: Pag
     crumbs = page.locator("#crumbs li")
     open_situation(page, served(walkway(clock)).url, "")
     expect(crumbs).to_have_text(["全域"])
-    expect(page.locator("#map canvas")).to_be_visible()
+    expect(ranked(page, "hall").get_by_role("button")).to_have_text("区間hall — 駅")
+    expect(page.locator(".places button")).to_have_text(["D 歩行空間", "A 駅"])
     box = page.locator("#map canvas").bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2)  # the first of two places
@@ -183,6 +186,24 @@ def test_the_table_is_the_way_in_by_keyboard_and_does_not_jump_under_it(page: Pa
     expect(ranked(page, "p").locator(".mark")).to_have_text("▲")
     expect(drawn(page, "p").locator(".mark")).to_have_text("▲")
     expect(page.locator("#alert-counts")).to_have_text("■ 0 ▲ 1 ● 0 ")
+
+
+def test_zones_without_shapes_stand_in_a_row_and_say_from_which_window_on_they_are_known(
+    page: Page, served: Served, store: FakeStore
+):
+    del store.zone_rows["live", "10s", "c2"]  # one of its gates counts whole minutes only
+    open_situation(page, served(store).url, "")
+    one, two = (drawn(page, where).locator(".ground").bounding_box() for where in ("c1", "c2"))
+    assert one and two and one["width"] == two["width"] > 100
+    assert one["x"] + one["width"] <= two["x"] or one["y"] + one["height"] <= two["y"]
+    expect(drawn(page, "c2").locator(".dens")).to_have_text("1m から")
+    expect(ranked(page, "c2").locator(".dens")).to_have_text("1m から")
+    assert hatched(drawn(page, "c2"))
+    drawn(page, "c1").focus()
+    page.keyboard.press("ArrowRight")
+    expect(drawn(page, "c2")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(ranked(page, "c2")).to_have_attribute("aria-current", "true")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
