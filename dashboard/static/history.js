@@ -96,8 +96,18 @@ export class History {
       const told = await answer.json();
       for (const past of Object.values(told.zones)) past.t = past.t.map((/** @type {number} */ start) => start + told.length_ms);
       this.answer = told;
+      this.forget();
       this.version++;
     } catch { /* the banner tells that the server is away; what the stream tells is drawn */ }
+  }
+
+  /** Drop what the server has told by now: a page that stays open for days must not grow. */
+  forget() {
+    for (const [zone, past] of this.rows) {
+      const last = this.answer?.zones[zone]?.t.at(-1) ?? -Infinity;
+      const from = past.t.findIndex((end) => end > last);
+      for (const column of Object.values(past)) column.splice(0, from < 0 ? column.length : from);
+    }
   }
 
   /** The end of what is shown: now, in a replay the end of its newest window. @param {Store} store */

@@ -5,12 +5,10 @@ from __future__ import annotations
 import itertools
 import re
 from dataclasses import replace
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Clock, Served
 from tests.browser.fake_store import FakeStore
@@ -32,7 +30,6 @@ from tests.browser.situation import (
 from tests.browser.test_alerts import ONE
 
 pytestmark = pytest.mark.browser
-JST = ZoneInfo("Asia/Tokyo")
 
 
 def test_op_02_data_past_their_limit_are_hatched_and_never_green_or_zero(page: Page, served: Served, clock: Clock):
@@ -104,6 +101,11 @@ def test_op_13_sensors_that_are_not_ok_are_marked_and_named(page: Page, served: 
     open_situation(page, served(store).url)
     expect(page.locator("#map g.gate[data-gate=n] .bad")).to_have_text("✕")
     expect(page.locator("#map g.gate[data-gate=m] .bad")).to_have_text("")
+    for foot, text in (("silent", "1"), ("stuck", "0"), ("footOk", "1"), ("footUnknown", "3"), ("late", "0")):
+        expect(page.locator(f"#foot [data-foot={foot}]")).to_have_text(text)
+    expect(page.locator("#foot [data-foot=alarmRate]")).to_have_text("0.0 件/10 分")
+    store.standing["live"] = [replace(ONE, id=f"a{i}", zone="c1", began_ms=clock.ms() - 600_000) for i in range(7)]
+    expect(page.locator("#foot [data-foot=alarmRate]")).to_have_text("1.2 件/10 分 多すぎます")
     expect(drawn(page, "dark")).to_have_class(re.compile(r"\bblind\b"))
     assert drawn(page, "dark").locator(".pattern").get_attribute("fill") == "url(#hatch-blind)"
     drawn(page, "c1").click()
@@ -333,61 +335,3 @@ def test_op_15_many_zones_on_one_canvas_without_webgl(page: Page, served: Served
     assert box is not None
     page.mouse.click(box["x"] + 30, box["y"] + 50)
     expect(page.locator("#crumbs li")).to_have_count(3)
-
-
-def test_op_16_17_the_last_hour_stands_with_its_usual_band_limits_and_forecast(
-    page: Page, served: Served, clock: Clock
-):
-    minutes = [clock.ms() // 60_000 * 60_000 - 60_000 * i for i in range(50, 0, -1)]
-    ahead = [clock.ms() + 60_000 * i for i in range(1, 16)]
-    density = [0.2 + 0.01 * i if not 20 <= i < 30 else None for i in range(50)]  # ten minutes are not known
-    told = {
-        "window": "1m",
-        "length_ms": 60_000,
-        "zones": {"c2": {"t": minutes, "dens": density, "dens_lo": density, "dens_hi": density, "los": [2] * 50}},
-        "normal": {"c2": {"t": minutes, "p10": [0.5] * 50, "p50": [0.6] * 50, "p90": [0.7] * 50, "days": 6}},
-        "forecast": {
-            "c2": {
-                "t": ahead, "mid": [0.7] * 15, "low": [0.6] * 15, "high": [0.9] * 15,
-                "to_limit": {"limit": 1.0, "rule": "dense", "mid_ms": clock.ms() + 720_000, "low_ms": None,
-                             "high_ms": clock.ms() + 480_000},
-            }
-        },
-    }  # fmt: skip
-    asked = []
-
-    def answer(route: Route) -> None:
-        asked.append(route.request.url)
-        route.fulfill(json=told)
-
-    page.route("**/api/history?*", answer)
-    today = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[datetime.fromtimestamp(clock(), JST).weekday()]
-    never = {"days": ["thu" if today == "mon" else "mon"], "limit": 0.5}
-    rule = {"id": "dense", "kind": "density", "severity": "critical", "window": "1m", "on_delay_s": 0, "off_delay_s": 0}
-    rules = [{**rule, "limits": [never, {"limit": 1.0}, {"limit": 2.0}]}]
-    open_situation(page, served(walkway(clock, {**REGISTRY, "thresholds": rules})).url)
-    expect(ranked(page, "c2").locator("td.toLimit")).to_have_text("12 分（8–）")
-    expect(ranked(page, "c1").locator("td.toLimit")).to_have_text("—")
-    strip = page.locator(".strip-box[data-zone=c2] .strip")
-    for part in ("usual", "range", "value", "next-range", "next"):
-        expect(strip.locator(f".{part}")).to_have_attribute("d", re.compile("^M"))
-    assert len(re.findall("M", strip.locator(".value").get_attribute("d") or "")) == 2
-    assert (
-        len(re.findall("M", strip.locator(".unknown").get_attribute("d") or "")) == 2
-    )  # before the first, and the hole
-    expect(strip.locator(".limit")).to_have_count(1)
-    expect(ranked(page, "c2").locator(".tick")).to_have_count(1)
-    page.evaluate(
-        """async root => {
-          const {holds} = await import(`${root}/limits.js`), night = {days: ['fri'], from: '22:00', to: '04:00'};
-          const times = [[4, 1319], [4, 1320], [5, 239], [5, 240], [4, 100]];
-          const seen = times.map(([day, minute]) => holds(night, day, minute));
-          if (String(seen) !== 'false,true,true,false,false') throw new Error(seen);
-        }""",
-        page.locator("link[rel=stylesheet]").first.get_attribute("href").rpartition("/")[0],  # type: ignore[union-attr]
-    )
-    assert len(asked) == 1 and "window=1m" in asked[0]
-    ends = {zone: page.locator(f"#map g[data-zone={zone}] .ground").bounding_box() for zone in ("c1", "c2", "c3")}
-    for zone_id, box in ends.items():
-        below = page.locator(f".strip-box[data-zone={zone_id}]").bounding_box()
-        assert box and below and abs(box["x"] - below["x"]) < 3 and abs(box["width"] - below["width"]) < 4
