@@ -5,9 +5,9 @@
  * @typedef {import('./store.js').Alert} Alert
  * @typedef {'acknowledge' | 'assign' | 'note' | 'shelve' | 'unshelve' | 'resolve'} Kind
  * @typedef {{owner?: string, reason?: string, until_min?: number}} Fields
- * @typedef {{alert: Alert, action: Kind, fields: Fields, at: number, state: 'sending' | 'sent' | 'failed', since: number, error: string}} Act
+ * @typedef {{alert: Alert, action: Kind, fields: Fields, at: number, state: 'sending' | 'sent' | 'failed', since: number, error: unknown}} Act
  */
-import {Failed, ask} from './ask.js';
+import {ask} from './ask.js';
 
 export const SHELF_MINUTES = [15, 30, 60, 120];
 const BELIEVED_MS = 5000; // the stream tells within a second or two; after that only what it tells counts
@@ -27,7 +27,7 @@ export class Actions {
    */
   post(run, alert, now, action, fields = {}) {
     /** @type {Act} */
-    const act = {alert, action, fields, at: now, state: 'sending', since: performance.now(), error: ''};
+    const act = {alert, action, fields, at: now, state: 'sending', since: performance.now(), error: null};
     this.acts.set(alert.id, [...(this.acts.get(alert.id) ?? []).filter(({state}) => state !== 'failed'), act]);
     this.tell(act);
     this.line = this.line.then(async () => {
@@ -36,7 +36,7 @@ export class Actions {
         act.state = 'sent';
       } catch (error) {
         act.state = 'failed';
-        act.error = error instanceof Failed ? error.text : String(error);
+        act.error = error;
       }
       act.since = performance.now();
       this.tell(act);

@@ -1,7 +1,7 @@
 /** The alerts of a run that were, with what was done about them; asked for when it is opened. */
 import {SEVERITIES, against, mark} from './alert-words.js';
 import {place} from './alerts.js';
-import {Failed, ask} from './ask.js';
+import {ask, wording} from './ask.js';
 import {clock} from './figures.js';
 import {lang, t} from './i18n.js';
 
@@ -26,7 +26,7 @@ export class AlertHistory {
   constructor(element) {
     this.element = element;
     /** @type {Past[] | null} */ this.alerts = null;
-    this.trouble = '';
+    /** @type {unknown} */ this.trouble = null;
     this.most = PAGE;
     this.drawn = '';
     /** @type {AbortController | null} */ this.asking = null;
@@ -36,14 +36,14 @@ export class AlertHistory {
   async load(store) {
     this.asking?.abort();
     const mine = this.asking = new AbortController(), run = store.layout?.run.id ?? '';
-    Object.assign(this, {alerts: null, trouble: '', most: PAGE});
+    Object.assign(this, {alerts: null, trouble: null, most: PAGE});
     /** @type {Record<string, string>} */ let by = {};
     try {
       const told = await ask(`/api/alerts?${new URLSearchParams({run})}`, {signal: mine.signal});
       this.alerts = Array.isArray(told) ? told : told.alerts;
     } catch (error) {
       if (mine.signal.aborted) return;
-      this.trouble = error instanceof Failed ? error.text : String(error);
+      this.trouble = error;
     }
     by = this.by ?? by;
     this.update(store, by);
@@ -53,12 +53,12 @@ export class AlertHistory {
   update(store, by) {
     this.by = by;
     if (this.element.hidden) return;
-    const key = JSON.stringify([lang, by, this.trouble, this.alerts?.length, this.most, store.layout?.run.timezone]) + Boolean(this.alerts);
+    const key = JSON.stringify([lang, by, this.trouble && wording(this.trouble), this.alerts?.length, this.most, store.layout?.run.timezone]) + Boolean(this.alerts);
     if (key === this.drawn) return;
     this.drawn = key;
     this.element.replaceChildren();
     if (this.trouble) {
-      make('p', 'alert-trouble', this.element, this.trouble).setAttribute('role', 'alert');
+      make('p', 'alert-trouble', this.element, wording(this.trouble)).setAttribute('role', 'alert');
       const again = /** @type {HTMLButtonElement} */ (make('button', '', this.element, t('al_again')));
       again.type = 'button';
       again.onclick = () => this.load(store);

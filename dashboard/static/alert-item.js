@@ -2,6 +2,7 @@
 import {SHELF_MINUTES} from './alert-actions.js';
 import {against, mark} from './alert-words.js';
 import {place, shelved} from './alerts.js';
+import {wording} from './ask.js';
 import {ago, clock} from './figures.js';
 import {lang, t} from './i18n.js';
 import {put} from './tables.js';
@@ -78,7 +79,7 @@ export class AlertItem {
     this.alert = alert;
     const zone = store.layout?.run.timezone ?? 'UTC', put_by = shelved(store, alert);
     put(this.since, `${clock(alert.began_ms, zone)} · ${t('al_ago', {s: ago(store.now() - alert.began_ms)})}`);
-    const key = JSON.stringify([lang, alert, act, me, gone, put_by, doing?.state, doing?.error, store.layout?.run.id]);
+    const key = JSON.stringify([lang, alert, act, me, gone, put_by, doing?.state, doing?.action, store.layout?.run.id]);
     if (key === this.drawn) return;
     this.drawn = key;
     this.node.dataset.alert = alert.id;
@@ -96,7 +97,7 @@ export class AlertItem {
     put(this.stands, gone ? t('al_gone') : put_by ? t('al_until', {until: clock(alert.shelved_until_ms ?? 0, zone)}) : t(`alert_${alert.state}`));
     put(this.note, (put_by ? alert.shelved_for : alert.note) || '');
     this.node.dataset.doing = doing?.state ?? '';
-    put(this.trouble, doing?.state === 'failed' ? t('al_failed', {what: t(`al_${doing.action}`), why: doing.error})
+    put(this.trouble, doing?.state === 'failed' ? t('al_failed', {what: t(`al_${doing.action}`), why: wording(doing.error)})
       : doing ? t(`al_${doing.state}`) : '');
     this.draw(act && !gone ? possible(store, alert, me) : []);
   }

@@ -9,7 +9,7 @@ import {AlertHistory} from './alert-history.js';
 import {AlertItem} from './alert-item.js';
 import {SEVERITIES, counts, order} from './alert-words.js';
 import {place, shelved} from './alerts.js';
-import {may, past} from './ask.js';
+import {may, past, wording} from './ask.js';
 import {lang, t} from './i18n.js';
 import {put} from './tables.js';
 
@@ -47,11 +47,12 @@ export class AlertsPanel {
     this.over = false;
     this.touched = -TOUCH_MS;
     this.labelled = '';
+    this.spoken = lang; // of what was told
     this.skip = /** @type {HTMLAnchorElement} */ (document.createElement('a'));
     this.run = '';
     this.actions = new Actions((act) => {
       const what = t(`al_${act.action}`);
-      if (act.state === 'failed') this.tell(t('al_failed', {what, why: act.error}));
+      if (act.state === 'failed') this.tell(t('al_failed', {what, why: wording(act.error)}));
       if (act.state === 'sent') this.tell(`${t(`al_did_${act.action}`)}: ${this.store ? place(this.store, act.alert) : ''}`);
       this.redraw();
     });
@@ -168,6 +169,8 @@ export class AlertsPanel {
     const key = JSON.stringify([lang, this.tab, lying.length, [...places], past(), may(this.context, 'act')]);
     if (key === this.labelled) return;
     this.labelled = key;
+    if (this.spoken !== lang) this.tell('');
+    this.spoken = lang;
     put(this.title, t('standing'));
     put(this.skip, t('al_goto'));
     this.count.title = t('al_count');

@@ -31,6 +31,11 @@ export class Failed extends Error {
   get text() { return this.detail && this.key === 'ask_refused' ? `${t(this.key)} (${this.detail})` : t(this.key); }
 }
 
+/** What went wrong, in the present language. @param {unknown} error */
+export function wording(error) {
+  return error instanceof Failed ? error.text : String(error);
+}
+
 /**
  * What the server answers; a POST where `body` is given. Throws Failed; an AbortError where `signal` gave it up.
  * @param {string} url @param {{body?: object, signal?: AbortSignal}} [how] @returns {Promise<any>}

@@ -31,7 +31,7 @@ export class Player {
     this.at = from;
     this.speed = 1;
     this.playing = false;
-    this.trouble = '';
+    /** @type {unknown} */ this.trouble = null;
     /** The frame that is shown: its time. */
     this.shown = from;
     /** @type {Map<number, Chunk>} */ this.chunks = new Map();
@@ -71,7 +71,7 @@ export class Player {
 
   /** Ask again for what could not be had. */
   retry() {
-    this.trouble = '';
+    this.trouble = null;
     this.failed.clear();
     this.bring();
   }
@@ -144,7 +144,7 @@ export class Player {
         return this.bring();
       }
       this.failed.set(k, performance.now());
-      if (k === this.of(this.at)) this.trouble = error instanceof Failed ? error.text : String(error);
+      if (k === this.of(this.at)) this.trouble = error;
     } finally {
       this.asked.delete(k);
     }

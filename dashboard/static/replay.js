@@ -5,7 +5,7 @@
  */
 import {counts} from './alert-words.js';
 import {shelved} from './alerts.js';
-import {Failed, ask} from './ask.js';
+import {ask, wording} from './ask.js';
 import {clock} from './figures.js';
 import {addWords, lang, t} from './i18n.js';
 import {fromLocal, toLocal} from './local-time.js';
@@ -34,6 +34,7 @@ const TICK_MS = 100;
 const ADDRESS_MS = 1000; // browsers allow about 100 changes of the address in half a minute
 const FRAMES = 60; // windows in a chunk
 const SPAN_MS = 3_600_000; // offered at first: the last hour
+const LEARN_MS = 10_000;
 const root = document.documentElement;
 
 /** @param {string} tag @param {string} className @param {Element} [into] */
@@ -56,6 +57,9 @@ export class Replay {
     this.run = '';
     this.window = '';
     this.told = 0;
+    this.fault = () => ''; // in the present language
+    this.learned = 0;
+    this.offered = ''; // the run whose span stands in the inputs
     this.drawn = '';
     element.classList.add('replay');
     this.chooser = /** @type {HTMLFormElement} */ (make('form', 'replay-row', element));
@@ -85,6 +89,8 @@ export class Replay {
     this.back = this.button(this.banner);
     this.back.id = 'back-to-live';
     this.choice.onchange = () => this.offer();
+    // a live run has grown since
+    this.choice.onfocus = () => { if (performance.now() - this.learned > LEARN_MS) this.learn(); };
     this.chooser.onsubmit = (e) => { e.preventDefault(); this.begin(); };
     this.toggle.onclick = () => { if (this.player?.playing) this.player.pause(); else this.player?.play(); };
     this.seek.oninput = () => this.player?.seek(Number(this.seek.value));
@@ -120,13 +126,15 @@ export class Replay {
   get zone() { return this.context.store.layout?.run.timezone ?? 'UTC'; }
 
   async learn() {
+    this.learned = performance.now();
     try {
       /** @type {Run[]} */ const all = await ask('/api/runs');
       this.runs = all.filter(({from_ms, to_ms}) => from_ms != null && to_ms != null && from_ms < to_ms);
-      this.wrong.textContent = this.runs.length ? '' : t('rp_noRuns');
+      this.fault = () => (this.runs.length ? '' : t('rp_noRuns'));
     } catch (error) {
-      this.wrong.textContent = t('rp_failed', {why: error instanceof Failed ? error.text : String(error)});
+      this.fault = () => t('rp_failed', {why: wording(error)});
     }
+    put(this.wrong, this.fault());
     this.offerRuns();
     this.offer();
   }
@@ -143,6 +151,9 @@ export class Replay {
     if (run?.from_ms == null || run.to_ms == null) return;
     const [least, most] = [run.from_ms, run.to_ms].map((ms) => toLocal(ms, this.zone));
     for (const input of [this.start, this.end]) Object.assign(input, {min: least, max: most});
+    const offered = `${run.run_id} ${this.zone}`;
+    if (offered === this.offered) return; // what was typed stays
+    this.offered = offered;
     this.start.value = toLocal(Math.max(run.from_ms, run.to_ms - SPAN_MS), this.zone);
     this.end.value = most;
   }
@@ -150,7 +161,8 @@ export class Replay {
   begin() {
     const from = fromLocal(this.start.value, this.zone), to = fromLocal(this.end.value, this.zone);
     const wrong = from == null || to == null || from >= to;
-    this.wrong.textContent = wrong ? t('rp_span') : '';
+    this.fault = () => (wrong ? t('rp_span') : '');
+    put(this.wrong, this.fault());
     if (!wrong) this.context.levels.go({replay: this.choice.value, at: String(from), since: String(from), until: String(to)});
   }
 
@@ -232,13 +244,14 @@ export class Replay {
     put(/** @type {HTMLElement} */ (this.chooser.firstElementChild), t('rp_title'));
     for (const e of /** @type {Iterable<HTMLElement>} */ (this.chooser.querySelectorAll('[data-word]'))) put(e, t(`rp_${e.dataset.word}`));
     put(this.go, t('rp_start'));
+    put(this.wrong, this.fault());
     put(this.back, t('rp_back'));
     put(this.again, t('rp_again'));
     this.seek.setAttribute('aria-label', t('rp_seek'));
     this.speed.setAttribute('aria-label', t('rp_speed'));
     this.speed.replaceChildren(...SPEEDS.map((n) => new Option(t('rp_times', {n}), String(n), false, n === this.player?.speed)));
     this.offerRuns();
-    if (document.activeElement !== this.start && document.activeElement !== this.end) this.offer();
+    this.offer();
   }
 
   draw() {
@@ -252,7 +265,7 @@ export class Replay {
     if (Number(this.seek.value) !== player.at) this.seek.value = String(player.at);
     this.seek.setAttribute('aria-valuetext', time);
     put(this.clock, time);
-    put(this.state, player.trouble ? t('rp_failed', {why: player.trouble}) : player.loading ? t('rp_loading') : '');
+    put(this.state, player.trouble ? t('rp_failed', {why: wording(player.trouble)}) : player.loading ? t('rp_loading') : '');
     this.again.hidden = !player.trouble;
     if (this.speed.value !== String(player.speed)) this.speed.value = String(player.speed);
     const fresh = open.some(({id}) => !this.seen.has(id));

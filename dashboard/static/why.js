@@ -2,7 +2,7 @@
  * "Why this colour?": what the figures and the grade of one zone or gate rest on. Any element with `data-why`
  * (`zone:ID` or `gate:ID`) asks for it; so does the zone that is selected, which then does not take the focus.
  */
-import {Failed, ask, past} from './ask.js';
+import {ask, past, wording} from './ask.js';
 import {lang, t} from './i18n.js';
 import {drawWhy} from './why-parts.js';
 
@@ -34,8 +34,9 @@ export class Why {
     /** @type {Target | null} */ this.target = null;
     /** @type {HTMLElement | null} */ this.opener = null;
     /** @type {object | null} */ this.answer = null;
-    this.trouble = '';
+    /** @type {unknown} */ this.trouble = null;
     this.wanted = false; // somebody asked for it, so it comes into sight
+    this.about = ''; // what the answer is about
     this.basis = ''; // the figures the answer is about: others are newer
     /** @type {AbortController | null} */ this.asking = null;
     this.box = make('div', 'why');
@@ -49,7 +50,6 @@ export class Why {
     this.shut = this.button(head, () => this.close());
     this.shut.className = 'why-close';
     this.body = make('div', 'why-body', this.box);
-    this.body.setAttribute('aria-live', 'polite');
     this.body.dataset.scroll = 'why';
     this.body.tabIndex = 0; // so that it can be scrolled by keyboard
     this.body.setAttribute('role', 'group');
@@ -103,7 +103,7 @@ export class Why {
   close() {
     const inside = this.box.contains(document.activeElement), {opener} = this;
     this.asking?.abort();
-    Object.assign(this, {target: null, opener: null, answer: null, trouble: '', wanted: false});
+    Object.assign(this, {target: null, opener: null, answer: null, trouble: null, wanted: false});
     this.draw();
     this.place();
     if (inside && opener?.isConnected) opener.focus();
@@ -122,9 +122,11 @@ export class Why {
     this.asking?.abort();
     if (!what || !layout) return;
     const mine = this.asking = new AbortController();
-    Object.assign(this, {answer: null, trouble: ''});
+    // newer figures of the same place take the old ones' place when they are there: nothing flickers
+    if (this.about !== `${what.part}:${what.id}` || this.trouble) Object.assign(this, {answer: null, trouble: null});
+    this.about = `${what.part}:${what.id}`;
     this.basis = basis(store, what);
-    this.draw();
+    if (!this.answer) this.draw();
     const query = new URLSearchParams({run: layout.run.id, [what.part]: what.id});
     if (this.context.levels.window) query.set('window', this.context.levels.window);
     if (past()) query.set('at', String(Math.floor(store.now())));
@@ -132,7 +134,8 @@ export class Why {
       this.answer = await ask(`/api/why?${query}`, {signal: mine.signal});
     } catch (error) {
       if (mine.signal.aborted) return;
-      this.trouble = error instanceof Failed ? error.text : String(error);
+      this.answer = null;
+      this.trouble = error;
     }
     this.draw();
   }
@@ -168,16 +171,17 @@ export class Why {
     this.shut.hidden = !what;
     this.newer.hidden = true;
     this.box.dataset.state = trouble ? 'failed' : answer ? 'known' : what ? 'loading' : 'empty';
-    const inside = body !== document.activeElement && body.contains(document.activeElement);
+    const {scrollTop} = body, inside = body !== document.activeElement && body.contains(document.activeElement);
     body.replaceChildren();
     if (inside) this.title.focus({preventScroll: true}); // the button that was pressed is gone
     if (trouble) {
       const p = make('p', 'why-trouble', body);
       p.setAttribute('role', 'alert');
-      p.textContent = t('why_failed', {why: trouble});
+      p.textContent = t('why_failed', {why: wording(trouble)});
       this.button(body, () => this.load()).textContent = t('why_again');
     } else if (answer) {
       drawWhy(body, /** @type {import('./why-parts.js').Answer} */ (answer), layout?.run.timezone ?? 'UTC');
+      body.scrollTop = scrollTop;
     } else {
       make('p', 'soft', body).textContent = t(what ? 'why_loading' : 'why_empty');
     }

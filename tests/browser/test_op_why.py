@@ -99,6 +99,9 @@ def test_op_09_the_panel_says_what_a_colour_rests_on(
     items(page).first.locator("[data-why]").click()
     expect(box).to_have_attribute("data-state", "failed")
     expect(box.locator("[role=alert]")).to_have_text("根拠が読めません: 保存先が応答しません")
+    page.locator("#lang").click()
+    expect(box.locator("[role=alert]")).to_have_text("Cannot be read: the store does not answer")
+    page.locator("#lang").click()
     box.get_by_role("button", name="再試行").click()
     expect(box).to_have_attribute("data-state", "known")
     for words in (
