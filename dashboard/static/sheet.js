@@ -78,7 +78,7 @@ export class Sheet {
     const to = Math.ceil(store.now());
     try {
       const {zones} = await ask(`/api/history?${new URLSearchParams({
-        run: layout.run.id, window: layout.window === '10s' ? '1m' : layout.window, from: String(to - TREND_MS), to: String(to), zones: worst.join(',')})}`);
+        run: layout.run.id, from: String(to - TREND_MS), to: String(to), zones: worst.join(',')})}`);
       for (const id of worst) out[id] = trend(zones[id]?.dens ?? []);
     } catch { /* a sheet without trends is better than none; their column says so */ }
     return out;

@@ -17,7 +17,6 @@ from tests.browser.test_past import T0, begin, insert, story
 from tests.services.released import alert_row, released
 
 pytestmark = pytest.mark.browser
-RUNS = [{"run_id": "r", "kind": "live", "state": "running", "started_ms": T0, "from_ms": T0, "to_ms": T0 + 420_000}]
 END = T0 + 420_000
 
 
@@ -35,7 +34,6 @@ def static(page: Page) -> str:
 
 
 def test_op_08_replay_cannot_be_mistaken_for_live(page: Page, real: Store, served: Served) -> None:
-    page.route("**/api/runs", lambda route: route.fulfill(json=RUNS))
     page.goto(served(real).url)
     root, live = page.locator("html"), page.locator(".replay-live .num")
     expect(items(page).first.locator("[data-act]").first).to_be_visible()
@@ -58,6 +56,11 @@ def test_op_08_replay_cannot_be_mistaken_for_live(page: Page, real: Store, serve
     expect(items(page).locator(".alert-kind").filter(has_text="sensor_loss").or_(items(page)).first).to_be_visible()
     expect(page.locator("#alerts-panel [data-act]")).to_have_count(0)
     expect(page.locator(".alerts-hint")).to_have_text("再生中は操作できません")
+    # what a figure rested on then, by the server's own answer
+    with page.expect_request(lambda request: f"at={T0 + 125_000}" in request.url and "/api/why" in request.url):
+        items(page).first.locator("[data-why]").click()
+    expect(page.locator("#why-panel .why")).to_have_attribute("data-state", "known")
+    expect(page.locator("#why-panel")).to_contain_text("台帳の版")
     # seek by keyboard, play, pause
     seek = page.get_by_label("再生位置")
     seek.focus()
