@@ -166,7 +166,7 @@ export class AlertsPanel {
     const open = seen.filter((alert) => alert.state !== 'resolved' && !lying.includes(alert));
     put(this.count, counts(open));
     const places = new Map(seen.map((alert) => [alert.gate || alert.zone, place(store, alert)]));
-    const key = JSON.stringify([lang, this.tab, lying.length, [...places], past(), may(this.context, 'act')]);
+    const key = JSON.stringify([lang, this.tab, lying.length, [...places], present(store), may(this.context, 'act')]);
     if (key === this.labelled) return;
     this.labelled = key;
     if (this.spoken !== lang) this.tell('');
@@ -184,7 +184,7 @@ export class AlertsPanel {
     const {place: chosen} = this.chosen;
     if (chosen && !places.has(chosen)) places.set(chosen, this.selects.place.selectedOptions[0]?.textContent ?? chosen);
     this.options('place', [...places].sort((a, b) => a[1].localeCompare(b[1], lang)));
-    put(this.hint, past() ? t('al_readonly') : may(this.context, 'act') ? t('al_keys') : '');
+    put(this.hint, !present(store) ? t('al_readonly') : may(this.context, 'act') ? t('al_keys') : '');
   }
 
   /** @param {string} name @param {string[][]} values */
@@ -215,7 +215,7 @@ export class AlertsPanel {
       this.last.delete(id);
     }
     this.actions.keep((id) => this.shown.includes(id) || store.alerts.some((alert) => alert.id === id));
-    const act = may(this.context, 'act') && !past(), me = this.context.session?.name ?? '';
+    const act = may(this.context, 'act') && present(store), me = this.context.session?.name ?? '';
     const last = new Map([...this.last, ...store.alerts.map((alert) => /** @type {[string, Alert]} */ ([alert.id, alert]))]);
     this.shown.forEach((id, i) => {
       let item = this.items.get(id);
@@ -233,7 +233,7 @@ export class AlertsPanel {
   /** @param {Alert} alert @param {import('./alert-actions.js').Kind} action @param {import('./alert-actions.js').Fields} [fields] */
   do(alert, action, fields = {}) {
     const {store} = this;
-    if (!store?.layout || past()) return;
+    if (!store?.layout || !present(store)) return;
     const who = action === 'assign' ? {owner: this.context.session?.name ?? ''} : {};
     this.actions.post(store.layout.run.id, alert, store.now(), action, {...fields, ...who});
   }
@@ -249,6 +249,11 @@ export class AlertsPanel {
     const same = at.dataset.act && next.querySelector(`[data-act=${at.dataset.act}]`);
     /** @type {HTMLElement} */ (same || aim(next)).focus();
   }
+}
+
+/** Whether what is shown is the present: nothing can be done about what was. @param {Store} store */
+function present({layout}) {
+  return !past() && layout?.run.kind === 'live';
 }
 
 /** Where the focus goes in an alert: its first button, or itself where there is nothing to do. @param {Element} item */

@@ -237,7 +237,12 @@ export class Replay {
     this.draw();
   }
 
-  update() { this.draw(); }
+  /** @param {Store} store */
+  update(store) {
+    const kind = store.layout?.run.kind ?? '';
+    if (root.dataset.kind !== kind) root.dataset.kind = kind; // a run that is a replay itself has the border too
+    this.draw();
+  }
 
   relabel() {
     this.element.setAttribute('aria-label', t('rp_title'));

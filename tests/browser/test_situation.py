@@ -121,9 +121,13 @@ def test_op_13_sensors_that_are_not_ok_are_marked_and_named(page: Page, served: 
 def test_op_08_the_situation_tells_a_replay_from_live(page: Page, served: Served, clock: Clock):
     store = walkway(clock)
     store.by_id = {"live": replace(store.by_id["live"], kind="replay", state="finished")}
+    store.standing["live"] = [ONE]
     open_situation(page, served(store).url)
     expect(page.locator("#replay")).to_contain_text("再生です。現在の値ではありません — live")
     expect(page.locator("#mode")).to_have_text("▶ 再生 完了")
+    assert page.evaluate("getComputedStyle(document.body, '::after').borderTopWidth") == "6px"
+    expect(page.locator("#alerts-panel .alert").first).to_be_visible()
+    expect(page.locator("#alerts-panel [data-act]")).to_have_count(0)  # nothing can be done about what was
     end = store.zone_rows["live", "10s", "c1"]["window_start"] + 10_000
     clock.ahead_s = 3_600
     expect(page.locator("#data-age")).to_have_text("—")
