@@ -15,7 +15,7 @@ addWords({
     why_thresholds: 'しきい値', why_rule: '規則', why_limit: '限度', why_recovery: '復帰', why_band: '時間帯', why_delay: '遅延', why_now: '現在', why_holds: '適用中', why_not: '適用外',
     why_delays: '発報 {on} 秒・解除 {off} 秒', why_always: '常時', why_noLimits: 'この場所のしきい値はありません',
     why_day_mon: '月', why_day_tue: '火', why_day_wed: '水', why_day_thu: '木', why_day_fri: '金', why_day_sat: '土', why_day_sun: '日',
-    why_sensors: 'センサー', why_approved: '承認済み', why_notApproved: '未承認', why_noSensors: 'センサーがありません', why_sensorState: '状態', why_kind: '種類', why_group: '組',
+    why_sensors: 'センサー', why_approval: '承認', why_approved: '承認済み', why_notApproved: '未承認', why_noSensors: 'センサーがありません', why_sensorState: '状態', why_kind: '種類', why_group: '組',
     why_state_ok: '正常', why_state_unknown: '不明',
     why_window: '集計', why_coverage: '観測率', why_status: '公開', why_status_released: '公開済み', why_status_range: '幅で公開', why_status_suppressed: '少数のため非公開', why_status_unknown: '観測なし',
     why_versions: '版', why_run: '実行', why_registry: '台帳の版', why_code: 'コードの版', why_config: '設定のハッシュ', why_k: '公開の最小人数', why_changes: '最近の変更', why_change: '{at} {by}（版 {version}）{rules}', why_noChanges: '変更の記録はありません', why_unsigned: '署名なし',
@@ -33,7 +33,7 @@ addWords({
     why_thresholds: 'Thresholds', why_rule: 'Rule', why_limit: 'Limit', why_recovery: 'Recovery', why_band: 'When', why_delay: 'Delays', why_now: 'Now', why_holds: 'in force', why_not: 'not now',
     why_delays: 'on {on} s, off {off} s', why_always: 'always', why_noLimits: 'No thresholds apply to this place',
     why_day_mon: 'Mon', why_day_tue: 'Tue', why_day_wed: 'Wed', why_day_thu: 'Thu', why_day_fri: 'Fri', why_day_sat: 'Sat', why_day_sun: 'Sun',
-    why_sensors: 'Sensors', why_approved: 'approved', why_notApproved: 'not approved', why_noSensors: 'No sensors', why_sensorState: 'State', why_kind: 'Kind', why_group: 'group',
+    why_sensors: 'Sensors', why_approval: 'Approval', why_approved: 'approved', why_notApproved: 'not approved', why_noSensors: 'No sensors', why_sensorState: 'State', why_kind: 'Kind', why_group: 'group',
     why_state_ok: 'ok', why_state_unknown: 'unknown',
     why_window: 'Window', why_coverage: 'Coverage', why_status: 'Release', why_status_released: 'released', why_status_range: 'released as a range', why_status_suppressed: 'few people: suppressed', why_status_unknown: 'not observed',
     why_versions: 'Versions', why_run: 'Run', why_registry: 'Registry version', why_code: 'Code version', why_config: 'Config hash', why_k: 'Least people released', why_changes: 'Last edits', why_change: '{at} {by} (version {version}) {rules}', why_noChanges: 'No edits are recorded', why_unsigned: 'not signed',
@@ -164,7 +164,7 @@ function inputs(into, given) {
 function band({days, from, to}) {
   const every = !days?.length || DAYS.every((day) => days.includes(day));
   const hours = !from || !to || (from === to) ? '' : `${from}–${to}`;
-  return [every ? '' : days.map((day) => word(`why_day_${day}`, day)).join(''), hours].filter(Boolean).join(' ') || t('why_always');
+  return [every ? '' : days.map((day) => word(`why_day_${day}`, day)).join(lang === 'ja' ? '' : ' '), hours].filter(Boolean).join(' ') || t('why_always');
 }
 
 /** @param {HTMLElement} into @param {Limit[]} all */
@@ -187,7 +187,7 @@ function sensors(into, all, zone) {
     make('p', 'soft', into, t('why_noSensors'));
     return;
   }
-  const body = table(into, 'why_sensors', ['why_sensors', 'why_kind', 'why_sensorState', 'why_approved']);
+  const body = table(into, 'why_sensors', ['why_sensors', 'why_kind', 'why_sensorState', 'why_approval']);
   for (const one of all) {
     const state = one.state == null ? t('why_state_unknown') : word(`why_state_${one.state}`, word(one.state, one.state));
     const since = one.since == null ? '' : ` ${t('sinceTime', {time: clock(one.since, zone)})}`;

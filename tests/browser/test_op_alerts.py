@@ -64,6 +64,7 @@ def test_op_06_shelving_and_resolving_need_a_reason(page: Page, store: FakeStore
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement.blur()")
     expect(items(page)).to_have_count(1)
+    expect(page.locator(".alerts-said")).to_have_text("保留しました: 北1条")  # the server has taken it
     assert [(one.alert, one.action, one.reason) for one in store.acted] == [("a", "shelve", "works on the stairs")]
     assert store.acted[0].until_ms == store.acted[0].at_ms + 3_600_000
     page.locator("[data-tab=shelved]").click()
@@ -84,6 +85,7 @@ def test_op_06_shelving_and_resolving_need_a_reason(page: Page, store: FakeStore
     page.keyboard.type("gate closed")
     page.keyboard.press("Enter")
     expect(items(page).nth(1)).to_have_attribute("data-state", "resolved")
+    expect(page.locator(".alerts-said")).to_have_text("対応済みにしました: 北1条")
     assert [one.action for one in store.acted] == ["shelve", "unshelve", "resolve"]
 
 
