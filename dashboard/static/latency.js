@@ -144,6 +144,11 @@ export class Latency {
   /** @param {import('./store.js').Store} store */
   update(store) {
     if (store.id === this.id) return;
+    if (store.frozen) { // a past that is played says nothing of how the present comes
+      measured.restart();
+      this.id = store.id;
+      return;
+    }
     const [epoch, seq] = cut(store.id), [before, last] = cut(this.id);
     if (epoch === before) measured.skipped += Math.max(0, seq - last - 1);
     else measured.restart();

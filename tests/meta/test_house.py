@@ -11,7 +11,7 @@ import pytest
 from tests.meta.tree import ROOT, files, name
 
 LIMITS = {".py": 400, ".pyx": 250, ".pyi": 400, ".pxd": 250, ".js": 400}
-TEXT = [path for path in files() if path.suffix not in {".png", ".ico", ".woff2", ".gz", ".zst"}]
+TEXT = [path for path in files() if path.suffix not in {".png", ".ico", ".woff2", ".gz", ".zst", ".webp"}]
 # Put together, so that this file does not hold what it looks for.
 ROOTS = ("/wo" + "rk", "/fa" + "rm", "/ro" + "ot", "/home" + r"/\w+", "/Us" + r"ers/\w+", "/tmp" + "/w")
 MACHINE = re.compile("|".join(rf"(?<![\w.]){root}/" for root in ROOTS))
@@ -27,6 +27,13 @@ def test_modules_are_short(path: Path) -> None:
 @pytest.mark.parametrize("path", TEXT, ids=name)
 def test_no_path_of_one_machine(path: Path) -> None:
     assert MACHINE.findall(path.read_text(errors="replace")) == []
+
+
+def test_the_only_pictures_that_are_not_text_are_two_small_ones_of_the_page() -> None:
+    """Those of README, made by ``make screenshots``."""
+    kept = files(".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif", ".ico", ".pdf")
+    assert {name(path) for path in kept} <= {f"docs/pictures/page-{shot}.webp" for shot in ("light", "dark")}
+    assert all(path.stat().st_size <= 200_000 for path in kept)
 
 
 @pytest.mark.parametrize("path", list(files(".py", ".pyx", ".js")), ids=name)
