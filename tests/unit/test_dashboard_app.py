@@ -107,30 +107,6 @@ def test_readiness_and_figures_follow_the_store(server: Server, store: FakeStore
     assert status == 200 and b"hitonami_store_answers 0.0\n" in body and b"gone" not in body
 
 
-@pytest.mark.parametrize(
-    ("age_ms", "told_ms", "state", "problem"),
-    [
-        (17_000, 60_000, "running", None),
-        (17_001, 10_001, "running", "quiet"),
-        (17_001, 10_000, "running", "behind"),
-        (17_001, 10_000, "stopped", None),
-    ],
-)
-def test_a_running_run_that_closes_nothing_is_quiet_or_behind(
-    store: FakeStore, age_ms: int, told_ms: int, state: str, problem: str | None
-):
-    store.by_id["live"] = FakeRun(
-        read=10, accepted=10, rejected={}, closed_ms=NOW - age_ms, updated_ms=NOW - told_ms, state=state
-    )
-    server = serve(create_app(store, clock=lambda: NOW / 1000, poll_s=0.1))  # type: ignore[arg-type]
-    try:
-        events = Events(server)
-        assert events.next()[2]["problem"] == problem
-        events.close()
-    finally:
-        server.stop()
-
-
 def test_a_store_without_answer_is_said_so(server: Server, store: FakeStore):
     store.broken = True
     for asked in ("status", "runs", "frames?from=1&to=2", "why?zone=c1", "download?product=flow"):
