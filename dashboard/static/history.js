@@ -19,6 +19,7 @@ export const HOUR_MS = 3_600_000;
  * @typedef {import('./store.js').Store} Store
  * @typedef {{limit: number, rule: string, mid_ms: number | null, low_ms: number | null, high_ms: number}} ToLimit
  * @typedef {{t: number[], mid: number[], low: number[], high: number[], to_limit: ToLimit | null}} Forecast
+ * Normal: of the hours that begin at `t`.
  * @typedef {{t: number[], p10: (number | null)[], p50: (number | null)[], p90: (number | null)[], days: number}} Normal
  * Past: of windows that ended at `t`, ms.
  * @typedef {{t: number[], dens: (number | null)[], dens_lo: (number | null)[], dens_hi: (number | null)[], los: (number | null)[]}} Past
@@ -146,8 +147,8 @@ export class History {
   usual(zone, now) {
     const found = this.normal(zone);
     if (!found?.t.length) return null;
-    let at = 0;
-    found.t.forEach((t_, i) => { if (Math.abs(t_ - now) < Math.abs(found.t[at] - now)) at = i; });
+    const at = found.t.findIndex((start) => start <= now && now < start + HOUR_MS);
+    if (at < 0) return null;
     const low = found.p10[at], high = found.p90[at];
     return low == null || high == null ? null : [low, high];
   }

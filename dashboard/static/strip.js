@@ -52,12 +52,12 @@ export class Strip {
     const inside = (/** @type {number[]} */ ts, /** @type {Column} */ values) => values.filter((v, i) => v != null && ts[i] >= from && ts[i] <= to);
     const top = 1.15 * Math.max(zone.edges?.[2] ?? 0.1, ...limits.map(({limit}) => limit),
       .../** @type {number[]} */ ([...inside(past.t, past.dens), ...inside(past.t, past.dens_hi),
-        ...(forecast ? inside(forecast.t, forecast.high) : []), ...(normal ? inside(normal.t, normal.p90) : [])]));
+        ...(forecast ? inside(forecast.t, forecast.high) : []), ...(normal ? normal.p90.filter((v) => v != null) : [])]));
     const x = (/** @type {number} */ ms) => (ms - from) / (to - from) * w, y = (/** @type {number} */ v) => h - 1 - v / top * (h - 2);
     attr(this.e, 'viewBox', `0 0 ${w} ${h}`);
     attr(this.e, 'width', w);
     attr(this.e, 'height', h);
-    attr(this.usual, 'd', normal ? band(normal.t, normal.p10, normal.p90, x, y, w) : '');
+    attr(this.usual, 'd', normal ? hours(normal, x, y) : '');
     attr(this.range, 'd', band(past.t, past.dens_lo, past.dens_hi, x, y, x(until)));
     attr(this.line, 'd', curve(past.t, past.dens, x, y, step));
     attr(this.next, 'd', forecast ? band(forecast.t, forecast.low, forecast.high, x, y, w) : '');
@@ -108,6 +108,18 @@ function band(ts, low, high, x, y, wide) {
   });
   flush();
   return out;
+}
+
+/**
+ * What is usual in each hour: the same from its start to its end.
+ * @param {import('./history.js').Normal} normal @param {(ms: number) => number} x @param {(v: number) => number} y
+ */
+function hours({t: starts, p10, p90}, x, y) {
+  return starts.map((start, i) => {
+    const low = p10[i], high = p90[i];
+    return low == null || high == null ? ''
+      : `M${x(start).toFixed(1)} ${y(high).toFixed(1)}H${x(start + HOUR_MS).toFixed(1)}V${y(low).toFixed(1)}H${x(start).toFixed(1)}Z`;
+  }).join('');
 }
 
 /** Spans of which nothing is known. @param {number[]} ts @param {Column} values @param {number} from @param {number} to @param {number} step @returns {[number, number][]} */

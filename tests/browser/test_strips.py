@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Clock, Served
-from tests.browser.situation import REGISTRY, open_situation, ranked, walkway
+from tests.browser.situation import REGISTRY, drawn, open_situation, ranked, walkway
 
 pytestmark = pytest.mark.browser
 JST = ZoneInfo("Asia/Tokyo")
@@ -20,13 +20,16 @@ def test_op_16_17_the_last_hour_stands_with_its_usual_band_limits_and_forecast(
     page: Page, served: Served, clock: Clock
 ):
     minutes = [clock.ms() // 60_000 * 60_000 - 60_000 * i for i in range(50, 0, -1)]
+    hours = [
+        clock.ms() // 3_600_000 * 3_600_000 + 3_600_000 * i for i in (-1, 0, 1)
+    ]  # the test may run into the next one
     ahead = [clock.ms() + 60_000 * i for i in range(1, 16)]
     density = [0.2 + 0.01 * i if not 20 <= i < 30 else None for i in range(50)]  # ten minutes are not known
     told = {
         "window": "1m",
         "length_ms": 60_000,
         "zones": {"c2": {"t": minutes, "dens": density, "dens_lo": density, "dens_hi": density, "los": [2] * 50}},
-        "normal": {"c2": {"t": minutes, "p10": [0.5] * 50, "p50": [0.6] * 50, "p90": [0.7] * 50, "days": 6}},
+        "normal": {"c2": {"t": hours, "p10": [None, 0.5, 0.5], "p50": [None, 0.6, 0.6], "p90": [None, 0.7, 0.7], "days": 6}},
         "forecast": {
             "c2": {
                 "t": ahead, "mid": [0.7] * 15, "low": [0.6] * 15, "high": [0.9] * 15,
@@ -62,6 +65,9 @@ def test_op_16_17_the_last_hour_stands_with_its_usual_band_limits_and_forecast(
     )
     expect(strip.locator(".limit")).to_have_count(1)
     expect(ranked(page, "c2").locator(".tick")).to_have_count(1)
+    assert (
+        float(drawn(page, "c2").locator(".usual").get_attribute("width") or 0) > 20
+    )  # of this hour, not the one before
     page.evaluate(
         """async root => {
           const {holds} = await import(`${root}/limits.js`), night = {days: ['fri'], from: '22:00', to: '04:00'};
