@@ -29,7 +29,7 @@ def test_op_16_17_the_last_hour_stands_with_its_usual_band_limits_and_forecast(
         "window": "1m",
         "length_ms": 60_000,
         "zones": {"c2": {"t": minutes, "dens": density, "dens_lo": density, "dens_hi": density, "los": [2] * 50}},
-        "normal": {"c2": {"t": hours, "p10": [None, 0.5, 0.5], "p50": [None, 0.6, 0.6], "p90": [None, 0.7, 0.7], "days": 6}},
+        "normal": {"c2": {"t": hours, **usual, "days": 6}},
         "forecast": {
             "c2": {
                 "t": ahead, "mid": [0.7] * 15, "low": [0.6] * 15, "high": [0.9] * 15,
