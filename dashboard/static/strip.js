@@ -47,7 +47,7 @@ export class Strip {
     if (key === this.drawn || w < 8) return;
     this.drawn = key;
     const past = history.past(zone.id, until), forecast = history.forecast(zone.id), normal = history.normal(zone.id);
-    const from = until - HOUR_MS, to = until + AHEAD_MS, step = 2 * Math.max(60_000, store.layout?.length_ms ?? 0);
+    const from = until - HOUR_MS, to = until + AHEAD_MS, step = 2 * Math.max(60_000, zone.length_ms);
     const limits = limitsNow(store, zone);
     const inside = (/** @type {number[]} */ ts, /** @type {Column} */ values) => values.filter((v, i) => v != null && ts[i] >= from && ts[i] <= to);
     const top = 1.15 * Math.max(zone.edges?.[2] ?? 0.1, ...limits.map(({limit}) => limit),

@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Clock, Served
+from tests.browser.fake_store import REGISTRY as PLAIN
 from tests.browser.fake_store import FakeStore
 from tests.browser.situation import (
     REGISTRY,
@@ -195,10 +196,12 @@ def test_the_table_is_the_way_in_by_keyboard_and_does_not_jump_under_it(page: Pa
 
 
 def test_zones_without_shapes_stand_in_a_row_and_say_from_which_window_on_they_are_known(
-    page: Page, served: Served, store: FakeStore
+    page: Page, served: Served, clock: Clock
 ):
-    del store.zone_rows["live", "10s", "c2"]  # one of its gates counts whole minutes only
-    open_situation(page, served(store).url, "")
+    minutes = {"id": "j4", "a": "c2", "b": None, "leaf": "1m"}  # counts whole minutes only
+    store = FakeStore({**PLAIN, "gates": [*PLAIN["gates"], minutes]})
+    grade(store, clock, "c1", "A")
+    open_situation(page, served(store).url, "?window=10s")
     one, two = (drawn(page, where).locator(".ground").bounding_box() for where in ("c1", "c2"))
     assert one and two and one["width"] == two["width"] > 100
     assert one["x"] + one["width"] <= two["x"] or one["y"] + one["height"] <= two["y"]

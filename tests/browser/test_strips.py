@@ -20,9 +20,9 @@ def test_op_16_17_the_last_hour_stands_with_its_usual_band_limits_and_forecast(
     page: Page, served: Served, clock: Clock
 ):
     minutes = [clock.ms() // 60_000 * 60_000 - 60_000 * i for i in range(50, 0, -1)]
-    hours = [
-        clock.ms() // 3_600_000 * 3_600_000 + 3_600_000 * i for i in (-1, 0, 1)
-    ]  # the test may run into the next one
+    hour = clock.ms() // 3_600_000 * 3_600_000
+    hours = [hour - 3_600_000, hour, hour + 3_600_000]  # the test may run into the next one
+    usual = {share: [None, value, value] for share, value in (("p10", 0.5), ("p50", 0.6), ("p90", 0.7))}
     ahead = [clock.ms() + 60_000 * i for i in range(1, 16)]
     density = [0.2 + 0.01 * i if not 20 <= i < 30 else None for i in range(50)]  # ten minutes are not known
     told = {
