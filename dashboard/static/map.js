@@ -40,6 +40,7 @@ export class MapView {
     const place = levels.place, zones = layout.zones.filter((zone) => !place || zone.place === place).length;
     const whole = levels.level === 'city' || zones > MOST;
     const w = this.e.clientWidth, h = this.e.clientHeight, upright = matchMedia('(max-width: 700px)').matches;
+    if (!w || !h) return; // another part is shown on the phone; what was drawn stays
     const key = `${whole} ${place} ${w} ${h} ${upright}`;
     if (key !== this.shown) {
       this.shown = key;
