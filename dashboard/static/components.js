@@ -16,7 +16,8 @@
  * @property {(url: string) => void} open go to another address of this page, such as `?view=tables`
  * @property {(on: boolean, hear?: import('./stream.js').Tell) => void} hold while on, what the live stream tells goes to
  *   `hear` and not to the page; off: the stream is opened anew
- * @property {(type: string, id: string, message: import('./store.js').Message) => boolean} take feed a message to the store
+ * @property {(type: string, id: string, message: import('./store.js').Message, at?: number) => boolean} take feed a
+ *   message to the store, as heard at `at` (performance.now())
  */
 import {AlertsPanel} from './alerts-panel.js';
 import {Foot} from './foot.js';

@@ -32,6 +32,8 @@ addWords({
  */
 const TICK_MS = 100;
 const ADDRESS_MS = 1000; // browsers allow about 100 changes of the address in half a minute
+/** @type {Record<string, number>} */
+const LENGTHS = {'10s': 10_000, '1m': 60_000, '5m': 300_000, '15m': 900_000, '1h': 3_600_000};
 const FRAMES = 60; // windows in a chunk
 const SPAN_MS = 3_600_000; // offered at first: the last hour
 const LEARN_MS = 10_000;
@@ -186,13 +188,15 @@ export class Replay {
       this.live = context.present = new Store();
       if (store.ready) this.hear('snapshot', store.id, store.whole(), store.at);
       context.hold(true, (...told) => this.hear(...told));
+      // what is live must not stand there as what was, until the first frame has come
+      if (store.ready) context.take('snapshot', 'replay-0', blank(store, at || first));
     }
     this.player?.stop();
     const speed = this.player?.speed ?? 1, playing = this.player?.playing ?? false;
     Object.assign(this, {run, window: context.levels.window});
     root.dataset.mode = 'replay';
     store.frozen = true;
-    const length = store.layout?.length_ms ?? 10_000;
+    const length = LENGTHS[this.window] ?? store.layout?.length_ms ?? LENGTHS['10s'];
     const player = this.player = new Player(first, to, FRAMES * length, {
       ask: (from, end, signal) => ask(`/api/frames?${new URLSearchParams({
         run, ...(this.window ? {window: this.window} : {}), from: String(from), to: String(end)})}`, {signal}),
@@ -214,12 +218,16 @@ export class Replay {
 
   leave() {
     if (!this.player) return;
+    const {context, live} = this;
     this.player.stop();
     Object.assign(this, {player: null, live: null});
-    this.context.present = null;
+    context.present = null;
     delete root.dataset.mode;
-    this.context.store.frozen = false;
-    this.context.hold(false);
+    context.store.frozen = false;
+    // at once, not when the stream tells again: what was must not stand there as the present, nor if nobody answers
+    if (live?.ready) context.take('snapshot', live.id, live.whole(), live.at);
+    else context.take('snapshot', 'none-0', {now: 0, problem: null, closed: null, layout: null});
+    context.hold(false);
     this.draw();
     /** @type {HTMLElement} */ (this.go).focus();
   }
@@ -292,4 +300,10 @@ export class Replay {
     }
     put(/** @type {HTMLElement} */ (e.lastElementChild), time);
   }
+}
+
+/** The places that are shown, with nothing known of them. @param {Store} store @param {number} now @returns {import('./store.js').Message} */
+function blank({layout, flow, zones, headings}, now) {
+  const none = (/** @type {import('./store.js').Columns} */ columns) => Object.fromEntries(Object.entries(columns).map(([name, values]) => [name, values.map(() => null)]));
+  return {now, problem: null, closed: null, layout, flow: none(flow), zones: none(zones), headings: none(headings), alerts: [], health: null};
 }

@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from sinks.clickhouse.store import Store
-from tests.browser.conftest import Served
-from tests.browser.desk import items, serious
+from tests.browser.conftest import Clock, Served
+from tests.browser.desk import alert, items, serious
 from tests.browser.fake_store import FakeStore
 from tests.browser.test_past import T0, begin, insert, story
 from tests.services.released import alert_row, released
@@ -108,11 +108,19 @@ def clock_of(ms: int) -> re.Pattern[str]:
     return re.compile(f"{s // 3600:02d}:{s // 60 % 60:02d}:{s % 60:02d}")
 
 
-def test_op_08_a_replay_that_cannot_be_read_says_so(page: Page, store: FakeStore, served: Served) -> None:
+def test_op_08_a_replay_that_cannot_be_read_says_so(page: Page, store: FakeStore, clock: Clock, served: Served) -> None:
+    store.standing["live"] = [alert(clock, "a")]
     page.route("**/api/frames?*", lambda route: route.fulfill(status=503, json={"error": "away"}))
-    page.goto(f"{served(store).url}/?replay=r&at={T0}&since={T0}&until={END}")
+    server = served(store)
+    page.goto(server.url)
+    expect(items(page)).to_have_count(1)
+    page.get_by_role("button", name="再生を始める").click()
     expect(page.locator(".replay-state")).to_have_text("再生できません: 保存先が応答しません")
     expect(page.locator("#replay")).to_contain_text("REPLAY 再生")
+    expect(items(page)).to_have_count(0)  # nor is what is live shown in its place
+    page.locator("#to-view").click()
+    expect(page.locator("#gate-table td.figures:not(.unknown)")).to_have_count(0)
+    page.locator("#to-view").click()
     page.unroute("**/api/frames?*")
     frame = {"at": T0, "kind": "snapshot", "now": T0, "problem": None, "closed": T0, "flow": {}, "zones": {},
              "headings": {}, "alerts": [], "health": None, "status": None}  # fmt: skip
@@ -120,6 +128,13 @@ def test_op_08_a_replay_that_cannot_be_read_says_so(page: Page, store: FakeStore
     page.get_by_role("button", name="再試行").click()
     expect(page.locator(".replay-state")).to_have_text("")
     expect(page.get_by_role("button", name="再試行")).to_be_hidden()
+    # back without the server: the present as it was told last, nothing of the replay
+    expect(page.locator("html")).to_have_class("empty")
+    expect(page.locator(".replay-live .num")).to_have_text("現在の警報 ■1")
+    server.stop()
+    page.locator("#back-to-live").click()
+    expect(page.locator("html")).not_to_have_class("empty")
+    expect(items(page)).to_have_attribute("data-alert", "a")
 
 
 PLAY = """async root => {
