@@ -34,6 +34,7 @@ export class History {
     this.until_ = -Infinity; // the end of the hour asked for
     this.key = '';
     this.seen = '';
+    this.behind = false;
     this.version = 0; // another one with each change
   }
 
@@ -52,6 +53,11 @@ export class History {
       this.asked = -Infinity;
       this.version++;
     }
+    if (this.behind && store.problem !== 'behind') {
+      this.rows.clear(); // it has caught up: of what it went through only glimpses were told
+      this.asked = -Infinity;
+    }
+    this.behind = store.problem === 'behind';
     if (store.id !== this.seen) {
       this.seen = store.id;
       this.collect(store);

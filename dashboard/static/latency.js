@@ -35,7 +35,8 @@ export const EDGES = [50, 100, 200, 300, 400, 500, 600, 800, 1000, 1250, 1500, 2
 /**
  * @typedef {{at: number, bound: number, flow: number, store: number, push: number, paint: number, total: number}} Sample
  * @typedef {import('./store.js').Timing} Timing
- * @typedef {{timing: Timing | null, now: number, at: number}} Tick what a message told, and when it was heard
+ * @typedef {{timing: Timing | null, now: number, at: number, stale?: boolean}} Tick what a message told, when it was
+ *   heard, and whether its rows may have lain somewhere
  */
 
 /** The p-quantile by nearest rank; null of nothing. @param {number[]} values @param {number} p */
@@ -57,7 +58,7 @@ export class Measured {
   }
 
   /** A message was painted at `painted`. @param {Tick} tick @param {number} painted */
-  painted({timing, now, at}, painted) {
+  painted({timing, now, at, stale}, painted) {
     const old = painted - KEPT_MS;
     this.ticks = this.ticks.filter((tick) => tick.at > old);
     this.samples = this.samples.filter((sample) => sample.at > old);
@@ -65,6 +66,10 @@ export class Measured {
     this.number++;
     this.ticks.push({at: painted, paint: painted - at});
     this.offsets.push({at: painted, off: at - now});
+    if (stale) {
+      this.restart();
+      return;
+    }
     // more rows of a window may come: it is whole with the last of them; the first that is told may have lain there for
     // long before this page asked
     const before = this.last;
@@ -151,14 +156,14 @@ export class Latency {
     }
     const [epoch, seq] = cut(store.id), [before, last] = cut(this.id);
     if (epoch === before) measured.skipped += Math.max(0, seq - last - 1);
-    else measured.restart();
     this.id = store.id;
     const p95 = quantile(measured.ticks.map(({paint}) => paint), 0.95);
     const time = document.createElement('time');
     time.setAttribute('elementtiming', 'tick');
     time.textContent = p95 == null ? '—' : `${Math.round(p95)} ms`;
     this.button.replaceChildren(time);
-    const tick = {timing: store.timing, now: store.base, at: store.at};
+    // of what a run catches up with, or a store tells late that was away, the age is not the way's
+    const tick = {timing: store.timing, now: store.base, at: store.at, stale: epoch !== before || store.problem !== null};
     if (this.hidden || document.hidden) this.hidden = document.hidden;
     else if (timed) this.waiting.set(time, tick);
     else requestAnimationFrame(() => setTimeout(() => measured.painted(tick, performance.now())));

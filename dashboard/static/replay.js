@@ -56,6 +56,7 @@ export class Replay {
     /** @type {Store | null} */ this.live = null; // the present, while the page shows the past
     /** @type {Set<string>} */ this.seen = new Set();
     /** @type {Run[]} */ this.runs = [];
+    this.shown = '';
     this.run = '';
     this.window = '';
     this.told = 0;
@@ -249,6 +250,11 @@ export class Replay {
   update(store) {
     const kind = store.layout?.run.kind ?? '';
     if (root.dataset.kind !== kind) root.dataset.kind = kind; // a run that is a replay itself has the border too
+    const shown = store.problem ? '' : store.layout?.run.id ?? '';
+    if (!this.player && shown && shown !== this.shown) {
+      this.shown = shown;
+      if (!this.runs.some(({run_id}) => run_id === shown)) void this.learn(); // it began after the page was opened
+    }
     this.draw();
   }
 
