@@ -61,7 +61,7 @@ export class Schematic {
     this.e.replaceChildren();
     attr(this.e, 'viewBox', `0 0 ${w} ${h}`);
     attr(this.e, 'aria-label', t('mapOf', {place: levels.places.find(({id}) => id === levels.place)?.name[lang] ?? ''}));
-    hatches(this.e);
+    hatches();
     const room = new Room(w, h), below = plain.length && shaped.length ? 64 : 0;
     if (corner.w) room.take({x: w - corner.w, y: 0, w: corner.w, h: corner.h});
     const side = shaped.length ? (upright ? 72 : 92) : 8, top = shaped.length ? 56 : 8;

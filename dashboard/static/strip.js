@@ -22,7 +22,7 @@ export class Strip {
   /** @param {HTMLElement} into */
   constructor(into) {
     this.e = svg('svg', {class: 'strip', role: 'img'}, into);
-    hatches(this.e);
+    hatches();
     this.unknown = svg('path', {class: 'unknown', fill: 'url(#hatch)'}, this.e);
     this.usual = svg('path', {class: 'usual'}, this.e);
     this.range = svg('path', {class: 'range'}, this.e);

@@ -32,9 +32,13 @@ export function path(points) {
   return `M${points.map(([x, y]) => `${x.toFixed(1)} ${y.toFixed(1)}`).join('L')}Z`;
 }
 
-/** Hatches for `fill="url(#…)"`: of what is unknown, and crossed of what no sensor sees. @param {Element} into */
-export function hatches(into) {
-  const defs = svg('defs', {}, into);
+/**
+ * Hatches for `fill="url(#…)"`: of what is unknown, and crossed of what no sensor sees. Once for the whole page, and
+ * not within a part of it: in one that is not in sight they would be drawn nowhere.
+ */
+export function hatches() {
+  if (document.getElementById('hatch')) return;
+  const defs = svg('defs', {}, svg('svg', {class: 'hatches', width: 0, height: 0, 'aria-hidden': 'true'}, document.body));
   for (const [id, lines] of [['hatch', ['M-2 10L10 -2M6 14L14 6']], ['hatch-blind', ['M0 0L12 12M12 0L0 12']]]) {
     const pattern = svg('pattern', {id: String(id), width: 12, height: 12, patternUnits: 'userSpaceOnUse'}, defs);
     svg('rect', {width: 12, height: 12, class: 'hatch-ground'}, pattern);

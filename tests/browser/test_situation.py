@@ -281,6 +281,9 @@ def test_op_19_phone_and_magnified_pages_do_not_scroll_sideways(page: Page, serv
     page.get_by_role("button", name="経過").click()
     expect(page.locator("#strips .strip").first).to_be_visible()
     expect(page.locator("#map")).not_to_be_visible()
+    # a pattern within a part that is not in sight would be drawn nowhere: unknown would look like empty
+    assert page.locator("#hatch").count() == 1
+    assert page.locator("#hatch").evaluate("e => e.closest('svg').checkVisibility()")
     page.get_by_role("button", name="その他").click()
     expect(page.locator("#lang")).to_be_visible()
     page.get_by_role("button", name="状況").click()
