@@ -8,7 +8,7 @@ import {drawWhy} from './why-parts.js';
 
 /**
  * @typedef {import('./store.js').Store} Store
- * @typedef {{levels: {zone: string, onchange(f: () => void): void}, store: Store}} Context
+ * @typedef {{levels: {zone: string, window: string, onchange(f: () => void): void}, store: Store}} Context
  * @typedef {{part: 'zone' | 'gate', id: string}} Target
  */
 

@@ -141,7 +141,8 @@ def test_op_06_the_list_does_not_move_under_the_hand(
     expect(items(page)).to_have_count(2)
     items(page).nth(0).hover()
     before = page.evaluate("[...document.querySelectorAll('.alerts-hand li')].map(e => e.getBoundingClientRect().top)")
-    store.standing["live"] = [alert(clock, name) for name in "xyz"] + store.standing["live"][:1]
+    began = clock.ms()
+    store.standing["live"] = [alert(clock, name, began_ms=began) for name in "xyz"] + store.standing["live"][:1]
     expect(page.locator(".alerts-fresh")).to_have_text("新着 3 ■3")
     expect(items(page).nth(1)).to_have_attribute("data-state", "gone")
     after = page.evaluate("[...document.querySelectorAll('.alerts-hand li')].map(e => e.getBoundingClientRect().top)")
@@ -153,7 +154,7 @@ def test_op_06_the_list_does_not_move_under_the_hand(
     expect(items(page).nth(0).locator("[data-act=acknowledge]")).to_be_focused()
     page.mouse.move(0, 0)  # now it is held by the focus alone
     page.keyboard.press("ArrowDown")
-    store.standing["live"] = [alert(clock, "w", began_ms=clock.ms()), *store.standing["live"]]
+    store.standing["live"] = [alert(clock, "w", began_ms=clock.ms() + 1), *store.standing["live"]]
     expect(page.locator(".alerts-fresh")).to_have_text("新着 1 ■1")
     expect(items(page).nth(0)).to_have_attribute("data-alert", "x")
     page.evaluate("document.activeElement.blur()")
