@@ -278,7 +278,8 @@ export class Replay {
     this.chooser.hidden = on;
     this.controls.hidden = this.banner.hidden = !on;
     if (!player) return;
-    const time = clock(player.at, this.zone, true), open = this.live?.alerts.filter((a) => a.state !== 'resolved' && this.live && !shelved(this.live, a)) ?? [];
+    // without a first frame the run's time zone is not known: no time rather than one of another zone
+    const time = this.context.store.layout ? clock(player.at, this.zone, true) : '—', open = this.live?.alerts.filter((a) => a.state !== 'resolved' && this.live && !shelved(this.live, a)) ?? [];
     put(this.toggle, t(player.playing ? 'rp_pause' : 'rp_play'));
     Object.assign(this.seek, {min: String(player.from), max: String(player.to), step: '1000'});
     if (Number(this.seek.value) !== player.at) this.seek.value = String(player.at);

@@ -68,12 +68,12 @@ def test_op_08_replay_cannot_be_mistaken_for_live(page: Page, real: Store, serve
     expect(page.locator("#clock")).to_contain_text("16:07:00")
     page.keyboard.press("Home")
     expect(page.locator("#clock")).to_contain_text("16:02:05")
-    page.get_by_label("速さ").select_option("60")
+    page.get_by_label("速さ").select_option("10")  # half a minute to the end: time enough to pause
     page.get_by_role("button", name="▶ 再生").click()
-    expect(page.locator("#clock")).to_contain_text(re.compile("16:0[3-7]:"))
+    expect(page.locator("#clock")).to_contain_text(re.compile("16:0(2:[1-5]|[3-7]:)"))
     page.get_by_role("button", name="一時停止").click()
     at = int(re.search(r"[?&]at=(\d+)", page.url).group(1))  # type: ignore[union-attr]
-    assert T0 + 180_000 <= at <= END and "replay=r" in page.url
+    assert T0 + 130_000 <= at < END and "replay=r" in page.url
     expect(seek).to_have_attribute("aria-valuetext", re.compile("2026/02/07 16:0"))
     # what is live goes on in its count, and nothing of it comes onto the page
     count = items(page).count()
