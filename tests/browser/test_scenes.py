@@ -68,3 +68,16 @@ def test_there_is_no_switch_but_in_the_demo_and_none_for_who_may_not(
     buttons = page.locator("#scenes button")
     expect(buttons).to_have_count(4)
     expect(page.locator("#scenes button:disabled")).to_have_count(4)
+
+
+def test_when_a_run_has_caught_up_its_last_hour_is_asked_for_again(
+    page: Page, store: FakeStore, served: Served, clock: Clock
+) -> None:
+    store.now_ms = None
+    behind = replace(store.by_id["weekday-1"], closed_ms=clock.ms() - 600_000, updated_ms=clock.ms())
+    store.by_id["weekday-1"] = behind
+    with page.expect_request(lambda request: "/api/history" in request.url):
+        page.goto(served(store).url)
+    expect(page.locator("#trouble")).to_have_text("過去の分を取り込み中です。現在まであと 10 分")
+    with page.expect_request(lambda request: "/api/history" in request.url, timeout=20_000):
+        store.by_id["weekday-1"] = replace(behind, closed_ms=clock.ms())
