@@ -15,7 +15,7 @@ from dashboard.limit import Limit
 from dashboard.roles import LOCAL, NOBODY, Who
 from dashboard.sessions import Sessions
 from dashboard.trail import Trail
-from dashboard.users import Users
+from dashboard.users import Users, normal
 from engine.errors import UsageError
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -75,7 +75,7 @@ class Door:
         if self.users is None or self._sessions is None:
             return None
         address = address_of(request)
-        keys = ((self._per_name, name), (self._per_address, _neighbours(address)))
+        keys = ((self._per_name, normal(name)), (self._per_address, _neighbours(address)))
         waits = [limit.take(key) for limit, key in keys]
         if any(waits) or self._waiting >= _WAITING:
             for (limit, key), wait in zip(keys, waits, strict=True):

@@ -90,19 +90,19 @@ class Users:
 
     def known(self, name: str) -> Who | None:
         """The user of that name, whoever asks."""
-        found = self.book.rows("SELECT name, role FROM users WHERE name = ?", (_normal(name),))
+        found = self.book.rows("SELECT name, role FROM users WHERE name = ?", (normal(name),))
         return Who(*found[0]) if found else None
 
     def verify(self, name: str, password: str) -> Who | None:
         """The user, if it is that password. Takes as long for a name that is not there."""
-        found = self.book.rows("SELECT role, salt, hash, n, r, p FROM users WHERE name = ?", (_normal(name),))
+        found = self.book.rows("SELECT role, salt, hash, n, r, p FROM users WHERE name = ?", (normal(name),))
         role, salt, digest, n, r, p = found[0] if found else (None, *self._nobody)
         # a password longer than any that can be set is none, but it takes its time all the same
         same = hmac.compare_digest(_scrypt(password[: LONGEST + 1], salt, Cost(n, r, p)), digest)
-        return Who(_normal(name), role) if same and role is not None else None
+        return Who(normal(name), role) if same and role is not None else None
 
     def _change(self, name: str, statement: str, values: tuple[Any, ...]) -> None:
-        name = _normal(name)
+        name = normal(name)
         with self.book.change() as connection:
             if not connection.execute(statement, (*values, name)).rowcount:
                 raise UsageError("users: there is no user of that name")
@@ -122,12 +122,13 @@ def _scrypt(password: str, salt: bytes, cost: Cost) -> bytes:
     return hashlib.scrypt(secret, salt=salt, n=cost.n, r=cost.r, p=cost.p, maxmem=room + 2**20, dklen=32)
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """A name as it is kept and looked up: however it was typed, it is the same user."""
     return unicodedata.normalize("NFC", name).strip()
 
 
 def _name(name: str) -> str:
-    made = _normal(name)
+    made = normal(name)
     if not made.isprintable() or not 0 < len(made.encode("utf-8", "surrogatepass")) <= NAME_BYTES:
         raise UsageError(f"users: a name has 1 to {NAME_BYTES} bytes, without control characters")
     return made

@@ -92,6 +92,8 @@ def test_the_trail_holds_no_password_and_no_name_that_may_be_one(desk: Desk):
 def test_op_18_logins_are_limited_by_name_and_by_address(desk: Desk):
     client, burst = Client(desk.server), PER_NAME[0]
     assert [client.login("operator", "wrong").status for _ in range(burst + 2)] == [401] * burst + [429] * 2
+    typed = (" operator", "operator\t", "\u3000operator ")  # the same user
+    assert [client.login(name, "wrong").status for name in typed] == [429] * 3
     told = client.login("operator", PASSWORD)
     assert told.status == 429  # whoever guesses learns nothing more, not even from the right one
     assert 0 < int(told.headers["retry-after"]) <= PER_NAME[1] and told.json()["wait_s"] > 0
