@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.answers import NO_STORE, refused
 from dashboard.door import LOOPBACK, Door
-from dashboard.roles import NOBODY, NOTED, WITHOUT_RUN, WORKBENCH, Who, needed
+from dashboard.roles import NOBODY, NOTED, OWN_RUN, WITHOUT_RUN, WORKBENCH, Who, needed
 
 HEADERS = {
     "content-security-policy": (
@@ -147,8 +147,11 @@ class Guard:
     async def _bad_run(self, request: Request, who: Who, path: str) -> Response | None:
         """A workbench run is another release of the same people: not for everyone (PRIVACY.md R5)."""
         body = getattr(request.state, "body", {})
-        asked = [run for run in (*request.query_params.getlist("run"), body.get("run")) if run]
-        named = asked or [self._run_id] if self._run_id else asked
+        asked = request.query_params.getlist("run")
+        named = [run for run in (*asked, body.get("run")) if run]
+        # of several ?run= a route takes the last; where that is empty it shows the server's own run
+        if self._run_id and (path in OWN_RUN or not (asked[-1] if asked else body.get("run"))):
+            named.append(self._run_id)
         if not named:
             return None
         if any(not isinstance(run, str) or len(run) > RUN_LONGEST for run in named):

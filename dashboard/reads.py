@@ -21,7 +21,7 @@ from starlette.routing import Route
 
 from dashboard import metrics
 from dashboard.answers import NO_STORE, from_store, told
-from dashboard.feed import Feed, TooManyStreams
+from dashboard.feed import Channel, Feed, TooManyStreams
 from dashboard.roles import WORKBENCH
 from engine.model import WINDOWS
 
@@ -41,14 +41,22 @@ async def _events(request: Request) -> Response:
         channel = feed.channel(run, window)
     except TooManyStreams:
         return PlainTextResponse("too many streams", 503)
-    return EventSourceResponse(_while_allowed(request, feed.listen(channel, last)), ping=0)
+    return EventSourceResponse(_while_allowed(request, channel, feed.listen(channel, last)), ping=0)
 
 
-async def _while_allowed(request: Request, frames: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    """``frames`` until the session ends: by a logout, its age, another role, the user's removal."""
+async def _while_allowed(
+    request: Request, channel: Channel, frames: AsyncGenerator[bytes, None]
+) -> AsyncIterator[bytes]:
+    """``frames`` until the session ends: by a logout, its age, another role, the user's removal.
+
+    Or the run turns out to be a workbench's, for those it is not for: it may have begun after the stream.
+    """
     async with aclosing(frames):
         async for frame in frames:
             if not await request.state.still_allowed():
+                return
+            view = channel.view
+            if view is not None and view.status["kind"] == "workbench" and not request.state.who.may(WORKBENCH):
                 return
             yield frame
 

@@ -60,6 +60,9 @@ WITHOUT_RUN = frozenset(
     | {"/api/audit", "/api/demo", "/api/runs", "/public", "/public/events"}
 )
 
+# Of those, the routes that show the server's own run whatever ?run= says.
+OWN_RUN = frozenset({"/api/status", "/metrics"})
+
 # Routes whose use is written into the trail by the guard: path → what it is called there (trail.py).
 NOTED: Mapping[str, str] = {"/api/download": "download"}
 

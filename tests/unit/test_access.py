@@ -130,6 +130,8 @@ def test_a_server_that_shows_a_workbench_run_shows_viewers_nothing(tmp_path: Pat
     desk = opened(tmp_path, run_id="w1")
     assert desk.client("viewer").get("/events").status == desk.client("viewer").get("/api/status").status == 403
     assert desk.client("viewer").get("/events?run=live").status == 200
+    for path in ("/api/status?run=live", "/metrics?run=live", "/events?run=live&run=", "/api/alerts?run=live&run="):
+        assert desk.client("viewer").get(path).status == 403, path
     assert desk.client("analyst").get("/events").status == 200
     desk.store.broken = True
     assert desk.client("viewer").get("/events").status == 503  # nobody knows of what kind it is

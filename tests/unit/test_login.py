@@ -18,6 +18,7 @@ from dashboard.door import PER_ADDRESS, PER_NAME
 from dashboard.roles import Who
 from dashboard.serve import serve
 from dashboard.sessions import IDLE_S, LONGEST_S
+from tests.browser.fake_store import FakeRun
 from tests.support.desk import PASSWORD, Desk, ended, opened
 from tests.support.http import Client
 
@@ -154,6 +155,22 @@ def test_the_end_of_a_session_ends_its_open_streams(desk: Desk, how: str):
     connection.close()
     assert client.get("/api/status").status == 401
     assert other.get("/api/status").status == (200 if how == "logout" else 401)
+
+
+def test_a_stream_of_a_run_that_turns_out_to_be_a_workbench_s_ends_for_viewers(desk: Desk):
+    """The run is asked for before it is there: nobody knows of what kind it will be."""
+    streams = {}
+    for role in ("viewer", "analyst"):
+        client = desk.client(role)
+        connection = http.client.HTTPConnection(client.host, timeout=20)
+        connection.request("GET", "/events?run=w2", headers={"cookie": client.cookie})
+        streams[role] = connection.getresponse()
+        assert streams[role].readline() == b"retry: 1000\n"
+    desk.store.by_id["w2"] = FakeRun(run_id="w2", kind="workbench")
+    assert b"workbench" not in b"".join(islice(streams["viewer"], 60))
+    assert any(b"workbench" in line for line in islice(streams["analyst"], 60))
+    for stream in streams.values():
+        stream.close()
 
 
 def test_sessions_outlive_a_restart(desk: Desk):
