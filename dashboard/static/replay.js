@@ -101,6 +101,8 @@ export class Replay {
     this.back.onclick = () => this.context.levels.go({replay: null, at: null, since: null, until: null});
     context.levels.onchange(() => this.follow());
     this.relabel();
+    // at once where the address tells the span: a page that is loaded again must not show the present for a moment
+    if (context.levels.query.get('until')) this.follow();
     this.learn().then(() => this.follow());
     setInterval(() => this.player?.tick(), TICK_MS);
   }
