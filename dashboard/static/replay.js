@@ -57,6 +57,7 @@ export class Replay {
     /** @type {Set<string>} */ this.seen = new Set();
     /** @type {Run[]} */ this.runs = [];
     this.shown = '';
+    this.behind = false;
     this.run = '';
     this.window = '';
     this.told = 0;
@@ -252,10 +253,12 @@ export class Replay {
   update(store) {
     const kind = store.layout?.run.kind ?? '';
     if (root.dataset.kind !== kind) root.dataset.kind = kind; // a run that is a replay itself has the border too
-    const shown = store.problem ? '' : store.layout?.run.id ?? '';
-    if (!this.player && shown && shown !== this.shown) {
+    const shown = store.problem ? '' : store.layout?.run.id ?? '', caughtUp = this.behind && store.problem !== 'behind';
+    this.behind = store.problem === 'behind';
+    if (!this.player && ((shown && shown !== this.shown) || caughtUp)) {
       this.shown = shown;
-      if (!this.runs.some(({run_id}) => run_id === shown)) void this.learn(); // it began after the page was opened
+      // it began after the page was opened, or reaches further now
+      if (caughtUp || !this.runs.some(({run_id}) => run_id === shown)) void this.learn();
     }
     this.draw();
   }

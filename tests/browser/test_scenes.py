@@ -79,5 +79,8 @@ def test_when_a_run_has_caught_up_its_last_hour_is_asked_for_again(
     with page.expect_request(lambda request: "/api/history" in request.url):
         page.goto(served(store).url)
     expect(page.locator("#trouble")).to_have_text("過去の分を取り込み中です。現在まであと 10 分")
-    with page.expect_request(lambda request: "/api/history" in request.url, timeout=20_000):
+    with (
+        page.expect_request(lambda request: "/api/history" in request.url, timeout=20_000),
+        page.expect_request(lambda request: request.url.endswith("/api/runs"), timeout=20_000),
+    ):
         store.by_id["weekday-1"] = replace(behind, closed_ms=clock.ms())
