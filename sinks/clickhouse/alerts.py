@@ -29,6 +29,7 @@ SEVERITIES = ("critical", "warning", "info")
 NAME_BYTES, REASON_BYTES = 64, 2_000
 MOST = 500  # alerts read at once
 MOST_OF_SPAN = 4 * MOST  # of a span
+_WORST_FIRST = f"min(indexOf({list(SEVERITIES)}, toString(severity))), "  # in ORDER BY
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,8 @@ def read_alerts(
 ) -> list[Alert]:
     """The newest alerts of a run (at most MOST) with their life cycle, the worst and newest first.
 
-    ``standing``: only those whose condition holds; ``since_ms``: only those that began then (event time) or later.
+    ``standing``: only those whose condition holds, and of more than MOST the worst: a thousand warnings of a blackout
+    must not hide the one crush that began before; ``since_ms``: only those that began then (event time) or later.
     """
     table, values = connection.table("alerts"), {"run": run_id, "since": clamp(since_ms or 0)}
     chosen = ["run_id = {run:String}", "state = 'new'"]
@@ -161,9 +163,8 @@ def read_alerts(
         chosen.append(f"id NOT IN (SELECT id FROM {table} WHERE run_id = {{run:String}} AND state = 'resolved')")
     if since_ms is not None:
         chosen.append(f"began >= {at('since')}")
-    newest = (
-        f"SELECT id FROM {table} WHERE {' AND '.join(chosen)} GROUP BY id ORDER BY max(began) DESC, id LIMIT {MOST}"
-    )
+    order = f"{_WORST_FIRST if standing else ''}max(began) DESC, id"
+    newest = f"SELECT id FROM {table} WHERE {' AND '.join(chosen)} GROUP BY id ORDER BY {order} LIMIT {MOST}"
     told = _changes(connection, newest, values)
     ids = sorted({row["id"] for row in told})
     return life_cycles(told, read_actions(connection, run_id, ids) if ids else [])
@@ -172,13 +173,13 @@ def read_alerts(
 def read_changes(connection: Connection, run_id: str, since_ms: int, until_ms: int) -> list[dict[str, Any]]:
     """Rows of the alerts that stood at some time between two instants (ms, event time), their times in ms.
 
-    Of the newest MOST_OF_SPAN of them; all rows of each, later ones too.
+    Of the worst and newest MOST_OF_SPAN of them; all rows of each, later ones too.
     """
     table = connection.table("alerts")
     ids = (
         f"SELECT id FROM {table} WHERE run_id = {{run:String}} AND state = 'new' AND changed <= {at('until')}"
         f" AND id NOT IN (SELECT id FROM {table} WHERE run_id = {{run:String}} AND state = 'resolved'"
-        f" AND changed < {at('since')}) GROUP BY id ORDER BY max(began) DESC, id LIMIT {MOST_OF_SPAN}"
+        f" AND changed < {at('since')}) GROUP BY id ORDER BY {_WORST_FIRST}max(began) DESC, id LIMIT {MOST_OF_SPAN}"
     )
     return _changes(connection, ids, {"run": run_id, "since": clamp(since_ms), "until": clamp(until_ms)})
 
@@ -195,9 +196,7 @@ def _changes(connection: Connection, ids: str, values: dict[str, Any]) -> list[d
 
 def standing_at(rows: Iterable[Mapping[str, Any]], actions: Iterable[Action]) -> list[Alert]:
     """What ``read_alerts`` tells of standing alerts where ``rows`` and ``actions`` are all that there is."""
-    alerts = [alert for alert in life_cycles(rows, actions) if alert.standing]
-    newest = {alert.id for alert in sorted(alerts, key=lambda a: (-a.began_ms, a.id))[:MOST]}
-    return [alert for alert in alerts if alert.id in newest]
+    return [alert for alert in life_cycles(rows, actions) if alert.standing][:MOST]
 
 
 def life_cycles(rows: Iterable[Mapping[str, Any]], actions: Iterable[Action]) -> list[Alert]:

@@ -72,6 +72,20 @@ def test_the_worst_and_newest_come_first(store: Store) -> None:
     assert [alert.id for alert in store.alerts("r1")] == ["c", "w2", "w1", "i"]
 
 
+def test_of_too_many_that_stand_the_worst_are_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sensors of a whole city are lost behind a crush that stands already."""
+    monkeypatch.setattr(stored, "MOST", 3)
+    rows = [alert_row("crush", T0, severity="critical"), alert_row("i", T0 + 99, severity="info")]
+    rows += [alert_row(f"lost{n}", T0 + n, kind="sensor_loss") for n in range(1, 5)]
+    store.insert(alerts("u", *rows), "r1")
+    told = ["crush", "lost4", "lost3"]
+    assert [alert.id for alert in store.alerts("r1", standing=True)] == told
+    assert [alert.id for alert in stored.standing_at(store.alert_changes("r1", T0, T0 + 100), [])] == told
+    monkeypatch.setattr(stored, "MOST_OF_SPAN", 3)
+    assert {row["id"] for row in store.alert_changes("r1", T0 + 99, T0 + 100)} == set(told)
+    assert [alert.id for alert in store.alerts("r1")] == ["lost4", "lost3", "i"]  # the newest, as a list of the past
+
+
 def test_a_life_cycle(filled: Store) -> None:
     assert the(filled).state == "new"
     filled.act(action("acknowledge"))
