@@ -4,7 +4,8 @@ A snapshot is ``{"now", "problem", "closed", "timing", "status", "layout", "flow
 "headings": columns, "alerts": […], "health": …}``, a delta ``{"now", "problem", "closed", "timing"[, "status"]
 [, "flow": {"i": rows, …columns}][, "zones": …][, "headings": …][, "alerts": […]][, "health": …]}`` with the changed
 rows only, and all alerts, or all of health, where one has changed. ``now`` is this server's clock: all ages on the page
-count from it, so the browser's clock does not matter. ``problem`` is null, "no_run", "store", or
+count from it, so the browser's clock does not matter; one that stands behind what the run has closed is not believed
+(``Channel.now_ms``). ``problem`` is null, "no_run", "store", or
 that a run said to be running has closed nothing for longer than ticks allow: "behind" while it catches up, "quiet" when
 Kafka or the run itself is away. ``timing`` tells where the newest rows of a live run
 have spent their time, in ms: ``{"end", "line", "inserted", "read"}``, the end of their window, when the watermark may
@@ -134,6 +135,8 @@ class Channel:
         self._told = float("-inf")
         self._timing: Mapping[str, int] | None = None
         self._seen: dict[str, int] = {}
+        self._met: tuple[str, int] | None = None  # run and how far it had closed, and when that was met first
+        self._met_at = 0.0
 
     @property
     def view(self) -> View | None:
@@ -143,6 +146,21 @@ class Channel:
     def fresh(self) -> bool:
         """Whether what it told last is good enough for a new client."""
         return time.monotonic() - self._told < FRESH_S
+
+    def now_ms(self, clock_ms: int) -> int:
+        """The clock's time, but no less than what its live run has closed and the time since that was met.
+
+        A clock that was set back would show figures as new until it has caught up, also when no more come.
+        """
+        if self._met is None:
+            return clock_ms
+        return max(clock_ms, self._met[1] + round((time.monotonic() - self._met_at) * 1000))
+
+    def met(self, view: View) -> None:
+        """Note how far the run of ``view`` has closed."""
+        told = None if view.closed_ms is None else (str(view.status["run_id"]), view.closed_ms)
+        if told != self._met:
+            self._met, self._met_at = told, time.monotonic()
 
     def saw(self, view: View, now_ms: int) -> None:
         """Note when the newest rows of ``view`` were read first: it may be read again before it is told."""
@@ -288,7 +306,7 @@ class Feed:
                 frames = None if at is None else hub.after(at)
                 # what a client asked for when it came back is sent whole; one that reads too slowly gets the newest
                 if frames is None or (last_id is None and len(frames) > LAG):
-                    frames = [channel.snapshot(self.now_ms())]
+                    frames = [channel.snapshot(channel.now_ms(self.now_ms()))]
                 at, last_id = hub.seq, None
                 if frames:
                     yield b"".join(frames)
@@ -304,14 +322,15 @@ class Feed:
             try:
                 view = await self._reader.call(lambda: self.views.read(channel.run_id, channel.window))
                 if view is not None:
-                    channel.saw(view, self.now_ms())
-                problem = "no_run" if view is None else view.problem(self.now_ms())
+                    channel.met(view)
+                    channel.saw(view, channel.now_ms(self.now_ms()))
+                problem = "no_run" if view is None else view.problem(channel.now_ms(self.now_ms()))
             except Exception as error:  # whatever it is, the page has to say that it knows nothing newer
                 if not self._broken:
                     log.warning("the store does not answer (%s); the page shows ages growing", type(error).__name__)
                 view, problem = None, "store"
             self._broken = problem == "store"
-            channel.tell(view, problem, self.now_ms())
+            channel.tell(view, problem, channel.now_ms(self.now_ms()))
 
     def hurry(self, run_id: str) -> None:
         """Somebody has changed something of a run: whoever looks at it shall see it with the next look, made now."""

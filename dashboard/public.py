@@ -89,7 +89,8 @@ class Public:
             if not channel.fresh():
                 await self._feed.refresh(channel)
             self._follow(channel)
-            at, now_ms = channel.hub.seq, self._feed.now_ms()  # a tick that comes during the first message is the next
+            # a tick that comes during the first message is the next
+            at, now_ms = channel.hub.seq, self._now_ms(channel)
             yield b"retry: 1000\n\n" + _frame("all", now_ms, zones_of(channel.view, now_ms))
             while not (channel.hub.closed or self._feed.closed):
                 if at == channel.hub.seq:
@@ -98,18 +99,21 @@ class Public:
                 # one that reads too slowly to be told each change gets all again
                 missed, at = channel.hub.seq - at, channel.hub.seq
                 self._follow(channel)
-                yield self._frame if missed == 1 else _frame("all", self._feed.now_ms(), self._last)
+                yield self._frame if missed == 1 else _frame("all", self._now_ms(channel), self._last)
         finally:
             self.streams -= 1
             channel.listeners -= 1
             channel.used = time.monotonic()
+
+    def _now_ms(self, channel: Channel) -> int:
+        return channel.now_ms(self._feed.now_ms())
 
     def _follow(self, channel: Channel) -> None:
         """Make the frame of the channel's present tick, if it is not made yet."""
         of = channel.hub.epoch, channel.hub.seq
         if of == self._of:
             return
-        now_ms = self._feed.now_ms()
+        now_ms = self._now_ms(channel)
         zones = zones_of(channel.view, now_ms)
         same = [zone["id"] for zone in zones] == [zone["id"] for zone in self._last]
         changed = [new for new, old in zip(zones, self._last, strict=False) if not _alike(new, old)]

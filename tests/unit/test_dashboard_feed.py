@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from dashboard.feed import Channel, Feed
+from dashboard.public import Public
 from dashboard.snapshot import Views
 from tests.browser.apart import run_apart
-from tests.browser.fake_store import FakeStore
+from tests.browser.fake_store import FakeRun, FakeStore
 
 NOW = 1_770_450_020_000
 
@@ -38,6 +42,38 @@ def test_timing_keeps_when_the_newest_rows_were_read_first():
     first = {"end": NOW, "line": NOW + 5_000, "inserted": NOW + 5_500, "read": NOW}
     assert told[:2] == [first, first]
     assert told[2] == {name: at + 10_000 for name, at in first.items()} | {"read": NOW + 2_000}
+
+
+def test_op_02_figures_grow_old_though_the_clock_was_set_back(monkeypatch: pytest.MonkeyPatch):
+    """The server's clock stands an hour behind: what comes is new, and what comes no more is unknown in time."""
+    store = FakeStore(None, FakeRun(closed_ms=NOW))
+    store.put_zone("c1", NOW - 10_000, (14, 14), (8, 8), los="A", occupancy=6.0, occupancy_low=6.0, occupancy_high=6.0)
+    passed = [0.0]
+    monkeypatch.setattr("dashboard.feed.time", SimpleNamespace(monotonic=lambda: 1e6 + passed[0]))
+    told: list[Any] = []
+
+    async def main() -> None:
+        feed = Feed(store, None, lambda: (NOW - 3_600_000) / 1000, 9.0)  # type: ignore[arg-type]
+        channel, public = feed.channel(None, None), Public(feed)
+        for each in (0.0, 8.0, 9.5, 60.0, 61.0):
+            passed[0] = each
+            if each == 9.5:
+                store.update(closed_ms=NOW + 9_000)  # the run closes on: that counts from now on
+            if each == 61.0:
+                store.broken = True
+            await feed.refresh(channel)
+            head = json.loads(channel.snapshot(channel.now_ms(feed.now_ms())).split(b"data: ")[1])
+            stream = public.listen()
+            zone = json.loads((await anext(stream)).split(b"data: ")[1])["zones"][0]
+            await stream.aclose()  # type: ignore[attr-defined]
+            told.append((head["now"] - NOW, head["problem"], zone["word"], zone["age_ms"]))
+        feed.close()
+
+    run_apart(main())
+    assert told == [
+        (0, None, 0, 0), (8_000, None, 0, 8_000), (9_000, None, 0, 9_000),
+        (59_500, "quiet", None, 59_500), (60_500, "store", None, 60_500),
+    ]  # fmt: skip
 
 
 def test_long_work_lets_the_streams_read_between_its_own_reads():
