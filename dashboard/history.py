@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from dashboard import asked, normal
 from dashboard.asked import Refused
-from dashboard.forecast import HORIZONS, LONGEST, PAST_MIN, forecast
+from dashboard.forecast import HORIZONS, LATEST_MIN, LONGEST, PAST_MIN, forecast
 from dashboard.reach import MINUTE_MS, Limits, to_limit
 from engine.model import F64, HOUR, LENGTH_MS, LOS, MINUTE, STATUS, TS_MAX, WINDOWS
 from engine.timezone import TimeZone
@@ -226,16 +226,26 @@ def by_minute(table: pa.Table, newest_ms: int) -> tuple[list[str], F64]:
     return [zones[place] for place in order], density[:, order]
 
 
+def _lost(table: pa.Table, newest_ms: int) -> set[str]:
+    """Zones whose newest row says that nothing is known: that is told, unlike a row that has not come yet."""
+    recent = table.filter(pc.greater(table["t"], newest_ms - (LATEST_MIN + 1) * MINUTE_MS)).sort_by("t")
+    newest = dict(zip(recent["zone"].to_pylist(), recent["density"].to_pylist(), strict=True))
+    return {zone for zone, density in newest.items() if density is None}
+
+
 def _ahead(table: pa.Table, newest_ms: int, register: Register, clock: TimeZone) -> dict[str, dict[str, Any]]:
-    """The answer's ``forecast``: of zones in which any horizon is better than persistence, at those horizons."""
+    """The answer's ``forecast``: of zones in which any horizon is better than persistence, at those horizons.
+
+    None of zones that are unknown now: what follows from minutes before would stand beside the word as if it held.
+    """
     zones, density = by_minute(table, newest_ms)
     told = forecast(density)
     judged, now_ms = told.judged, newest_ms + MINUTE_MS
     limits = Limits.of(register, clock, newest_ms + MINUTE_MS * np.arange(LONGEST + 1))
-    found = {}
+    found, lost = {}, _lost(table, newest_ms)
     for place, zone in enumerate(zones):
         at = [minutes for minutes in HORIZONS if not np.isnan(told.mid[minutes, place])]
-        if not at:
+        if not at or zone in lost:
             continue
         paths = [path[:, place] for path in (told.mid, told.low, told.high)]
         found[zone] = {

@@ -212,6 +212,13 @@ def test_op_17_what_was_forecast_then_does_not_know_what_came_after(asked: Asker
     assert asked("run=cut")["forecast"]["c1"] == then
 
 
+def test_op_02_of_a_zone_that_is_unknown_now_nothing_is_forecast(asked: Asker) -> None:
+    hole = NOW - 160 * MINUTE
+    assert "c1" in asked(f"from={hole - MINUTE}&to={hole}")["forecast"]
+    assert asked(f"from={hole}&to={hole + MINUTE}")["forecast"] == {}
+    assert "c1" in asked(f"from={hole}&to={hole + 2 * MINUTE}")["forecast"]
+
+
 def test_op_17_a_live_run_that_has_stopped_has_no_forecast(asked: Asker) -> None:
     asked.now_ms += 6 * MINUTE
     told = asked()["forecast"]
