@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 TICK_S = 1.0  # least time between two ticks of a channel; the page says it is cut off after 3 s without one
 FRESH_S = 2.0  # a channel that has told nothing for this long is read before it serves a new client
 LAG = 10  # ticks a client may be behind before it gets the newest state instead
+# What has waited for its turn so long is not begun any more: the page has given up asking (static/ask.js), and behind a
+# store that has hung all that came meanwhile would stand before what is asked now, acts among it.
+PATIENCE_S = 20.0
 CHANNELS = 64  # most streams kept; the idle one used longest ago goes first
 
 log = logging.getLogger("hitonami.dashboard")
@@ -44,6 +47,10 @@ T = TypeVar("T")
 
 class TooManyStreams(Exception):
     """Every channel is in use."""
+
+
+class TooLate(Exception):
+    """It has waited for too long; nothing was done."""
 
 
 class Reader:
@@ -108,6 +115,18 @@ def _settle(future: asyncio.Future[Any] | concurrent.futures.Future[Any], result
         future.set_exception(error)
     else:
         future.set_result(result)
+
+
+def _in_time(function: Callable[[], T]) -> Callable[[], T]:
+    """``function``, if it comes to its turn within PATIENCE_S from now; else TooLate."""
+    asked = time.monotonic()
+
+    def run() -> T:
+        if time.monotonic() - asked > PATIENCE_S:
+            raise TooLate
+        return function()
+
+    return run
 
 
 class _Behind:
@@ -257,15 +276,15 @@ class Feed:
         return round(self._clock() * 1000)
 
     async def call(self, read: Callable[[Store], T]) -> T:
-        """Run ``read`` on the store in the reader's thread. Raises what the store raises."""
-        return await self._reader.call(lambda: read(self._store))
+        """Run ``read`` on the store in the reader's thread. Raises what the store raises, TooLate where it hung."""
+        return await self._reader.call(_in_time(lambda: read(self._store)))
 
     async def beside(self, work: Callable[[Store, Views], T]) -> T:
         """Run long ``work`` beside the streams, one after the other; they read on between its reads of the store.
 
-        Raises what ``work`` raises.
+        Raises what ``work`` raises, TooLate where too much stood before it.
         """
-        return await self._worker.call(lambda: work(self._behind, self._views_behind))
+        return await self._worker.call(_in_time(lambda: work(self._behind, self._views_behind)))
 
     async def run_shown(self) -> Run | None:
         """The run that is shown where the browser asks for none, read now. Raises what the store raises."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dashboard.feed import Channel, Feed
+from dashboard.feed import PATIENCE_S, Channel, Feed, TooLate
 from dashboard.public import Public
 from dashboard.snapshot import Views
 from tests.browser.apart import run_apart
@@ -108,6 +108,37 @@ def test_long_work_lets_the_streams_read_between_its_own_reads():
     done, *failed = run_apart(main())
     assert done == "done" and [str(error) for error in failed] == ["gone", "the page is being stopped"]
     assert sorted(order) == ["dashboard-reader", "dashboard-worker"]
+
+
+def test_what_has_waited_too_long_behind_a_store_that_hung_is_not_done(monkeypatch: pytest.MonkeyPatch):
+    """Nobody waits for it any more: an act that was told to have failed must not be done minutes later."""
+    now, done = [0.0], []
+    monkeypatch.setattr("dashboard.feed.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    async def main() -> list[Any]:
+        feed = Feed(FakeStore(), None, lambda: 0.0, 9.0)  # type: ignore[arg-type]
+        both_hang, answers_again = threading.Barrier(3), threading.Event()
+
+        def hang(*_: Any) -> None:
+            both_hang.wait(10)
+            answers_again.wait(10)
+
+        hung = [asyncio.ensure_future(ask(hang)) for ask in (feed.call, feed.beside)]
+        await asyncio.to_thread(both_hang.wait, 10)
+        waiting = [asyncio.ensure_future(feed.call(lambda _: done.append("act")))]
+        waiting += [asyncio.ensure_future(feed.beside(lambda *_: done.append("frames")))]
+        await asyncio.sleep(0)
+        now[0] = PATIENCE_S + 0.1
+        later = asyncio.ensure_future(feed.call(lambda _: done.append("later")))
+        await asyncio.sleep(0)
+        answers_again.set()
+        await asyncio.gather(*hung, later)
+        failed = await asyncio.gather(*waiting, return_exceptions=True)
+        feed.close()
+        return [type(error) for error in failed]
+
+    assert run_apart(main()) == [TooLate] * 2
+    assert done == ["later"]
 
 
 def test_a_slow_client_gets_the_newest_instead_of_everything():
