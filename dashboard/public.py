@@ -12,6 +12,7 @@ WORDS; it is null, and ``people`` too, where nothing is known or what is known i
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 WORDS = ("ゆとり", "ふつう", "やや混雑", "混雑")
 OF_GRADE = {"A": 0, "B": 0, "C": 1, "D": 2, "E": 3, "F": 3}
 STEP = 10  # of ranges of people
-MOST = 2_000  # streams
+MOST = 2_000  # streams; and never more than half of the files that the process may open: operators need theirs
 
 Zones = list[dict[str, Any]]
 
@@ -135,7 +136,8 @@ async def _events(request: Request) -> Response:
         request.app.state.feed.channel(None, None)
     except TooManyStreams:
         return PlainTextResponse("too many streams", 503)
-    if public.streams >= MOST:
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if public.streams >= (MOST if files == resource.RLIM_INFINITY else min(MOST, files // 2)):
         return PlainTextResponse("too many streams", 503)
     return EventSourceResponse(public.listen(), ping=0)
 

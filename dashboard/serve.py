@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ from engine.errors import HitonamiError, UsageError
 
 GRACE_S = 2  # what open requests get at a stop
 _START_S = 10.0
+FILES = 16_384  # open files: each stream is one, and most systems begin with 1,024, which a public page fills
 
 
 class Server:
@@ -70,6 +72,7 @@ def serve(
     ``anywhere``, and for a port that cannot be had; HitonamiError when the server does not start.
     """
     listener = _listen(host, port, anywhere)
+    _make_room()
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -95,6 +98,14 @@ def serve(
         raise HitonamiError("the page's server did not start")
     name, number = listener.getsockname()[:2]
     return Server(inner, thread, f"http://[{name}]:{number}" if ":" in name else f"http://{name}:{number}")
+
+
+def _make_room() -> None:
+    """Let the process have FILES files open, or as many as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int, anywhere: bool) -> socket.socket:

@@ -6,16 +6,18 @@ import contextlib
 import http.client
 import json
 import re
+import resource
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from dashboard.app import create_app
-from dashboard.serve import Server, serve
+from dashboard.serve import FILES, Server, serve
 from engine.errors import UsageError
 from tests.browser.fake_store import FakeRun, FakeStore
 
@@ -262,6 +264,31 @@ def test_streams_are_bounded(server: Server, monkeypatch: pytest.MonkeyPatch):
     assert get(server, "/events?run=c")[0] == 503
     one.close()
     two.close()
+
+
+def test_the_public_leaves_operators_half_of_the_files(server: Server, monkeypatch: pytest.MonkeyPatch):
+    """Each stream is an open file: a crowd with phones must not take the operators' too."""
+    few = SimpleNamespace(RLIMIT_NOFILE=0, RLIM_INFINITY=-1, getrlimit=lambda _: (4, 4))
+    monkeypatch.setattr("dashboard.public.resource", few)
+    held = [http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=20) for _ in range(4)]
+    told = []
+    for connection, path in zip(held, ["/public/events"] * 3 + ["/events"], strict=True):
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        told.append((answer.status, answer.readline()))
+    assert told == [(200, b"retry: 1000\n")] * 2 + [(503, b"too many streams"), (200, b"retry: 1000\n")]
+    for connection in held:
+        connection.close()
+
+
+def test_a_server_has_room_for_many_streams(store: FakeStore):
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (512, before[1]))
+    try:
+        serve(create_app(store)).stop()  # type: ignore[arg-type]
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(FILES, before[1] % 2**63), before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_stop_ends_open_streams_at_once_and_twice_is_fine(store: FakeStore, caplog: pytest.LogCaptureFixture):
