@@ -12,16 +12,18 @@ from collections import deque
 from itertools import islice
 
 KEEP = 600  # frames in the ring: ten minutes at one a second
+KEEP_BYTES = 32 * 2**20  # of them: five minutes of a city of 1,000 zones that all change each second
 
 
 class Broadcast:
     """Frames of one stream. Belongs to one event loop; not thread-safe."""
 
-    def __init__(self, keep: int = KEEP) -> None:
+    def __init__(self, keep: int = KEEP, keep_bytes: int = KEEP_BYTES) -> None:
         self.epoch = secrets.token_hex(4)
         self.seq = 0
         self.closed = False
-        self._ring: deque[bytes] = deque(maxlen=keep)  # the last one has number seq
+        self._ring: deque[bytes] = deque()  # the last one has number seq
+        self._keep, self._keep_bytes, self._bytes = keep, keep_bytes, 0
         self._wake: asyncio.Future[None] | None = None
 
     def frame(self, event: str, data: bytes) -> bytes:
@@ -29,9 +31,12 @@ class Broadcast:
         return b"id: %s-%d\nevent: %s\ndata: %s\n\n" % (self.epoch.encode(), self.seq, event.encode(), data)
 
     def publish(self, event: str, data: bytes) -> None:
-        """Number a frame, keep it, wake all that wait."""
+        """Number a frame, keep it, wake all that wait. The newest is kept however large it is."""
         self.seq += 1
         self._ring.append(self.frame(event, data))
+        self._bytes += len(self._ring[-1])
+        while len(self._ring) > self._keep or (self._bytes > self._keep_bytes and len(self._ring) > 1):
+            self._bytes -= len(self._ring.popleft())
         self._wake_all()
 
     def since(self, last_id: str | None) -> int | None:

@@ -39,6 +39,19 @@ def test_an_id_the_ring_has_lost_or_never_had_needs_a_snapshot():
     assert hub.after(2) is None
 
 
+def test_the_ring_holds_no_more_bytes_than_it_may():
+    hub = Broadcast(600, 1000)
+    for _ in range(50):
+        hub.publish("delta", b"x" * 150)
+    kept = hub.after(hub.seq - 4)
+    assert kept is not None and len(kept) == 4 and sum(map(len, kept)) <= 1000
+    assert hub.after(hub.seq - 6) is None and hub.since(f"{hub.epoch}-{hub.seq - 6}") is None
+    hub.publish("snapshot", b"y" * 5_000)  # larger than all that it may hold
+    assert len(hub.after(hub.seq - 1) or []) == 1 and hub.after(hub.seq - 2) is None
+    hub.publish("delta", b"x")
+    assert len(hub.after(hub.seq - 1) or []) == 1
+
+
 def test_epochs_differ():
     assert Broadcast().epoch != Broadcast().epoch
 
