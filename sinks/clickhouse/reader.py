@@ -89,7 +89,7 @@ def read_slices(
     many parts the table has (a query over all of them has buffers for each). Raises as ``read_rows``, at once.
     """
     where, values = _condition(product, run_id, **asked)
-    edges = _edges(connection, product, run_id)
+    edges = _edges(connection, product, values)
     return _slices(connection, product, where, values, edges)
 
 
@@ -112,18 +112,27 @@ def _slices(
             yield rows
 
 
-def _edges(connection: Connection, product: str, run_id: str) -> list[dict[str, Any]]:
-    """Ascending keys that cut a run's rows into slices, from the primary index: one entry for 8,192 rows.
+def _edges(connection: Connection, product: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Ascending keys that cut rows into slices, from the primary index: one entry for 8,192 rows.
 
+    ``values``: run, and window, start and end where they are asked for. Between edges beyond these there is nothing to
+    read, and each slice is a query: an hour of a month of a city would be thousands of them, all for no rows.
     The index may leave out the last columns of a key (then they are empty): an edge need not be the key of a row.
     """
     key, kinds = PRODUCTS[product]
+    label, time = window_of(product) if product != "runs_of_flow" else ("", "")
+    bounds = [
+        ("window", label, "= {window:String}"),
+        ("start", time, f">= {at('start')}"),
+        ("end", time, f"<= {at('end')}"),
+    ]
+    within = "".join(f" AND {of} {bound}" for name, of, bound in bounds if name in values and of in key)
     shown = [{"t": f"toUnixTimestamp64Milli({name})", "i": name}.get(kinds[name], f"toString({name})") for name in key]
     marks = connection.rows(
         f"SELECT rows_in_granule, {', '.join(shown)}"
-        f" FROM mergeTreeIndex({connection.database_text}, '{product}') WHERE run_id = {{run:String}}"
+        f" FROM mergeTreeIndex({connection.database_text}, '{product}') WHERE run_id = {{run:String}}{within}"
         f" ORDER BY {', '.join(key)}",
-        {"run": run_id},
+        values,
     )
     edges: list[dict[str, Any]] = []
     last, size = None, 0

@@ -179,6 +179,24 @@ def test_slices_are_all_rows_once_in_order_and_bounded(store: Store, monkeypatch
         )
 
 
+def test_slices_beyond_what_is_asked_for_are_not_read(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live page waits while a file's next rows are read: an hour of a month is not a query a slice."""
+    monkeypatch.setattr(reader, "SLICE_ROWS", 1)  # an edge at every granule
+    store.insert(zones("u", *(zone_row("10s", T0 + 10_000 * w, "c1", inflow=7) for w in range(33_000))), "r1")
+    store.insert(zones("v", *(zone_row("1m", T0 + 60_000 * w, "c1", inflow=7) for w in range(9_000))), "r1")
+    queries, select = [], reader.select
+    monkeypatch.setattr(reader, "select", lambda *asked: queries.append(asked) or select(*asked))
+    for choice, rows, most in (
+        ({"start_ms": T0 + 1_000_000, "end_ms": T0 + 2_000_000}, 100 + 17, 1),
+        ({"start_ms": T0 + 310_000_000, "window": "10s"}, 2_000, 2),
+        ({"window": "1m"}, 9_000, 3),
+        ({}, 42_000, 9),
+    ):
+        queries.clear()
+        found = pa.concat_tables(store.slices("zones", "r1", **choice))  # type: ignore[arg-type]
+        assert (len(found), len(queries) <= most) == (rows, True), (choice, len(queries))
+
+
 def test_slices_of_every_product_and_of_none(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "SLICE_ROWS", 1)  # an edge at every granule
     store.insert(
