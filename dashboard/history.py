@@ -140,7 +140,8 @@ async def _span(feed: Feed, run: Run, question: Question) -> tuple[int, int]:
 
 
 def columns(table: pa.Table, register: Register) -> dict[str, dict[str, Any]]:
-    """Rows of ``zone_span`` as the answer's ``zones``; bounds of density are those of the people, by the area."""
+    """Rows of ``zone_span`` as the answer's ``zones``; bounds of density are those of the people, with the error of
+    their count, by the area: as it is graded."""
     figures = {
         name: table[of].to_numpy().astype(np.float64)
         for name, of in (
@@ -154,16 +155,17 @@ def columns(table: pa.Table, register: Register) -> dict[str, dict[str, Any]]:
         "s": pc.index_in(table["status"], pa.array(STATUS)).to_numpy(),
         "los": pc.index_in(table["los"], pa.array(LOS)).to_numpy(),
     }
-    starts = table["t"].to_numpy()
+    starts, errors = table["t"].to_numpy(), table["error"].to_numpy().astype(np.float64)
     found = {}
     for zone, first, last in _spans(table["zone"]):
         area = register.zones.get(zone, {}).get("area_m2") or np.nan
+        wrong = np.maximum(np.nan_to_num(errors[first:last]), 0)
         of = {name: np.round(column[first:last], 4) for name, column in figures.items()}
         found[zone] = {
             "t": starts[first:last],
             **of,
-            "dens_lo": np.round(of["occ_lo"] / area, 4),
-            "dens_hi": np.round(of["occ_hi"] / area, 4),
+            "dens_lo": np.round((of["occ_lo"] - wrong) / area, 4),
+            "dens_hi": np.round((of["occ_hi"] + wrong) / area, 4),
             **{name: column[first:last] for name, column in codes.items()},
         }
     return found

@@ -5,6 +5,7 @@ import {place, shelved} from './alerts.js';
 import {wording} from './ask.js';
 import {ago, clock} from './figures.js';
 import {lang, t} from './i18n.js';
+import {time} from './now.js';
 import {put} from './tables.js';
 
 /**
@@ -78,7 +79,7 @@ export class AlertItem {
   update(store, alert, {act, me, gone, doing}) {
     this.alert = alert;
     const zone = store.layout?.run.timezone ?? 'UTC', put_by = shelved(store, alert);
-    put(this.since, `${clock(alert.began_ms, zone)} · ${t('al_ago', {s: ago(store.now() - alert.began_ms)})}`);
+    put(this.since, `${clock(alert.began_ms, zone)} · ${t('al_ago', {s: ago(time(store) - alert.began_ms)})}`);
     const key = JSON.stringify([lang, alert, act, me, gone, put_by, doing?.state, doing?.action, store.layout?.run.id]);
     if (key === this.drawn) return;
     this.drawn = key;

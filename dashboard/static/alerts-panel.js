@@ -184,6 +184,7 @@ export class AlertsPanel {
     const {place: chosen} = this.chosen;
     if (chosen && !places.has(chosen)) places.set(chosen, this.selects.place.selectedOptions[0]?.textContent ?? chosen);
     this.options('place', [...places].sort((a, b) => a[1].localeCompare(b[1], lang)));
+    this.hint.classList.toggle('readonly', !present(store));
     put(this.hint, !present(store) ? t('al_readonly') : may(this.context, 'act') ? t('al_keys') : '');
   }
 

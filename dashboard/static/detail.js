@@ -81,7 +81,7 @@ export class Detail {
     });
     const at = new Set(gates.map(({gate}) => gate.id));
     const sensors = (layout.sensors ?? []).filter((s) => s.zone === zone || (s.gate && at.has(s.gate)))
-      .map(({id, gate}) => ({id, name: id, text: states.has(id) ? t(states.get(id) ?? '') : gate ?? ''}));
+      .map(({id, gate}) => ({id, text: states.has(id) ? t(states.get(id) ?? '') : gates.find((each) => each.gate.id === gate)?.gate.name[lang] ?? ''}));
     const key = JSON.stringify([lang, zone, lines, sensors]);
     if (key === this.drawn) return;
     this.drawn = key;

@@ -39,7 +39,7 @@ export const TEXT = {
     kind_density: 'dense', kind_flow: 'heavy flow', kind_speed: 'slow', kind_counterflow: 'counterflow', kind_stopped: 'full and stopped', kind_sensor_loss: 'sensors lost',
     live: '● LIVE', replay: '▶ REPLAY', workbench: '◆ WORKBENCH', none: 'NO RUN',
     running: 'running', stopped: 'stopped', finished: 'finished', failed: 'failed',
-    replayBanner: 'Replay: these are not present values', workbenchBanner: 'Workbench: neither present nor official values',
+    replayBanner: 'These are not present values', workbenchBanner: 'These are neither present nor official values',
     offline: 'Disconnected: nothing heard from the server for {s}. Showing the last values', noRunYet: 'There is no run to show yet', store: 'The store does not answer: no new values arrive',
     quiet: 'Nothing closed for {s}: Kafka or the run is away. What happens now is unknown',
     unwell: 'Sensors not ok', sensors: 'Sensors that are not ok', sensorsKnown: '{ok} ok, {unknown} unknown', sinceTime: 'since {time}',

@@ -1,5 +1,6 @@
 /** Which of a zone's limits hold at a time: bands of days and hours, as engine/thresholds.py has them. No DOM here. */
 import {offset} from './figures.js';
+import {time} from './now.js';
 
 const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
 const DAY_MIN = 1440;
@@ -39,7 +40,7 @@ export function holds({days, from, to}, day, minute) {
  */
 export function limitsNow(store, {limits}) {
   if (!limits?.length) return [];
-  const {day, minute} = local(store.now(), store.layout?.run.timezone ?? 'UTC'), rules = new Set();
+  const {day, minute} = local(time(store), store.layout?.run.timezone ?? 'UTC'), rules = new Set();
   return limits.filter((limit) => {
     if (limit.kind !== 'density' || rules.has(limit.rule) || !holds(limit, day, minute)) return false;
     rules.add(limit.rule);

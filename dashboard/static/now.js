@@ -34,6 +34,20 @@ export function newest(store) {
   return end > -Infinity ? end : null;
 }
 
+/**
+ * The time that is shown: of a run that is no live one where its newest window ends, else it would be years ago.
+ * @param {Store} store
+ */
+export function time(store) {
+  if (store.layout?.run.kind === 'live' || store.frozen) return store.now();
+  let held = ends.get(store);
+  if (!held || held.id !== store.id || held.layout !== store.layout) ends.set(store, held = {id: store.id, layout: store.layout, end: newest(store)});
+  return held.end ?? store.now();
+}
+
+/** Asked for by each zone of a frame: worked out once a message. @type {WeakMap<Store, {id: string, layout: Store['layout'], end: number | null}>} */
+const ends = new WeakMap();
+
 /** Share of what should be seen that is: the mean of all zones, of gates where there are none; what is unknown counts 0. @param {Store} store */
 export function observed(store) {
   const {layout, zones, flow} = store;

@@ -3,17 +3,18 @@ import {ago, percent} from './figures.js';
 import {history} from './history.js';
 import {addWords, lang, t} from './i18n.js';
 import {limitsNow} from './limits.js';
+import {time} from './now.js';
 import {put} from './tables.js';
 import {MARKS, alarms, letter, position, rank, shade, zonesNow} from './zone-now.js';
 
 addWords({
   ja: {
     ranked: 'ゾーン（悪い順）', rankedCount: '{all} 件中 {n} 件', held: '操作中のため順序を止めています', moreZones: 'さらに表示',
-    los1: '水準', densityOnScale: '密度（人/m²）', flowIn: '流入・流出（{w}）', pace: '速さ', toLimit: '限界まで', densRange: '{low}–{high} 人/m²',
+    los1: '水準', densityOnScale: '密度（人/m²）', flowIn: '流入・流出（{w}）', pace: '速さ m/s', toLimit: '限界まで', densRange: '{low}–{high} 人/m²',
   },
   en: {
     ranked: 'Zones, the worst first', rankedCount: '{n} of {all}', held: 'order held while you are here', moreZones: 'Show more',
-    los1: 'Grade', densityOnScale: 'Density (/m²)', flowIn: 'In · out ({w})', pace: 'Speed', toLimit: 'To limit', densRange: '{low}–{high} /m²',
+    los1: 'Grade', densityOnScale: 'Density (/m²)', flowIn: 'In · out ({w})', pace: 'Speed m/s', toLimit: 'To limit', densRange: '{low}–{high} /m²',
   },
 });
 
@@ -173,7 +174,7 @@ export class Ranked {
     const texts = [
       into.kind === 'unknown' && out.kind === 'unknown' ? t('unknown') : `${into.text} · ${out.text}${other(zone, this.context.store)}`,
       now.pace == null ? '—' : now.pace.toFixed(1),
-      history.toLimit(now.id, this.context.store.now()),
+      history.toLimit(now.id, time(this.context.store)),
       now.age == null ? '—' : this.context.store.layout?.run.kind === 'live' ? ago(now.age) : '—',
       percent(now.coverage),
     ];

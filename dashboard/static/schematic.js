@@ -7,6 +7,7 @@ import {longAxis, Projection, boxOf, boxes, inside, roomIn} from './geometry.js'
 import {history} from './history.js';
 import {addWords, lang, t} from './i18n.js';
 import {limitsNow} from './limits.js';
+import {time} from './now.js';
 import {Gates} from './schematic-gates.js';
 import {Room, attr, hatches, path, say, svg, wide} from './svg.js';
 import {MARKS, alarms, blind, letter, position, shade, zoneNow} from './zone-now.js';
@@ -15,12 +16,12 @@ addWords({
   ja: {
     mapOf: '{place} の見取り図', north1: '北', south1: '南', blindSpot: '死角（センサーなし）', unknownFor: '不明 {age}',
     zoneSays: '{name} 水準 {grade} {dens} {way} {alarm}', towards: '向き {way}° R {r}', unwellHere: '異常センサー {n}',
-    alarm1: '通知あり', alarm2: '警告あり', alarm3: '重大な警報あり', densIs: '{n} 人/m²', stretched: '幅は {n} 倍に描いています',
+    alarm1: '通知あり', alarm2: '警告あり', alarm3: '重大な警報あり', densIs: '{n} 人/m²', stretched: '幅は {n} 倍', reads: '数字は密度（人/m²）、矢印は {w} の通過人数、▼ は密度の位置',
   },
   en: {
     mapOf: 'Plan of {place}', north1: 'N', south1: 'S', blindSpot: 'blind spot (no sensor)', unknownFor: 'unknown {age}',
     zoneSays: '{name}, grade {grade} {dens} {way} {alarm}', towards: 'heading {way}° R {r}', unwellHere: '{n} sensors not ok',
-    alarm1: 'notice', alarm2: 'warning', alarm3: 'critical alert', densIs: '{n} /m²', stretched: 'width drawn × {n}',
+    alarm1: 'notice', alarm2: 'warning', alarm3: 'critical alert', densIs: '{n} /m²', stretched: 'width drawn × {n}', reads: 'Figures: people/m² · arrows: people passing in {w} · ▼ density on its scale',
   },
 });
 
@@ -32,6 +33,8 @@ addWords({
  *   letter: SVGElement, mark: SVGElement, dens: SVGElement | null, arrow: SVGElement | null, r: SVGElement | null,
  *   scale: {pointer: SVGElement, range: SVGElement, usual: SVGElement, limits: SVGElement} | null, room: Box, track: Box, bad: SVGElement, said: string}} Drawn
  */
+
+const SMALL = 64; // px wide: has room for its letter only
 
 export class Schematic {
   /** @param {SVGElement} e @param {import('./components.js').Context} context */
@@ -79,7 +82,12 @@ export class Schematic {
     // the larger ones first: what lies in them is drawn over them
     const order = [...shapes.keys()].sort((a, b) => size2(shapes.get(b)) - size2(shapes.get(a)));
     const ground = svg('g', {}, this.e), over = svg('g', {class: 'gates'}, this.e);
-    for (const points of shapes.values()) for (const box of cover(points)) room.take(box);
+    for (const points of shapes.values()) {
+      for (const box of cover(points)) room.take(box);
+      const b = boxOf(points);
+      // beside a small zone stands what is wrong there: no name may lie on it
+      if (b.w < SMALL) for (const x of [b.x - 36, b.x + b.w + 2]) room.take({x, y: b.y, w: 34, h: 18});
+    }
     this.drawn = order.map((row) => {
       const inner = order.filter((other) => all[other].parent === all[row].id).map((other) => /** @type {Point[]} */ (shapes.get(other)));
       return this.zone(row, all[row], /** @type {Point[]} */ (shapes.get(row)), inner, ground, room);
@@ -99,7 +107,9 @@ export class Schematic {
       const words = arrow === '→' ? `${t(String(word))} ${arrow}` : `${arrow} ${t(String(word))}`;
       svg('text', {x, y, 'text-anchor': anchor, class: 'compass'}, this.e).textContent = words;
     }
-    if (factor > 1.05 && !upright) svg('text', {x: 64, y: h - 12, class: 'compass'}, this.e).textContent = t('stretched', {n: factor.toFixed(1)});
+    if (upright) return;
+    const told = [t('reads', {w: this.context.store.layout?.window ?? ''}), ...(factor > 1.05 ? [t('stretched', {n: factor.toFixed(1)})] : [])];
+    svg('text', {x: 64, y: h - 12, class: 'compass'}, this.e).textContent = told.join(' · ');
   }
 
   /**
@@ -111,22 +121,27 @@ export class Schematic {
     const title = svg('title', {}, g), d = path(points), ground = svg('path', {d, class: 'ground'}, g);
     const pattern = svg('path', {d, class: 'pattern', fill: 'none'}, g);
     const r = roomIn(points, inner), large = r.w >= 150 && r.h >= 56, middle = !large && r.w >= 52 && r.h >= 56;
-    const named = large && r.h >= 84, name = zone.name[lang], outer = boxOf(points);
+    const named = large && r.h >= 68, name = zone.name[lang], outer = boxOf(points);
     if (named) {
       clipped(svg('text', {x: r.x + 8, y: r.y + 20, class: 'name'}, g), name, r.w - 16);
     } else {
       const width = Math.min(wide(name, 16), 190), x = Math.max(2, Math.min(room.w - width - 2, outer.x + outer.w / 2 - width / 2));
       const right = outer.x + outer.w + 4, left = outer.x - width - 4, beside = outer.y + outer.h / 2 - 9;
       const tries = [[x, outer.y + outer.h + 1], [x, outer.y - 19], [right, beside], [left, beside], [right, outer.y + 2], [left, outer.y + 2],
-        [right, outer.y + outer.h - 20], [left, outer.y + outer.h - 20]];
-      const place = room.first(tries.map(([left_, top]) => ({x: left_, y: top, w: width, h: 18})));
-      if (place) clipped(svg('text', {x: place.x, y: place.y + 15, class: 'name out'}, g), name, width);
+        [right, outer.y + outer.h - 20], [left, outer.y + outer.h - 20],
+        // one that lies within another near its edge: out there
+        ...[1, 13].flatMap((gap) => [x, outer.x + outer.w - width, outer.x].flatMap((at) => [[at, outer.y + outer.h + gap], [at, outer.y - 18 - gap]]))];
+      // what finds no room is cut short, so that no zone stays without a name
+      const boxes_ = [width, 96].flatMap((w) => tries.map(([left_, top]) => ({x: left_ + (width - w) / 2, y: top, w: Math.min(w, width), h: 18})));
+      const place = room.first(boxes_);
+      if (place) clipped(svg('text', {x: place.x, y: place.y + 15, class: 'name out'}, g), name, place.w);
     }
-    const y = r.y + (named ? 20 : 0) + (r.h - (named ? 20 : 0) - (r.h >= 44 ? 16 : 0)) / 2;
-    const size = Math.round(Math.max(16, Math.min(large ? 36 : 26, r.h - 16, r.w)));
+    const tracked = r.h >= 40 && r.w >= 26; // else there is no room for a scale below the letter
+    const y = r.y + (named ? 20 : 0) + (r.h - (named ? 20 : 0) - (tracked ? 16 : 0)) / 2;
+    const size = Math.round(Math.max(16, Math.min(large ? 36 : 26, r.h - (tracked ? 18 : 8), r.w)));
     const head = large ? r.x + 10 + size / 2 : r.x + r.w / 2, line = middle ? y - 10 : y;
     // in a small zone there is room for its letter only: what is wrong stands beside it
-    const small = r.w < 64, edge = outer.x + outer.w + 2;
+    const small = r.w < SMALL, edge = outer.x + outer.w + 2;
     const mark = sized(svg('text', {x: small ? edge : large ? head + size / 2 + 4 : r.x + r.w / 2 + size * 0.4, y: small ? outer.y + 14 : line + (large ? 8 : 0), class: 'mark'}, g), 18);
     const letterOf = sized(svg('text', {x: head, y: line + size * 0.36, 'text-anchor': 'middle', class: 'letter'}, g), size);
     const dens = large ? sized(svg('text', {x: head + size / 2 + 28, y: y + 9, class: 'dens'}, g), 24)
@@ -135,7 +150,7 @@ export class Schematic {
     const strength = way && r.w >= 270 ? sized(svg('text', {x: r.x + r.w - 76, y: y + 6, 'text-anchor': 'end', class: 'r'}, g), 16) : null;
     const bad = sized(svg('text', {x: small ? outer.x - 2 : r.x + r.w - 4, y: small ? outer.y + 14 : r.y + 18, 'text-anchor': 'end', class: 'bad'}, g), 16);
     const track = {x: r.x + 6, y: r.y + r.h - 13, w: Math.min(r.w - 12, 260), h: 6};
-    const scale = r.h >= 34 && track.w >= 14 ? this.scale(g, track) : null;
+    const scale = tracked ? this.scale(g, track) : null;
     if (blind(/** @type {import('./store.js').Layout} */ (this.context.store.layout), zone.id)) g.classList.add('blind');
     return {row, zone, g, title, pattern, ground, letter: letterOf, mark, dens, arrow: way, r: strength, scale, room: {...r, y}, track, bad, said: ''};
   }
@@ -145,6 +160,7 @@ export class Schematic {
     const e = svg('g', {class: 'track'}, g);
     svg('rect', {x: track.x - 2, y: track.y - 7, width: track.w + 4, height: 17, class: 'plate'}, e);
     for (let i = 0; i < 6; i++) svg('rect', {x: track.x + i * track.w / 6, y: track.y, width: track.w / 6, height: track.h, class: shade(i + 1)}, e);
+    svg('rect', {x: track.x, y: track.y, width: track.w, height: track.h, class: 'edge'}, e);
     const usual = svg('rect', {y: track.y - 4, height: 3, class: 'usual'}, e), range = svg('rect', {y: track.y - 2, height: 4, class: 'range'}, e);
     return {pointer: svg('path', {class: 'pointer'}, e), range, usual, limits: svg('path', {class: 'limit'}, e)};
   }
@@ -159,7 +175,7 @@ export class Schematic {
       const age = now.why === 'from' ? t('from', {w: zone.leaf ?? ''})
         : now.age != null && now.why === 'tooOld' ? t('unknownFor', {age: ago(now.age)}) : t('unknown');
       const figure = now.dens != null ? now.dens.toFixed(2) : now.grade ? '' : isBlind ? t('blindSpot') : age;
-      const usual = history.usual(zone.id, store.now()), limits = limitsNow(store, zone).map(({limit}) => limit);
+      const usual = history.usual(zone.id, time(store)), limits = limitsNow(store, zone).map(({limit}) => limit);
       const said = [now.grade, figure, now.low, now.high, now.way, now.r, now.passed, alarm, n, zone.id === chosen, usual, limits, lang, i === this.focus].join('|');
       if (said === d.said) return;
       d.said = said;

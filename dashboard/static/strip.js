@@ -67,7 +67,7 @@ export class Strip {
     this.limits.replaceChildren(...limits.map(({limit, severity}) => svg('path', {d: `M0 ${y(limit).toFixed(1)}H${w}`, class: `limit ${severity}`})));
     say(this.name, named ? zone.name[lang] : '');
     attr(this.most, 'x', w - 3);
-    say(this.most, w > 90 ? top.toFixed(1) : '');
+    say(this.most, w > 220 ? t('densIs', {n: top.toFixed(1)}) : w > 90 ? top.toFixed(1) : '');
     const now = zoneNow(store, row);
     attr(this.e, 'aria-label', t('stripOf', {name: zone.name[lang], now: now.dens == null ? t('unknown') : now.dens.toFixed(2)}));
     attr(this.e, 'data-grade', shade(now.grade));

@@ -73,7 +73,8 @@ function read(store, row) {
       flows: () => [unknown(stale), unknown(stale)], passed: null, way: null, r: null};
   }
   const observed = z.s[row] !== 0, grade = z.los[row] ?? 0, area = place.area_m2 ?? 0;
-  const per = (/** @type {number | null} */ n) => n == null || !area ? null : n / area;
+  // with the error of the count, as graded (dashboard/because.py)
+  const wrong = Math.max(z.err?.[row] ?? 0, 0), per = (/** @type {number | null} */ n, /** @type {number} */ by) => n == null || !area ? null : Math.max(0, n + by) / area;
   const flows = () => ['in', 'out'].map((side) => // numbers are put in words for the rows only that are shown
     figure(z.s[row] === 0 ? 0 : null, z[side][row], z[`${side}_lo`][row], z[`${side}_hi`][row], layout.k));
   const middle = ['in', 'out'].map((side) => {
@@ -82,7 +83,7 @@ function read(store, row) {
   });
   return {
     id: place.id, grade, why: grade ? '' : observed ? 'notGraded' : 'notObserved', age, dens: z.dens[row] ?? null,
-    low: per(z.occ_lo[row]), high: per(z.occ_hi[row]), pace: z.pace[row] ?? null, coverage: z.c[row] ?? null,
+    low: per(z.occ_lo[row], -wrong), high: per(z.occ_hi[row], wrong), pace: z.pace[row] ?? null, coverage: z.c[row] ?? null,
     flows, passed: middle[0] == null || middle[1] == null ? null : middle[0] + middle[1],
     ...wayOf(store, layout, place.id),
   };

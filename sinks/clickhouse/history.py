@@ -23,6 +23,7 @@ SPAN = pa.schema(
         ("occupancy", pa.float64()),
         ("occupancy_low", pa.float64()),
         ("occupancy_high", pa.float64()),
+        ("error", pa.float64()),
         ("density", pa.float64()),
         ("status", pa.string()),
         ("los", pa.string()),

@@ -69,7 +69,7 @@ def test_op_03_a_full_corridor_that_stopped_is_never_graded_a(page: Page, served
     expect(drawn(page, "c2").locator(".letter")).to_have_text("F")
     expect(drawn(page, "c1").locator(".letter")).to_have_text("A")
     expect(ranked(page, "c2").locator("td.pace")).to_have_text("0.0")
-    expect(ranked(page, "c2").locator(".dens")).to_have_attribute("title", "2.34–2.86 人/m²")
+    expect(ranked(page, "c2").locator(".dens")).to_have_attribute("title", "2.33–2.87 人/m²")
     assert ranked(page, "c2").locator("td.flowIn").inner_text() == ranked(page, "c1").locator("td.flowIn").inner_text()
     assert order(page)[0] == "c2"
 
