@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import matrix
+from tests.faults.kills import STOP_S, matrix
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
 
@@ -38,6 +38,6 @@ def test_kills_lose_nothing_and_double_nothing(
         clickhouse.query(f"DROP DATABASE {database} SYNC")
     assert not any(report.faults().values()), report
     assert report.rows > 300 and report.windows > 10
-    assert max(report.stop_s) <= 5
+    assert max(report.stop_s) <= STOP_S
     # a peer that ended because another one was killed has nothing to say
     assert set(report.said) <= {"hitonami: a process was ended by signal 9; starting again"}

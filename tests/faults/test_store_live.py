@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.faults.kills import STOP_S
 from tests.faults.relay import INSERT
 from tests.faults.storing import ANSWERS, Storing, await_that
 from tests.realservices.clickhouse import ClickHouse
@@ -156,7 +157,7 @@ def test_nothing_is_lost_or_double(storing: Storing) -> None:
     report = storing.finish()
     assert not any(report.faults().values()), report
     assert report.rows > 300 and report.windows >= 5
-    assert max(report.stop_s) <= 5
+    assert max(report.stop_s) <= STOP_S
 
 
 def test_it_ends_where_trying_again_does_not_help(storing: Storing) -> None:
