@@ -174,7 +174,7 @@ export class Ranked {
     const texts = [
       into.kind === 'unknown' && out.kind === 'unknown' ? t('unknown') : `${into.text} · ${out.text}${other(zone, this.context.store)}`,
       now.pace == null ? '—' : now.pace.toFixed(1),
-      history.toLimit(now.id, time(this.context.store)),
+      now.dens == null ? '—' : history.toLimit(now.id, time(this.context.store)), // what followed from figures goes with them
       now.age == null ? '—' : this.context.store.layout?.run.kind === 'live' ? ago(now.age) : '—',
       percent(now.coverage),
     ];

@@ -34,11 +34,17 @@ pytestmark = pytest.mark.browser
 
 
 def test_op_02_data_past_their_limit_are_hatched_and_never_green_or_zero(page: Page, served: Served, clock: Clock):
+    at = {"mid_ms": clock.ms() + 1_800_000, "low_ms": None, "high_ms": clock.ms() + 1_200_000}
+    soon = {"t": [at["mid_ms"]], "mid": [1.0], "low": [1.0], "high": [1.0]}
+    ahead = {"c1": {**soon, "to_limit": {"limit": 1.0, "rule": "dense", **at}}}
+    told = {"window": "1m", "length_ms": 60_000, "zones": {}, "normal": {}, "forecast": ahead}
+    page.route("**/api/history?*", lambda route: route.fulfill(json=told))
     open_situation(page, served(walkway(clock)).url)
     zones = ("c1", "c2", "c3", "p")
     for where in zones:
         assert not hatched(drawn(page, where)) and not hatched(ranked(page, where).locator(".grade"))
         expect(ranked(page, where).locator("td.age")).to_have_text(re.compile(r"^\d+ 秒$"))
+    expect(ranked(page, "c1").locator("td.toLimit")).to_have_text("30 分（20–）")
     page.evaluate(
         """() => {
           window.seen = new Set();
@@ -55,6 +61,7 @@ def test_op_02_data_past_their_limit_are_hatched_and_never_green_or_zero(page: P
         expect(ranked(page, where).locator(".grade")).to_have_text("?")
         expect(ranked(page, where).locator(".dens")).to_have_text("不明")
         assert hatched(drawn(page, where)) and hatched(ranked(page, where).locator(".grade"))
+        expect(ranked(page, where).locator("td.toLimit")).to_have_text("—")
     expect(page.locator("#coverage")).to_have_text("0 %")
     told = {text for text in page.evaluate("[...window.seen]") if not re.fullmatch(r"不明( \d+ .+)?|死角.*", text)}
     assert told <= {*"ABCD?", "0.20", "0.40", "0.60", "0.90", "流入・流出（10s）", "14 · 12–22"}
