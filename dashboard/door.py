@@ -23,6 +23,7 @@ _EVERYWHERE = ("0.0.0.0", "::", "")
 PER_NAME = (10, 30.0)  # failed logins at once, and seconds until there may be one more
 PER_ADDRESS = (20, 15.0)
 PER_REFUSED = (30, 20.0)  # rows of the trail about what one user was refused
+PROVEN = 1_000  # users and addresses of logins that succeeded, kept for the limit
 _WAITING = 8  # passwords that wait for being checked, one at a time: each takes 32 MiB and a core
 
 
@@ -57,6 +58,7 @@ class Door:
         self._local = local
         self._per_name, self._per_address = Limit(*PER_NAME, clock), Limit(*PER_ADDRESS, clock)
         self._per_refused = Limit(*PER_REFUSED, clock)
+        self._proven: dict[tuple[str, str], None] = {}  # the oldest first
         self._checking = asyncio.Lock()
         self._waiting = 0
 
@@ -70,12 +72,15 @@ class Door:
     async def login(self, name: str, password: str, request: Request) -> tuple[Who, str] | Wait | None:
         """Who it is and the id of a new session; None for a wrong name or password. Raises sqlite3.Error.
 
-        Only tries that fail count towards the limits; those beyond are not looked at, so they cost nothing.
+        Only tries that fail count towards the limits; those beyond are not looked at, so they cost nothing. Whoever has
+        logged in from an address before is counted apart there: guesses from elsewhere keep nobody out of a shift.
         """
         if self.users is None or self._sessions is None:
             return None
         address = address_of(request)
-        keys = ((self._per_name, normal(name)), (self._per_address, _neighbours(address)))
+        user = normal(name), _neighbours(address)
+        counted = "\0".join(user) if user in self._proven else user[0]
+        keys = ((self._per_name, counted), (self._per_address, user[1]))
         waits = [limit.take(key) for limit, key in keys]
         if any(waits) or self._waiting >= _WAITING:
             for (limit, key), wait in zip(keys, waits, strict=True):
@@ -95,6 +100,10 @@ class Door:
             return None
         for limit, key in keys:
             limit.give_back(key)
+        self._proven.pop(user, None)
+        self._proven[user] = None
+        if len(self._proven) > PROVEN:
+            del self._proven[next(iter(self._proven))]
         await self.logout(request)
         made = await asyncio.to_thread(self._sessions.begin, who)
         await self.note(who, "login", address=address)

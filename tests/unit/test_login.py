@@ -109,6 +109,24 @@ def test_op_18_logins_are_limited_by_name_and_by_address(desk: Desk):
     assert [what for what, _, _ in desk.what()].count("failed") == burst + rest
 
 
+def test_guesses_from_elsewhere_keep_nobody_out_who_has_been_here(desk: Desk):
+    client, burst = Client(desk.server), PER_NAME[0]
+
+    def guess() -> int:
+        connection = http.client.HTTPConnection(client.host, timeout=20, source_address=("127.0.0.2", 0))
+        head = {"origin": f"http://{client.host}", "content-type": "application/json"}
+        connection.request("POST", "/api/login", b'{"name": "operator", "password": "guessed"}', head)
+        status = connection.getresponse().status
+        connection.close()
+        return status
+
+    assert client.login("operator", PASSWORD).status == 200
+    assert [guess() for _ in range(burst + 1)] == [401] * burst + [429]
+    assert client.login("operator", PASSWORD).status == 200
+    assert [client.login("operator", "wrong").status for _ in range(burst + 1)] == [401] * burst + [429]
+    assert guess() == client.login("operator", PASSWORD).status == 429
+
+
 def test_logins_that_succeed_are_not_limited(desk: Desk):
     assert {Client(desk.server).login("viewer", PASSWORD).status for _ in range(PER_ADDRESS[0] + 5)} == {200}
 
