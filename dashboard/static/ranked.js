@@ -179,6 +179,7 @@ export class Ranked {
       percent(now.coverage),
     ];
     texts.forEach((text, c) => put(slot.cells[c], text));
+    if (slot.cells[0].title !== texts[0]) slot.cells[0].title = texts[0]; // where it is cut on a narrow page
     if (slot.row.getAttribute('aria-current') !== String(chosen)) slot.row.setAttribute('aria-current', String(chosen));
     slot.button.tabIndex = i === Math.min(this.focus, this.slots.length - 1) ? 0 : -1;
   }

@@ -138,7 +138,7 @@ export class Schematic {
     }
     const tracked = r.h >= 40 && r.w >= 26; // else there is no room for a scale below the letter
     const y = r.y + (named ? 20 : 0) + (r.h - (named ? 20 : 0) - (tracked ? 16 : 0)) / 2;
-    const size = Math.round(Math.max(16, Math.min(large ? 36 : 26, r.h - (tracked ? 18 : 8), r.w)));
+    const size = Math.round(Math.max(16, Math.min(large ? 36 : 26, r.h - (named ? 20 : 0) - (tracked ? 22 : 8), r.w)));
     const head = large ? r.x + 10 + size / 2 : r.x + r.w / 2, line = middle ? y - 10 : y;
     // in a small zone there is room for its letter only: what is wrong stands beside it
     const small = r.w < SMALL, edge = outer.x + outer.w + 2;

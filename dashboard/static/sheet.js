@@ -8,6 +8,7 @@ import {ask, past} from './ask.js';
 import {ago, clock, inside, level, percent} from './figures.js';
 import {addWords, lang, t} from './i18n.js';
 import {newest, observed, worth} from './now.js';
+import {zoneNow} from './zone-now.js';
 
 addWords({
   ja: {
@@ -133,9 +134,9 @@ export class Sheet {
   worst(store, zones) {
     const z = store.zones;
     this.table('sh_worst', ['sh_zone', 'sh_los', 'sh_density', 'sh_people', 'sh_trend', 'sh_age', 'sh_coverage'], zones.map(({name, row, age}) => {
-      const {id, area_m2: area} = store.layout?.zones[row] ?? {}, at = (/** @type {string} */ column) => z[column]?.[row] ?? null;
+      const {id} = store.layout?.zones[row] ?? {}, at = (/** @type {string} */ column) => z[column]?.[row] ?? null;
       const people = inside(at('occ'), at('occ_lo'), at('occ_hi'), at('err'));
-      const [low, high] = [at('occ_lo'), at('occ_hi')].map((n) => n == null || !area ? null : n / area);
+      const {low, high} = zoneNow(store, row);
       const dense = at('dens'), range = low == null || high == null ? '' : ` (${low.toFixed(2)}–${high.toFixed(2)})`;
       return [name, level(at('los'), null, null).text, `${dense == null ? '—' : dense.toFixed(2)}${range}`, `${people.text} ${people.kind === 'unknown' ? '' : people.note}`.trim(),
         this.trends[id ?? ''] || '—', age == null ? '—' : ago(age), percent(at('c'))];
