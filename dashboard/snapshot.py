@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sinks.clickhouse.alerts import Alert
     from sinks.clickhouse.store import Run, Store
 
+_REGISTERS = 16  # kept: of a city each is some megabytes, and every edit of a threshold is another one
 _LAYOUTS = 32  # kept: of the views that are open, and of a few before them
 
 # What the page says of a standing alert (sinks/clickhouse/alerts.py Alert).
@@ -206,12 +207,16 @@ class Views:
 
     def version(self, digest: str) -> Register:
         """The registry of that hash, or the newest of that version."""
-        if digest not in self._registers:
+        held = self._registers.pop(digest, None)
+        if held is None:
             text = self._store.registry(digest)
             if text is None:
                 return self._nothing
-            self._registers[digest] = Register(text)
-        return self._registers[digest]
+            held = Register(text)
+            if len(self._registers) >= _REGISTERS:
+                del self._registers[next(iter(self._registers))]
+        self._registers[digest] = held  # the one asked for longest ago stands first
+        return held
 
     def changes(self, run: Run) -> list[dict[str, Any]]:
         """Every edit of the thresholds that a run has met, the newest first: version, by, at, rules that it changed."""
@@ -236,7 +241,7 @@ class Views:
         seen = [sorted({key[0] for key in table.keys}) for table in tables] or [[], [], []]
         of_run = run.run_id, run.kind, run.config, run.config_hash, run.code_version, run.timezone, run.gate_delay_ms
         leaves = tuple(run.leaves.items())
-        key = (*of_run, leaves, window, id(register), tuple(sensors), *map(tuple, seen))
+        key = (*of_run, leaves, window, register, tuple(sensors), *map(tuple, seen))
         if key not in self._layouts:
             if len(self._layouts) >= _LAYOUTS:
                 self._layouts.clear()

@@ -198,3 +198,15 @@ def test_each_place_is_shown_in_its_finest_window_unless_one_is_asked_for():
     strict = view(store, "10s")
     assert strict.zones["t"] == [T, None] and strict.flow["n"][6] is None
     assert [row["window"] for row in strict.layout["zones"]] == ["10s", "10s"]
+
+
+def test_of_many_registry_versions_those_in_use_are_kept():
+    store = FakeStore()
+    store.registries |= {f"v{n}": json.dumps({**REGISTRY, "version": f"{n}"}) for n in range(40)}
+    views = Views(store)  # type: ignore[arg-type]
+    for n in range(40):
+        assert views.version(f"v{n}").version == f"{n}"
+        views.version("h1")  # that of the run that is shown
+    reads = store.reads
+    assert (views.version("h1").version, views.version("v39").version) == ("1", "39") and store.reads == reads
+    assert views.version("v0").version == "0" and store.reads == reads + 1  # not kept for ever
