@@ -64,6 +64,7 @@ def rows(window: str, starts: Any, zone: str, people: Any) -> Released:
         "occupancy": people,
         "occupancy_low": people - 5,
         "occupancy_high": people + 5,
+        "error": np.full(size, 10),
         "density": people / AREA,
         "los": np.where(unknown, 0, LOS.index("C")),
         "status": np.where(unknown, STATUS.index("unknown"), STATUS.index("range")),
@@ -160,7 +161,7 @@ def test_the_last_hour_is_told_with_ranges(asked: Asker) -> None:
     c2 = told["zones"]["c2"]
     assert c2["t"] == [NOW - minute * MINUTE for minute in range(60, 0, -1)]
     assert {name: column[0] for name, column in c2.items() if name != "t"} == {
-        "occ": 50, "occ_lo": 45, "occ_hi": 55, "dens": 0.5, "dens_lo": 0.45, "dens_hi": 0.55,
+        "occ": 50, "occ_lo": 45, "occ_hi": 55, "dens": 0.5, "dens_lo": 0.35, "dens_hi": 0.65,
         "s": STATUS.index("range"), "los": LOS.index("C"),
     }  # fmt: skip
     request = urllib.request.Request(f"{asked.server.url}/api/history", headers={"accept-encoding": "gzip"})

@@ -9,9 +9,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from dashboard.roles import Who
 from sinks.clickhouse.alerts import Action
-from tests.browser.conftest import Clock, Served
+from tests.browser.conftest import Clock, Served, fill
 from tests.browser.desk import CANARY, alert, items, open_situation, serious
-from tests.browser.fake_store import FakeStore
+from tests.browser.fake_store import FakeRun, FakeStore
 
 pytestmark = pytest.mark.browser
 
@@ -220,3 +220,12 @@ def test_op_06_on_the_phone_every_button_can_be_hit_and_the_mark_blinks_slowly(
     assert page.evaluate(running) == [["mark blinks", 2000]]
     page.emulate_media(reduced_motion="reduce")
     assert page.evaluate(running) == []
+
+
+def test_since_in_a_replayed_run_goes_by_its_own_time(page: Page, served: Served, clock: Clock) -> None:
+    start = 1_770_447_600_000  # 2026-02-07 16:00 JST
+    store = FakeStore(None, FakeRun(run_id="r1", kind="replay", state="finished"))
+    fill(store, start, run="r1")
+    store.standing["r1"] = [alert(clock, "a", began_ms=start + 10_000 - 300_000)]
+    open_situation(page, served(store).url)
+    expect(items(page).locator(".alert-since")).to_have_text("15:55:10 · 5 分 前")
