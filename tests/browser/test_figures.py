@@ -150,7 +150,9 @@ def test_op_02_data_past_its_limit_turn_unknown_with_the_next_tick_and_never_zer
 def test_data_age_past_the_limit_without_any_word_from_the_server(
     page: Page, store: FakeStore, clock: Clock, served: Served
 ):
-    clock.ahead_s = store.flow["live", "10s", "j1", "ab"]["window_start"] / 1000 + 10 + 23 - clock()  # 2 s left
+    clock.ahead_s = (
+        store.flow["live", "10s", "j1", "ab"]["window_start"] / 1000 + 10 + 14 - clock()
+    )  # 11 s left: enough to load the page
     server = served(store)
     open_page(page, server.url)
     expect(cell(page, "j1", 0)).to_have_text("14確定")
