@@ -84,7 +84,7 @@ def test_an_arrow_topic_is_replayed_as_its_events_are(kafka: Kafka, topic: Calla
 def test_a_log_takes_what_its_topic_is_set_to_and_lines_are_json(tmp_path: Path) -> None:
     for word, wire in (("auto", AUTO), ("json", JSON), ("arrow", ARROW)):
         setup = SimpleNamespace(
-            config=Config({"topics": {"people": word}}), registry=SimpleNamespace(gates=[]), letters=None
+            config=Config({"topics": {"people": word}}), registry=SimpleNamespace(gates=[]), letters=None, shards=None
         )
         parts = empty_parts(cast(Setup, setup), cast(Any, SimpleNamespace(topic="people")), cast(Any, None))
         assert parts.wire == wire
