@@ -4,7 +4,7 @@ Every route of the page stands in TABLE; one that does not is refused (guard.py)
 
     open        what needs no login: files without figures, the login itself, probes, the public page
     see         figures, alerts, runs
-    act         acknowledge, assign, note, shelve, unshelve and resolve alerts
+    act         acknowledge, assign, note, shelve, unshelve, resolve and reopen alerts
     workbench   runs of the class workbench, which are a second release of the same people (PRIVACY.md R5)
     audit       the trail of what people did
     scene       the demo's switch of scenes

@@ -3,7 +3,7 @@
  * takes too long to.
  *
  * @typedef {import('./store.js').Alert} Alert
- * @typedef {'acknowledge' | 'assign' | 'note' | 'shelve' | 'unshelve' | 'resolve'} Kind
+ * @typedef {'acknowledge' | 'assign' | 'note' | 'shelve' | 'unshelve' | 'resolve' | 'reopen'} Kind
  * @typedef {{owner?: string, reason?: string, until_min?: number}} Fields
  * @typedef {{alert: Alert, action: Kind, fields: Fields, at: number, state: 'sending' | 'sent' | 'failed', since: number, error: unknown}} Act
  */
@@ -74,6 +74,7 @@ function told(alert, {action, fields}) {
     case 'shelve': return alert.shelved_until_ms != null && alert.shelved_for === fields.reason;
     case 'unshelve': return alert.shelved_until_ms == null;
     case 'resolve': return alert.state === 'resolved';
+    case 'reopen': return alert.state !== 'resolved';
   }
 }
 
@@ -86,5 +87,6 @@ function believed({alert, action, fields, at}) {
     case 'shelve': return {shelved_until_ms: at + (fields.until_min ?? 0) * 60_000, shelved_for: fields.reason ?? ''};
     case 'unshelve': return {shelved_until_ms: null, shelved_for: ''};
     case 'resolve': return {state: 'resolved'};
+    case 'reopen': return {state: 'acknowledged'};
   }
 }

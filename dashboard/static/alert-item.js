@@ -33,7 +33,7 @@ function make(tag, className, into) {
 /** What can be done about an alert in this state. @param {Store} store @param {Alert} alert @param {string} me @returns {Kind[]} */
 function possible(store, alert, me) {
   if (shelved(store, alert)) return ['unshelve', 'note'];
-  if (alert.state === 'resolved') return ['note'];
+  if (alert.state === 'resolved') return ['reopen', 'note']; // it still stands: whoever resolved it may have erred
   return [
     ...(alert.state === 'new' ? /** @type {Kind[]} */ (['acknowledge']) : []),
     ...(alert.owner === me ? [] : /** @type {Kind[]} */ (['assign'])), 'note', 'shelve', 'resolve',

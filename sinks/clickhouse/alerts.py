@@ -22,7 +22,7 @@ from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.reader import at, clamp, select
 from sinks.clickhouse.runs import Run, read_registry
 
-ACTIONS = ("acknowledge", "assign", "note", "shelve", "unshelve", "resolve")
+ACTIONS = ("acknowledge", "assign", "note", "shelve", "unshelve", "resolve", "reopen")
 REASONED = ("note", "shelve", "resolve")  # actions that say why
 STATES = ("new", "acknowledged", "resolved")
 SEVERITIES = ("critical", "warning", "info")
@@ -217,9 +217,10 @@ def life_cycles(rows: Iterable[Mapping[str, Any]], actions: Iterable[Action]) ->
 def _alert(states: Mapping[str, Mapping[str, Any]], actions: Sequence[Action]) -> Alert:
     new, gone = states["new"], states.get("resolved")
     last = {action.action: action for action in actions}
-    kinds = [action.action for action in actions]
+    kinds = {action.action for action in actions}
+    by_hand = next((a.action for a in reversed(actions) if a.action in ("resolve", "reopen")), "reopen") == "resolve"
     shelf = next((a for a in reversed(actions) if a.action in ("shelve", "unshelve")), None)
-    state = "resolved" if gone or "resolve" in kinds else "acknowledged" if "acknowledge" in kinds else "new"
+    state = "resolved" if gone or by_hand else "acknowledged" if "acknowledge" in kinds else "new"
     return Alert(
         **{name: new[name] for name in ("id", "rule", "kind", "severity", "zone", "gate", "of_window")},
         began_ms=new["began"],

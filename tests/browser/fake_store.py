@@ -197,7 +197,7 @@ class FakeStore:
             elif action.action == "unshelve":
                 alert = replace(alert, shelved_until_ms=None, shelved_for="")
             else:
-                alert = replace(alert, state="resolved")
+                alert = replace(alert, state="resolved" if action.action == "resolve" else "acknowledged")
         return alert
 
     def actions(self, run_id: str, of: Sequence[str] | None = None) -> list[Action]:

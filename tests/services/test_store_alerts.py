@@ -105,6 +105,10 @@ def test_a_life_cycle(filled: Store) -> None:
     alert = the(filled)
     assert (alert.state, alert.standing, alert.resolved_ms) == ("resolved", True, None)  # its condition holds
     assert filled.alerts("r1", standing=True) == [alert]
+    filled.act(action("reopen", NOW + 8))
+    assert the(filled).state == "acknowledged"
+    filled.act(action("resolve", NOW + 9))
+    assert the(filled).state == "resolved"
     filled.insert(alerts("later", alert_row("a", T0 + 5 * MINUTE, "resolved", T0)), "r1")
     alert = the(filled)
     assert (alert.state, alert.standing, alert.owner) == ("resolved", False, "kato")
@@ -150,7 +154,7 @@ def test_an_alert_that_is_not_there_takes_no_action(filled: Store) -> None:
 @pytest.mark.parametrize(
     ("what", "told", "fault"),
     [
-        ("open", {}, "no such action; there are acknowledge, assign, note, shelve, unshelve, resolve"),
+        ("open", {}, "no such action; there are acknowledge, assign, note, shelve, unshelve, resolve, reopen"),
         ("acknowledge", {"by": " "}, "acknowledge needs who does it"),
         ("acknowledge", {"by": "x" * 65}, "who does it has at most 64 bytes"),
         ("assign", {"owner": ""}, "assign needs an owner"),
