@@ -68,9 +68,10 @@ bench-peers:
 	$(READY)
 	@$(BIN)/python -m benchmarks.peers $(ARGS)
 
+# Two at a time: they are tried here, not measured, and mostly wait for services.
 bench-smoke:
 	$(READY)
-	@$(BIN)/python -m pytest benchmarks $(ARGS)
+	@$(BIN)/python -m pytest -n 2 benchmarks $(ARGS)
 
 soak-kills:
 	$(READY)
