@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboard.answers import answer, from_store, refused
+from dashboard.asked import LONGEST
 from dashboard.door import Door
 from dashboard.feed import Feed
 from dashboard.snapshot import choose
@@ -31,14 +32,13 @@ if TYPE_CHECKING:
 
 SHELVED_MIN = 24 * 60  # the longest that an alert may be shelved at once: a shelf nobody looks at is a silence
 _FIELDS = {"run", "action", "owner", "reason", "until_min"}
-_LONGEST = 200  # characters of an alert's or run's id in a request
 _TOLD = ("action", "by", "at_ms", "owner", "reason", "until_ms")
 
 
 async def _alerts(request: Request) -> Response:
     feed: Feed = request.app.state.feed
     run_id, since = request.query_params.get("run") or feed.run_id, request.query_params.get("since")
-    if run_id is not None and len(run_id) > _LONGEST:
+    if run_id is not None and len(run_id) > LONGEST:
         return refused("run", 400)
     if since is not None and not (since.isascii() and since.isdecimal() and len(since) < 16 and int(since) <= TS_MAX):
         return refused("since", 400)
@@ -84,7 +84,7 @@ def _action(alert: str, body: dict[str, Any], by: str, now_ms: int) -> Action:
         raise ValueError("a field that there is not")
     texts = [body.get("run"), body.get("action"), body.get("owner", ""), body.get("reason", "")]
     minutes = body.get("until_min")
-    if not all(isinstance(text, str) for text in texts) or len(texts[0]) > _LONGEST or len(alert) > _LONGEST:
+    if not all(isinstance(text, str) for text in texts) or len(texts[0]) > LONGEST or len(alert) > LONGEST:
         raise ValueError("run, action, owner and reason are texts")
     if minutes is not None and (type(minutes) is not int or not 1 <= minutes <= SHELVED_MIN):
         raise ValueError(f"until_min is 1 to {SHELVED_MIN} minutes")

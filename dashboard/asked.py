@@ -14,7 +14,7 @@ from starlette.responses import Response
 from dashboard.answers import NO_STORE, answer
 from engine.model import TS_MAX, TS_MIN, WINDOWS
 
-_LONGEST = 200  # characters of an id in a request
+LONGEST = 200  # characters of the id of a run, alert, zone or gate in a request
 
 log = logging.getLogger("hitonami.dashboard")
 
@@ -30,7 +30,7 @@ class Refused(Exception):
 def ident(request: Request, name: str) -> str | None:
     """An id; None where it is absent. Raises Refused where it is longer than any."""
     value = request.query_params.get(name) or None
-    if value is not None and len(value) > _LONGEST:
+    if value is not None and len(value) > LONGEST:
         raise Refused(name)
     return value
 

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboard.answers import NO_STORE, refused
+from dashboard.asked import LONGEST
 from dashboard.door import LOOPBACK, Door
 from dashboard.roles import NOBODY, NOTED, OWN_RUN, WITHOUT_RUN, WORKBENCH, Who, needed
 
@@ -37,7 +38,6 @@ HEADERS = {
     "x-content-type-options": "nosniff",
 }
 BODY_BYTES = 16_384  # the longest note (2,000 bytes), every character of it escaped, and the rest
-RUN_LONGEST = 200  # characters of a run id in a request
 BODY_S = 10.0  # how long a body may take
 
 
@@ -154,7 +154,7 @@ class Guard:
             named.append(self._run_id)
         if not named:
             return None
-        if any(not isinstance(run, str) or len(run) > RUN_LONGEST for run in named):
+        if any(not isinstance(run, str) or len(run) > LONGEST for run in named):
             return refused("run", 400)
         try:
             found = await request.app.state.feed.call(lambda store: [store.run(run) for run in named])

@@ -21,11 +21,10 @@ from starlette.routing import Route
 
 from dashboard import metrics
 from dashboard.answers import NO_STORE, from_store, told
+from dashboard.asked import LONGEST
 from dashboard.feed import Channel, Feed, TooManyStreams
 from dashboard.roles import WORKBENCH
 from engine.model import WINDOWS
-
-_LONGEST = 200  # characters of a run id in a request
 
 
 async def _events(request: Request) -> Response:
@@ -33,7 +32,7 @@ async def _events(request: Request) -> Response:
     run, window = request.query_params.get("run") or None, request.query_params.get("window") or None
     if window is not None and window not in WINDOWS:
         return PlainTextResponse("no such window", 400)
-    if run is not None and len(run) > _LONGEST:
+    if run is not None and len(run) > LONGEST:
         return PlainTextResponse("no such run", 400)
     # EventSource sends the header only when it reconnects by itself; the page reopens it with ?last=
     last = request.headers.get("last-event-id") or request.query_params.get("last")

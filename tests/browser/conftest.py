@@ -10,6 +10,7 @@ import pytest
 
 from dashboard.app import create_app
 from dashboard.serve import Server, serve
+from sinks.clickhouse.store import Store
 from tests.browser.fake_store import FakeRun, FakeStore
 
 if TYPE_CHECKING:
@@ -81,6 +82,14 @@ def no_script_errors(context: BrowserContext) -> Iterator[None]:
     context.on("weberror", lambda error: errors.append(str(error.error)))
     yield
     assert errors == []
+
+
+@pytest.fixture
+def real(chdb_url: str) -> Iterator[Store]:
+    """A real embedded store, with its tables and nothing in them."""
+    with Store.open(chdb_url) as store:
+        store.migrate()
+        yield store
 
 
 Served = Callable[..., Server]

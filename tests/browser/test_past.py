@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -33,13 +32,6 @@ DELAYS = {"j1": 0, "j2": 15_000, "old": 15_000}  # j2's own; a gate the registry
 @pytest.fixture(autouse=True)
 def no_script_errors() -> None:
     """No browser here."""
-
-
-@pytest.fixture
-def real(chdb_url: str) -> Iterator[Store]:
-    with Store.open(chdb_url) as store:
-        store.migrate()
-        yield store
 
 
 def registry() -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 import urllib.request
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,13 +17,6 @@ from tests.browser.conftest import Clock, Served, cell, open_page, zone_cell
 from tests.browser.fake_store import CONFIG, REGISTRY
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def real(chdb_url: str) -> Iterator[Store]:
-    with Store.open(chdb_url) as store:
-        store.migrate()
-        yield store
 
 
 def flow(start: int, figures: list[tuple[str, str, int, int, str]]) -> Released:

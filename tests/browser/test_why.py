@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -25,13 +24,6 @@ ALWAYS = [{"from": "2020-01-01T00:00:00Z", "to": None}]
 @pytest.fixture(autouse=True)
 def no_script_errors() -> None:
     """No browser here."""
-
-
-@pytest.fixture
-def real(chdb_url: str) -> Iterator[Store]:
-    with Store.open(chdb_url) as store:
-        store.migrate()
-        yield store
 
 
 def registry(version: str, limit: float, **signed: Any) -> dict[str, Any]:
