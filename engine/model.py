@@ -152,6 +152,7 @@ HEALTH_BY_WEIGHT = (
 )  # fmt: skip
 UNKNOWN_STATUS, RELEASED_STATUS, SUPPRESSED_STATUS, RANGE_STATUS = 0, 1, 2, 3
 
+_PEOPLE = {"n": "i", "n_low": "i", "n_high": "i", "status": "d"}  # of a cell of a table: distinct people
 # product -> (key columns, all columns with kind); every stored row adds run_id, registry_version, revision.
 PRODUCTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
     "runs_of_flow": (
@@ -213,6 +214,23 @@ PRODUCTS: Mapping[str, tuple[tuple[str, ...], Mapping[str, str]]] = {
             "resultant_length": "f",
         },
     ),
+    # Tables: an empty text in a column of names is the total over it.
+    "touches": (
+        ("window", "window_start", "device", "screen", "lang"),
+        {"window": "d", "window_start": "t", "device": "d", "screen": "d", "lang": "d", **_PEOPLE},
+    ),
+    "screens": (
+        ("window", "window_start", "device", "from", "to"),
+        {"window": "d", "window_start": "t", "device": "d", "from": "d", "to": "d", **_PEOPLE},
+    ),
+    "profiles": (
+        ("window", "window_start", "table", "row", "col"),
+        {"window": "d", "window_start": "t", "table": "d", "row": "d", "col": "d", **_PEOPLE},
+    ),
+    "trips": (
+        ("window", "window_start", "from", "to"),
+        {"window": "d", "window_start": "t", "from": "d", "to": "d", **_PEOPLE},
+    ),
     "alerts": (
         ("id", "changed"),
         {
@@ -242,6 +260,10 @@ DIGESTED = (
     "flow",
     "zones",
     "headings",
+    "touches",
+    "screens",
+    "profiles",
+    "trips",
     "alerts",
     "health",
 )  # products a window's digest is over (not rejects, runs, registries)

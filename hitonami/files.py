@@ -24,7 +24,7 @@ registry = typer.Typer(
 
 
 def export(
-    product: Annotated[str, typer.Argument(help="runs_of_flow, flow, zones, headings, alerts, health or rejects.")],
+    product: Annotated[str, typer.Argument(help=f"One of {', '.join(PRODUCTS)}.")],
     store: StoreOption,
     run_id: Annotated[str, typer.Option("--run-id", help="The run.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write.")],

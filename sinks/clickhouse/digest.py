@@ -24,6 +24,7 @@ from engine.model import DIGESTED, HOUR, LEAVES, LENGTH_MS, PRODUCTS, WINDOWS
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.reader import at, check_window, clamp, starts_before, window_of
 from sinks.clickhouse.runs import Run, read_runs
+from sinks.clickhouse.schema import quoted
 
 WindowKey = tuple[str, int]  # window label, start in ms
 
@@ -43,7 +44,7 @@ _TEXT = {
 
 def _hashed(product: str) -> str:
     columns = {**PRODUCTS[product][1], "registry_version": "d", "revision": "i"}
-    text = ", ".join(_TEXT[kind].format(name) for name, kind in columns.items())
+    text = ", ".join(_TEXT[kind].format(quoted(name)) for name, kind in columns.items())
     return f"lower(hex(SHA256(arrayStringConcat(arraySort(groupArray(SHA256(concat({text}))))))))"
 
 
@@ -179,7 +180,7 @@ def _keyed(
     key, kinds = PRODUCTS[product]
     odd = _odd_hours(connection, _run(connection, run_id))
     columns = [*kinds, "registry_version", "revision"]
-    shown = [f"toUnixTimestamp64Milli({name})" if kinds.get(name) == "t" else name for name in columns]
+    shown = [("toUnixTimestamp64Milli({})" if kinds.get(n) == "t" else "{}").format(quoted(n)) for n in columns]
     found = connection.rows(
         f"SELECT {', '.join(shown)} FROM ({_source(connection, product, odd)})"
         f" WHERE in_window = {{window:String}} AND in_start = {at('start')}{_SETTINGS}",

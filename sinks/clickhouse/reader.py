@@ -10,7 +10,7 @@ import pyarrow as pa
 from engine.errors import UsageError
 from engine.model import HOUR, LENGTH_MS, MINUTE, PRODUCTS, WINDOWS
 from sinks.clickhouse.connection import Connection
-from sinks.clickhouse.schema import COMMON, DATETIME_MAX, KEY_TIME, plain
+from sinks.clickhouse.schema import COMMON, DATETIME_MAX, KEY_TIME, plain, quoted
 
 _TIME_MIN = -2_208_988_800_000  # 1900-01-01, first instant of DateTime64(3)
 SLICE_ROWS = 65_536
@@ -127,11 +127,12 @@ def _edges(connection: Connection, product: str, values: Mapping[str, Any]) -> l
         ("end", time, f"<= {at('end')}"),
     ]
     within = "".join(f" AND {of} {bound}" for name, of, bound in bounds if name in values and of in key)
-    shown = [{"t": f"toUnixTimestamp64Milli({name})", "i": name}.get(kinds[name], f"toString({name})") for name in key]
+    as_text = {"t": "toUnixTimestamp64Milli({})", "i": "{}"}
+    shown = [as_text.get(kinds[name], "toString({})").format(quoted(name)) for name in key]
     marks = connection.rows(
         f"SELECT rows_in_granule, {', '.join(shown)}"
         f" FROM mergeTreeIndex({connection.database_text}, '{product}') WHERE run_id = {{run:String}}{within}"
-        f" ORDER BY {', '.join(key)}",
+        f" ORDER BY {', '.join(map(quoted, key))}",
         values,
     )
     edges: list[dict[str, Any]] = []
@@ -152,12 +153,13 @@ def _beyond(product: str, edge: str, sign: str) -> str:
         value = {"t": at(f"{edge}_{name}"), "i": f"{{{edge}_{name}:Int64}}"}.get(
             kinds[name], f"{{{edge}_{name}:String}}"
         )
-        condition = f"({name} {sign}= {value} AND ({name} {sign} {value} OR {condition}))"
+        column = quoted(name)
+        condition = f"({column} {sign}= {value} AND ({column} {sign} {value} OR {condition}))"
     return condition
 
 
 def _by_key(product: str) -> str:
-    return f"ORDER BY {', '.join(PRODUCTS[product][0])}"
+    return f"ORDER BY {', '.join(map(quoted, PRODUCTS[product][0]))}"
 
 
 def _condition(
@@ -207,7 +209,7 @@ def select(
 
     ``inserted``: with inserted_at too, when the store took each row by its own clock.
     """
-    columns = ", ".join([*PRODUCTS[product][1], *COMMON, *(["inserted_at"] if inserted else [])])
+    columns = ", ".join(map(quoted, [*PRODUCTS[product][1], *COMMON, *(["inserted_at"] if inserted else [])]))
     found = connection.arrow(
         f"SELECT {columns} FROM {connection.table(product)} FINAL WHERE {where} {tail}"
         " SETTINGS do_not_merge_across_partitions_select_final = 1",
@@ -235,7 +237,7 @@ def latest(connection: Connection, product: str, run_id: str, window: str, gate_
     newest = newest_start(connection, product, run_id, window)
     entity = [name for name in PRODUCTS[product][0] if name not in ("window", "window_start")]
     since = (newest or 0) - gate_delay_ms - 2 * LENGTH_MS[WINDOWS.index(window)]
-    names = ", ".join(entity)
+    names = ", ".join(map(quoted, entity))
     return select(
         connection,
         product,
@@ -285,11 +287,12 @@ def sensor_states(connection: Connection, run_id: str, before_ms: int | None = N
 
 
 def window_counts(connection: Connection, run_id: str) -> dict[str, int]:
-    """Label → number of distinct windows with a row of flow, zones or headings, shortest first, only those with any."""
+    """Label → number of distinct windows with a row of a product with windows but health, shortest first."""
     parts = " UNION DISTINCT ".join(
         f"SELECT window, window_start FROM {connection.table(product)} WHERE run_id = {{run:String}}"
         " GROUP BY window, window_start"
-        for product in ("flow", "zones", "headings")
+        for product, (_, kinds) in PRODUCTS.items()
+        if "window" in kinds and product != "health"
     )
     found = connection.rows(f"SELECT window, count() FROM ({parts}) GROUP BY window", {"run": run_id})
     counts = {str(label): int(n) for label, n in found}

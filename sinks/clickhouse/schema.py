@@ -36,6 +36,11 @@ _TTL = re.compile(r" TTL (.*?)(?: SETTINGS |$)")
 _TIME = pa.timestamp("ms", "UTC")
 
 
+def quoted(name: str) -> str:
+    """A column's name as SQL takes it, whatever word of SQL it is too (``from``, ``table``)."""
+    return f"`{name}`"
+
+
 def migrations() -> dict[int, Sequence[str]]:
     """Number → statements of every migration of this version, ascending."""
     found = {}

@@ -41,7 +41,7 @@ from engine.errors import HitonamiError
 from engine.model import PRODUCTS, Released
 from sinks.clickhouse import arrow
 from sinks.clickhouse.connection import Connection
-from sinks.clickhouse.schema import KEY_TIME, check, plain, to_arrow
+from sinks.clickhouse.schema import KEY_TIME, check, plain, quoted, to_arrow
 
 SLICE_ROWS = 50_000
 REMEMBERED_UNITS = 10_000
@@ -160,7 +160,7 @@ class Writer:
         new = plain(rows.select(columns))
         where, parameters = _region(product, new)
         found = self._connection.arrow(
-            f"SELECT {', '.join(columns)} FROM {self._connection.table(product)} FINAL"
+            f"SELECT {', '.join(map(quoted, columns))} FROM {self._connection.table(product)} FINAL"
             f" WHERE run_id = {{run:String}} AND ({where})",
             {"run": run_id, **parameters},
         )
@@ -190,7 +190,7 @@ def _region(product: str, new: pa.Table) -> tuple[str, dict[str, Any]]:
             parameters[f"window{i}"] = label
             span = f"window = {{window{i}:String}} AND {span}"
         spans.append(f"({span})")
-    return f"({' OR '.join(spans)}) AND {entity} IN {{entities:Array(String)}}", parameters
+    return f"({' OR '.join(spans)}) AND {quoted(entity)} IN {{entities:Array(String)}}", parameters
 
 
 def content_hash(rows: Released, first: int, last: int) -> bytes:

@@ -55,6 +55,11 @@ def headings(unit: str, *rows: Sequence[Any], version: str = "v1") -> Released:
     return released("headings", unit, rows, version)
 
 
+def table(product: str, unit: str, *rows: Sequence[Any], version: str = "v1") -> Released:
+    """Rows of touches, screens, profiles or trips: window, start, the names of the key, n, n_low, n_high, status."""
+    return released(product, unit, rows, version)
+
+
 def alert_row(name: str, changed: int, state: str = "new", began: int | None = None, **cells: Any) -> tuple[Any, ...]:
     """One row of alerts: of a density in zone c1 where nothing else is given; it began when it changed."""
     given: dict[str, Any] = {
