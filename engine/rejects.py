@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernels
 from engine.model import CELL_MS, END, HOUR, I64, REASONS, Released
 from engine.rows import summed
-from engine.tables import Tables
+from engine.registry import Registry
+from engine.timezone import TimeZone
 
 _NO_SENSOR = ""  # rejects of no known sensor: an id that is not in the registry is never stored
+
+
+class Sources(Protocol):
+    """Those whose rejects are counted: ``sensor_name`` is the place of each row's id in ``names``."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def sensor_name(self) -> NDArray[np.integer]: ...
+    @property
+    def zone_clock(self) -> TimeZone: ...
+    @property
+    def registry(self) -> Registry: ...
 
 
 class Rejects:
@@ -19,7 +35,7 @@ class Rejects:
     A row (hour, sensor, reason) holds the runs that ended in that hour, written when it has closed.
     """
 
-    def __init__(self, tables: Tables, threshold: int) -> None:
+    def __init__(self, tables: Sources, threshold: int) -> None:
         self.tables, self.threshold = tables, threshold
         self._chains: dict[tuple[int, int], int] = {}  # (sensor, reason) -> chain
         self._rest = self._since = np.empty(0, np.int64)
@@ -66,7 +82,9 @@ class Rejects:
         """The rows of the hours that have closed at ``w``; None where there are none."""
         hours = np.array(sorted({key[0] for key in self._hours}), np.int64)
         done = set(hours[self.tables.zone_clock.next(hours, HOUR) <= w].tolist()) if len(hours) else set()
-        rows = sorted(key for key in self._hours if key[0] in done)
+        names = (*self.tables.names, _NO_SENSOR)
+        # by name, not by row: rows may be numbered in the order in which partitions were heard
+        rows = sorted((key for key in self._hours if key[0] in done), key=lambda k: (k[0], names[k[1]], k[2]))
         if not rows:
             return None
         hour, sensor, reason = (np.array([row[i] for row in rows], np.int64) for i in range(3))
