@@ -79,11 +79,12 @@ class Sensor:
 
 
 @dataclass(frozen=True, slots=True)
-class _Device:
-    """A signage device; so far only checked."""
+class Device:
+    """A signage device and when it was approved, as a sensor is. ``zone``: where it stands, None where not told."""
 
     id: str
     zone: str | None
+    approved: _Approvals
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class Registry:
     text: str
     hash: str = field(default="")
     thresholds: tuple[Threshold, ...] = ()
+    devices: tuple[Device, ...] = ()
 
 
 def load(path: str | Path) -> Registry:
@@ -185,6 +187,7 @@ def check(raw: bytes) -> tuple[Registry | None, list[str]]:
             text=text,
             hash=hashlib.sha256(text.encode()).hexdigest(),
             thresholds=tuple(rule for rule in rules if rule),
+            devices=tuple(d for d in devices if d),
         ),
         [],
     )
@@ -253,13 +256,13 @@ def _sensor(row: Any, place: str, faults: list[str], same: dict[_Approvals, _App
     return made if f.good else None
 
 
-def _device(row: Any, place: str, faults: list[str]) -> _Device | None:
+def _device(row: Any, place: str, faults: list[str]) -> Device | None:
     f = Fields(row, place, faults)
     if not f.good:
         return None
     device_id, zone = f.text("id", required=True), f.text("zone")
-    f.approved()
-    return _Device(device_id or "", zone) if f.good else None
+    approved = f.approved()
+    return Device(device_id or "", zone, approved) if f.good else None
 
 
 def _check_parents(zones: Sequence[Zone | None], known: set[str], faults: list[str]) -> None:

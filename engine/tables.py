@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.follow import Follow
 from engine.model import I8, I32, I64
-from engine.registry import BEAM_PAIR, TRACKER, Gate, Registry, Sensor, Zone
+from engine.registry import BEAM_PAIR, TRACKER, Device, Gate, Registry, Sensor, Zone
 from engine.timezone import TimeZone
 
 _R = TypeVar("_R")
@@ -26,7 +26,7 @@ _R = TypeVar("_R")
 
 @dataclass(frozen=True, init=False)
 class Tables:
-    """Rows of sensors (S), gates (G) and zones (Z) of ``registry`` and of the versions ``before`` it.
+    """Rows of sensors (S), gates (G), zones (Z) and devices of ``registry`` and of the versions ``before`` it.
 
     ``sensor_gate`` -1 = no gate. ``sensor_here``, ``gate_here``: whether the row stands in ``registry`` itself; of the
     others only what still closes open panes holds (gate, leaf, delay). ``sensor_row`` is the row of each of the
@@ -77,6 +77,7 @@ class Tables:
     zone_ids: tuple[str, ...]
     zone_window: I8
     zone_delay_ms: I64
+    devices: tuple[Device, ...]
 
     def __init__(self, registry: Registry, before: Tables | None = None, follow: Follow | None = None) -> None:
         put = object.__setattr__
@@ -101,6 +102,8 @@ class Tables:
                 gate = gate_row[s.gate]
                 late = max(int(self.gate_delay_ms[gate]), gates[gate].delay_ms + self.follow.track_ms)
                 seen[s.zone] = max(seen[s.zone], late)
+        devices, _ = _grown(before.devices if before else (), registry.devices, lambda d: d.id)
+        put(self, "devices", tuple(devices))
         put(self, "zone_delay_ms", np.maximum(np.array(delays, np.int64), np.array([*seen.values()], np.int64)))
 
     def _put_gates(

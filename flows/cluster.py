@@ -28,8 +28,7 @@ from flows import guard
 from flows.live import end_run, prepare, stored_summary
 from flows.processes import end_with_parent, free_ports
 from flows.recovery import lock, resume_epoch
-from flows.runs import Setup, Summary, book_of
-from flows.store_sink import RunRow
+from flows.runs import Setup, Summary, book_of, row_of
 from flows.worker import PEER_ENDED, READY, STARTED, STOPPING, Job
 
 MOST_FAILURES = 8
@@ -70,7 +69,7 @@ def run_cluster(
         with setup.store.answering_within(LAST_WORD_S):
             run = setup.store.run(setup.run_id)  # the processes have told it how far they came
             if run is not None:
-                end_run(RunRow(setup.store, run, book_of(setup)), recovery, "stopped")
+                end_run(setup, row_of(setup, run, book_of(setup)), recovery, "stopped")
         return stored_summary(setup, cluster, recovery, begun)
     finally:
         os.close(held)

@@ -1,6 +1,6 @@
 """Order of a JSON Lines file: is it sorted by record time, and if not, sort it outside memory.
 
-The key of a line is the record time the watermark uses: ``Events.record_ts`` of its first row that has one. A line
+The key of a line is the record time the watermark uses: that of its first record that has one. A line
 without (malformed, empty, a registry) stays with the line before it: it takes its key. The sort is stable.
 
 Runs of lines are sorted in memory, written to one temporary file and merged by (key, line number):
@@ -41,34 +41,42 @@ INDEX_LINES = 128 * 1024  # lines of all runs together whose keys are held in th
 BLOCK_LINES = 64  # but this many of each run at least
 
 Report = Callable[[float], None]
+Stamps = Callable[[Payloads], tuple[I32, I64]]  # lines -> message and record time (NO_TIME: none) of each record
 
 
-def line_keys(lines: Payloads, ids: Any, before: int) -> I64:
-    """Sort key of each message (n,), ms; ``before`` is the key of the line before (NO_TIME at the start).
+def people_stamps(ids: Any) -> Stamps:
+    """The stamps of topic people; ``ids`` is the table of sensor ids of the active kernels."""
 
-    ``ids`` is the table of sensor ids of the active kernels.
-    """
-    events = decode_events(lines, ids, wire=JSON)
-    known = np.flatnonzero(events.record_ts != NO_TIME)
-    message = events.message[known]
+    def stamps(lines: Payloads) -> tuple[I32, I64]:
+        events = decode_events(lines, ids, wire=JSON)
+        return events.message, events.record_ts
+
+    return stamps
+
+
+def line_keys(lines: Payloads, stamps: Stamps, before: int) -> I64:
+    """Sort key of each message (n,), ms; ``before`` is the key of the line before (NO_TIME at the start)."""
+    of_row, record_ts = stamps(lines)
+    known = np.flatnonzero(record_ts != NO_TIME)
+    message = of_row[known]
     first = np.ones(len(known), np.bool_)
     first[1:] = message[1:] != message[:-1]
     known, message = known[first], message[first]
     if len(message) == len(lines):
-        return events.record_ts[known]
+        return record_ts[known]
     keys = np.full(len(lines) + 1, before, np.int64)
-    keys[message + 1] = events.record_ts[known]
+    keys[message + 1] = record_ts[known]
     # Index of the last line with a key at or before each line; 0 is the one before them all.
     source = np.zeros(len(lines) + 1, np.int64)
     source[message + 1] = message + 1
     return keys[np.maximum.accumulate(source)][1:]
 
 
-def is_sorted(reader: LineReader, ids: Any, report: Report) -> bool:
+def is_sorted(reader: LineReader, stamps: Stamps, report: Report) -> bool:
     """Whether the keys of all lines never fall. Reads from where ``reader`` stands to the first disorder."""
     last = NO_TIME
     while (lines := reader.read(DECODE_BYTES)) is not None:
-        keys = line_keys(lines, ids, last)
+        keys = line_keys(lines, stamps, last)
         if keys[0] < last or np.any(keys[1:] < keys[:-1]):
             return False
         last = int(keys[-1])
@@ -317,7 +325,7 @@ class SortedLines:
 
 def sort_lines(
     reader: LineReader,
-    ids: Any,
+    stamps: Stamps,
     workdir: Path,
     report: Report,
     *,
@@ -334,7 +342,7 @@ def sort_lines(
     runs: list[Run] = []
     try:
         before = NO_TIME
-        while (read := _read_run(reader, ids, before, run_bytes, run_lines)) is not None:
+        while (read := _read_run(reader, stamps, before, run_bytes, run_lines)) is not None:
             data, bounds, offsets, keys = read
             before = int(keys[-1])
             order = stable_order(keys)
@@ -350,7 +358,7 @@ def sort_lines(
 
 
 def _read_run(
-    reader: LineReader, ids: Any, before: int, run_bytes: int, run_lines: int
+    reader: LineReader, stamps: Stamps, before: int, run_bytes: int, run_lines: int
 ) -> tuple[U8, I64, I64, I64] | None:
     """Lines of the next run: their bytes, bounds, offsets in the file and keys; None at the end."""
     blocks: list[Block] = []
@@ -361,7 +369,7 @@ def _read_run(
         if block is None:
             break
         blocks.append(block)
-        keys.append(line_keys(block.payloads(), ids, before))
+        keys.append(line_keys(block.payloads(), stamps, before))
         before = int(keys[-1][-1])
         size += len(block.data)
         lines += len(block)

@@ -21,24 +21,19 @@ from engine.book import Book, records_of
 from engine.errors import BadInput, UsageError
 from engine.model import NO_TIME, WINDOWS
 from engine.registry import parse
-from engine.shard import watermark_of
 from engine.timezone import TimeZone
 from flows.calls import Calls
 from flows.guard import tell
 from flows.health import forget, health
 from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
-from flows.people import ALL, advance_of, dataflow, execute
+from flows.people import execute
 from flows.recovery import check_writable, holds_state, lock, open_recovery, remembered, resume_epoch, states
-from flows.runs import Setup, Summary, book_of, new_run, summary_of
-from flows.source import KafkaSource, Parts, shard_key
+from flows.runs import Setup, Summary, book_of, new_run, row_of, summary_of
+from flows.source import KafkaSource, Maker, Parts
 from flows.store_sink import RunRow, StoreSink
+from flows.streams import PEOPLE, stream_of
 from sinks.webhook import Webhook
-
-LEAST_SHARDS, MOST_SHARDS, GATES_PER_SHARD = 8, 64, 64
-LOGS = "people.logs"  # step of the flow that keeps a partition's offset and state
-SHARD_STEP = "people.shards"
-RUN = "people.run"  # step that keeps how far the run has come
 
 
 @dataclass(frozen=True)
@@ -68,6 +63,9 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
         "topic": cluster.topic,
         "number of shards": str(shards_of(setup)),
     }
+    stream = stream_of(setup.events)
+    if stream is not PEOPLE:  # directories of runs of people do not say so
+        owner["stream"] = stream.name
     topic_id = cluster.topic_id()
     known = setup.store.run(setup.run_id)
     if known is not None and not holds_state(recovery):
@@ -81,9 +79,10 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
         raise UsageError(f"{recovery} holds the state of run {setup.run_id}: --start {start} would count twice")
     if remembered(recovery, "topic id", topic_id) != topic_id:
         raise cluster.made_anew()
-    cluster.check_offsets({int(key): pickle.loads(state)[0] for key, state in states(recovery, LOGS).items()})
+    cluster.check_offsets({int(key): pickle.loads(state)[0] for key, state in states(recovery, stream.logs).items()})
+    stream.begin(setup, recovery)
     run = new_run(setup, book.tables(book.start), "live") if known is None else known
-    row = RunRow(setup.store, replace(run, state="running"), book)
+    row = row_of(setup, replace(run, state="running"), book)
     setup.store.start_run(row.run)
     # as numbers: a process that starts again before its first epoch is committed must find the same place
     starts = {p: high for p, (_, high) in enumerate(cluster.ends(partitions))} if start == "latest" else {}
@@ -95,13 +94,14 @@ def joined(setup: Setup, cluster: Cluster, recovery: Path, partitions: int) -> d
 
     Raises BadInput where a partition has joined earlier, for another run, and before windows that this one has closed.
     """
-    known = {int(key) for key in states(recovery, LOGS)}
+    stream = stream_of(setup.events)
+    known = {int(key) for key in states(recovery, stream.logs)}
     if not known:  # this run begins: what has joined by now it knows as every replay does
         return find_joins(cluster, partitions)
     new = [partition for partition in range(partitions) if partition not in known]
     if not new:
         return {}
-    told = [watermark_of(pickle.loads(state)[1]) for state in states(recovery, SHARD_STEP).values()]
+    told = [stream.closed(state) for state in states(recovery, stream.closed_step).values()]
     closed = max(told, default=NO_TIME)
     found = search(cluster, new)
     behind = [partition for partition, since in found.items() if since < closed]
@@ -141,12 +141,15 @@ def live_flow(
     topic_id: str,
     starts: Mapping[int, int],
     since: Mapping[int, int],
+    recovery: Path,
     on_start: Callable[[], None] | None,
-) -> tuple[Dataflow, KafkaSource, StoreSink, Parts]:
-    """The flow of one process of a live run, its source and sink (to be closed), and the partitions it holds."""
-    parts = empty_parts(setup, cluster, row.book)
+) -> tuple[Dataflow, Callable[[], None], Parts]:
+    """The flow of one process of a live run, what closes it, and the partitions it holds."""
+    stream = stream_of(setup.events)
+    opened = stream.open(setup, cluster, recovery)
+    parts = empty_parts(setup, cluster, row.book, opened.make)
     tick_ms = setup.config["time", "tick_ms"]
-    keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
+    keys = stream.keys(parts.shards)
     url = setup.config["alerts", "webhook"]
     calls = None
     if url:
@@ -162,10 +165,16 @@ def live_flow(
         tick_ms=tick_ms,
         starts=starts,
         since=since,
-        crowded=sink.crowded,
+        crowded=lambda: sink.crowded() or opened.holds(),
         on_start=on_start,
     )
-    return dataflow(source, sink, parts, partitions, setup.config), source, sink, parts
+
+    def close() -> None:
+        source.close()
+        sink.close()
+        opened.close()
+
+    return stream.dataflow(source, sink, parts, partitions, setup.config), close, parts
 
 
 def run_live(
@@ -178,8 +187,8 @@ def run_live(
         ready = prepare(setup, cluster, recovery, start)
         health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
         health.stored(ready.row.run)
-        flow, source, sink, parts = live_flow(
-            setup, cluster, ready.row, ready.partitions, ready.topic_id, ready.starts, ready.since, None
+        flow, close, parts = live_flow(
+            setup, cluster, ready.row, ready.partitions, ready.topic_id, ready.starts, ready.since, recovery, None
         )
         if on_start is not None:
             on_start()
@@ -190,43 +199,40 @@ def run_live(
             check_writable(recovery)
             raise
         finally:
-            source.close()
-            sink.close()
-        end_run(ready.row, recovery, "stopped")
+            close()
+        end_run(setup, ready.row, recovery, "stopped")
         return summary_of(setup, parts, begun, finished=False)
     finally:
         os.close(held)
 
 
-def end_run(row: RunRow, recovery: Path, state: str) -> None:
+def end_run(setup: Setup, row: RunRow, recovery: Path, state: str) -> None:
     """Store that the run has ended as ``state``, and how far it came: its last epoch is told by nobody else."""
-    for told in states(recovery, RUN).values():
-        advance = advance_of(told)
-        row.put(advance)
+    stream = stream_of(setup.events)
+    for told in states(recovery, stream.advance_step).values():
+        row.put(stream.advance(told))
     row.end(state)
 
 
 def stored_summary(setup: Setup, cluster: Cluster, recovery: Path, begun: float) -> Summary:
     """The summary of a run whose processes have ended, from the state the next start goes on from."""
-    parts = empty_parts(setup, cluster, book_of(setup))
-    for key, state in states(recovery, LOGS).items():
-        parts.build(int(key), pickle.loads(state)[1])
-    return summary_of(setup, parts, begun, finished=False)
+    stream = stream_of(setup.events)
+    opened = stream.open(setup, cluster, recovery)
+    try:
+        parts = empty_parts(setup, cluster, book_of(setup), opened.make)
+        for key, state in states(recovery, stream.logs).items():
+            parts.build(int(key), pickle.loads(state)[1])
+        return summary_of(setup, parts, begun, finished=False)
+    finally:
+        opened.close()
 
 
 def shards_of(setup: Setup) -> int:
-    """Number of shards of a live run: what ``setup`` says, else a function of its first registry, fixed for its life.
-
-    A chain stays in its shard whatever the number of processes. Each shard is an insert per product and line of 10 s
-    (docs/adr/0023), and its state is stored whole: few shards for few gates, more for many.
-    """
-    if setup.shards is not None:
-        return setup.shards
-    wanted = -(-len(setup.registry.gates) // GATES_PER_SHARD)
-    return min(max(wanted, LEAST_SHARDS), MOST_SHARDS)
+    """Number of shards of a live run: what ``setup`` says, else what its stream makes of its first registry."""
+    return setup.shards if setup.shards is not None else stream_of(setup.events).shards(setup.registry)
 
 
-def empty_parts(setup: Setup, cluster: Cluster, book: Book) -> Parts:
+def empty_parts(setup: Setup, cluster: Cluster, book: Book, make: Maker) -> Parts:
     """The partitions of a live run before it has any."""
-    bound_ms = setup.config["time", "bound_ms"]
-    return Parts(book, bound_ms, shards_of(setup), setup.letters, cluster.topic, setup.config.wire("people"))
+    bound_ms, wire = setup.config["time", "bound_ms"], setup.config.wire(setup.events)
+    return Parts(book, bound_ms, shards_of(setup), setup.letters, cluster.topic, wire, make)

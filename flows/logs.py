@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from engine.errors import BadInput, UsageError
 from engine.model import JSON, NO_TIME, Payloads
 from flows.dump import DumpReader
-from flows.external_sort import SortedLines, is_sorted, sort_lines
+from flows.external_sort import SortedLines, Stamps, is_sorted, sort_lines
 from flows.files import PARQUET, LineReader, open_raw, sniff
 
 ORDERS = ("ts", "log")
-TOPIC = "people"  # topic of JSON Lines, which do not tell theirs
 
 Progress = Callable[[str, float], None]
 
@@ -55,11 +54,11 @@ class Log(Protocol):
 class FileLog:
     """A JSON Lines file as a log."""
 
-    def __init__(self, name: str, partition: int, lines: LineReader | SortedLines) -> None:
+    def __init__(self, name: str, partition: int, lines: LineReader | SortedLines, topic: str) -> None:
         self.name = name
         self.partition = partition
         self.source_partition = 0
-        self.topic = TOPIC
+        self.topic = topic
         self.since = NO_TIME
         self.wire: int | None = JSON
         self._lines = lines
@@ -77,12 +76,20 @@ class FileLog:
         self._lines.close()
 
 
-def open_logs(paths: list[Path], order: str | None, ids: Any, workdir: Path, progress: Progress | None) -> list[Log]:
+def open_logs(
+    paths: list[Path],
+    order: str | None,
+    stamps: Stamps,
+    workdir: Path,
+    progress: Progress | None,
+    topic: str = "people",
+) -> list[Log]:
     """Open files as logs: JSON Lines (plain, gzip, zstd) as one each, a dump as one per partition.
 
     ``order`` is that of JSON Lines: "ts" (also None) sorts each file by record time where it is not sorted, in
-    temporary space in ``workdir``; "log" keeps the file's order. Dumps always keep their log's order. ``ids`` is the
-    table of sensor ids of the active kernels; ``progress`` hears (what is being done, 0 to 1) before this returns.
+    temporary space in ``workdir``; "log" keeps the file's order. Dumps always keep their log's order. ``stamps``
+    tells the times of their records; ``topic`` is theirs, for they do not tell it; ``progress`` hears (what is being
+    done, 0 to 1) before this returns.
     Raises UsageError for another order, "ts" asked for with a dump, a file given twice; BadInput for a missing,
     unreadable or damaged file; HitonamiError where the temporary space does not suffice.
     """
@@ -99,8 +106,8 @@ def open_logs(paths: list[Path], order: str | None, ids: Any, workdir: Path, pro
                 for source in reader.partitions:
                     logs.append(reader.log(source, len(logs)))
             else:
-                reader_or_sorted = _open_lines(path, kind, order != "log", ids, workdir, progress)
-                logs.append(FileLog(str(path), len(logs), reader_or_sorted))
+                reader_or_sorted = _open_lines(path, kind, order != "log", stamps, workdir, progress)
+                logs.append(FileLog(str(path), len(logs), reader_or_sorted, topic))
     except BaseException:
         for log in logs:
             log.close()
@@ -126,7 +133,7 @@ def _kinds(paths: list[Path]) -> list[str]:
 
 
 def _open_lines(
-    path: Path, kind: str, by_time: bool, ids: Any, workdir: Path, progress: Progress | None
+    path: Path, kind: str, by_time: bool, stamps: Stamps, workdir: Path, progress: Progress | None
 ) -> LineReader | SortedLines:
     """The lines of a file, in record time order where asked for."""
     reader = LineReader(path, kind)
@@ -137,13 +144,20 @@ def _open_lines(
         def report(what: str) -> Callable[[float], None]:
             return (lambda share: None) if progress is None else (lambda share: progress(f"{what} {path.name}", share))
 
-        found = is_sorted(reader, ids, report("checking the order of"))
+        found = is_sorted(reader, stamps, report("checking the order of"))
         reader.rewind()
         if found:
             return reader
-        lines = sort_lines(reader, ids, workdir, report("sorting"))
+        lines = sort_lines(reader, stamps, workdir, report("sorting"))
     except BaseException:
         reader.close()
         raise
     reader.close()
     return lines
+
+
+def topic_of(path: Path) -> str:
+    """The topic that a file says its records are of: a dump's; JSON Lines say none (""). Raises BadInput as above."""
+    with open_raw(path) as raw:
+        kind = sniff(raw.read(4) or b"")
+    return DumpReader(path).topic if kind == PARQUET else ""

@@ -24,18 +24,20 @@ from engine.gates import gate_rows
 from engine.health import Health, health_rows
 from engine.model import END, NO_TIME, Progress, Released
 from engine.readers import Rule
+from engine.registry import Registry
 from engine.sets import Given
-from engine.shard import Outcome, Shard
+from engine.shard import Outcome, Shard, watermark_of
 from engine.shard_class import Switch
 from engine.tables import Tables
 from engine.watch import Signal
 from engine.zone_reading import Reading
 from engine.zones import Done, Share, ZoneFigures, zone_rows
 from flows.guard import guarded
-from flows.source import FileSource, KafkaSource, Parts, is_tick, shard_number
+from flows.source import FileSource, KafkaSource, Parts, is_tick, shard_key, shard_number
 from flows.store_sink import END_OF_RUN, TICK, Advance, StoreSink
 
 ALL = "all"  # the key in which the shards meet
+LEAST_SHARDS, MOST_SHARDS, GATES_PER_SHARD = 8, 64, 64
 _EPOCH_MS = 1_000
 _EPOCH_VARIABLE = "HITONAMI_EPOCH_MS"  # for tests: what is right at 1 s must be right at any length
 
@@ -98,6 +100,25 @@ class _RunState:
         progress = Progress(min(self.watermark.values()), self.accepted, dict(self.rejected))
         sequence = self.switches[-1].sequence if self.switches else start
         return Advance(progress, self.first_ms if known else None, self.last_ms if known else None, sequence)
+
+
+def shards_of(registry: Registry) -> int:
+    """Number of shards of a live run, from its first registry, fixed for its life.
+
+    A chain stays in its shard whatever the number of processes. Each shard is an insert per product and line of 10 s
+    (docs/adr/0023), and its state is stored whole: few shards for few gates, more for many.
+    """
+    return min(max(-(-len(registry.gates) // GATES_PER_SHARD), LEAST_SHARDS), MOST_SHARDS)
+
+
+def keys(shards: int) -> list[str]:
+    """Keys whose rows the sink takes."""
+    return [*map(shard_key, range(shards)), ALL]
+
+
+def closed_of(state: bytes) -> int:
+    """The watermark up to which a shard had closed, from its state."""
+    return watermark_of(pickle.loads(state)[1])
 
 
 def advance_of(state: bytes) -> Advance:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from engine import kernels
 from engine.book import Book
 from engine.config import Config
 from engine.errors import HitonamiError, UsageError
@@ -26,11 +25,12 @@ from flows.dump import DumpWriter
 from flows.joins import find_joins
 from flows.kafka import Cluster
 from flows.logs import open_logs
-from flows.people import ALL, dataflow, execute
+from flows.people import execute
 from flows.reader import SafeReader, stamps
 from flows.retry import retried
-from flows.source import FileSource, KafkaSource, Parts, shard_key
-from flows.store_sink import RunRow, Span, StoreSink, of_gates
+from flows.source import FileSource, KafkaSource, Maker, Parts
+from flows.store_sink import RunRow, Span, StoreSink
+from flows.streams import stream_of
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters
@@ -45,7 +45,7 @@ class Setup:
 
     ``past_ms``: of a live run that will not be resumed, windows that begin before it are stored many in one insert, as
     a replay's are: what such a run has to catch up with takes seconds then, not minutes. ``shards``: of a live run,
-    where it is not what its gates ask for.
+    where it is not what its gates ask for. ``events``: the stream it is a run of (flows/streams.py).
     """
 
     store: Store
@@ -56,6 +56,7 @@ class Setup:
     letters: DeadLetters | None = None
     past_ms: int = NO_TIME
     shards: int | None = None
+    events: str = "people"
 
 
 @dataclass(frozen=True)
@@ -85,17 +86,18 @@ def replay_files(
     begun = time.monotonic()
     _free(setup)
     book = book_of(setup)
-    tables = book.tables(book.start)
+    stream = stream_of(setup.events)
+    opened = stream.open(setup, None, None)
     work = Path(tempfile.mkdtemp(prefix="hitonami-"))
     try:
-        ids = kernels.active().Ids(tables.wire_ids())
-        logs = open_logs(paths, order, ids, work, progress)
-        topic = logs[0].topic if logs else "people"
-        parts = _parts(setup, book, topic)
+        stamps = stream.stamps(book.tables(book.start))
+        logs = open_logs(paths, order, stamps, work, progress, setup.events)
+        parts = _parts(setup, book, logs[0].topic if logs else setup.events, opened.make)
         tell = progress or (lambda _what, _share: None)
         source = FileSource(parts, logs, lambda share: tell("replay", share))
         return _replay(setup, parts, source, len(logs), from_ms, to_ms, begun)
     finally:
+        opened.close()
         shutil.rmtree(work, ignore_errors=True)
 
 
@@ -110,7 +112,8 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
     ends = [high if high > low else 0 for low, high in cluster.ends(partitions)]
     book = book_of(setup)
     tables = book.tables(book.start)
-    parts = _parts(setup, book, cluster.topic)
+    opened = stream_of(setup.events).open(setup, cluster, None)
+    parts = _parts(setup, book, cluster.topic, opened.make)
     last = END if to_ms == END else to_ms + longest_delay_ms(tables)
     since = find_joins(cluster, partitions)
     source = KafkaSource(
@@ -122,16 +125,18 @@ def replay_kafka(setup: Setup, cluster: Cluster, *, from_ms: int = NO_TIME, to_m
         ends=ends,
         to_ms=last,
         since=since,
+        crowded=opened.holds,
     )
     try:
         return _replay(setup, parts, source, partitions, from_ms, to_ms, begun)
     finally:
         source.close()
+        opened.close()
 
 
-def _parts(setup: Setup, book: Book, topic: str) -> Parts:
-    config = setup.config
-    return Parts(book, config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, topic, config.wire("people"))
+def _parts(setup: Setup, book: Book, topic: str, make: Maker) -> Parts:
+    wire = setup.config.wire(setup.events)
+    return Parts(book, setup.config["time", "bound_ms"], _REPLAY_SHARDS, setup.letters, topic, wire, make)
 
 
 def _replay(
@@ -145,11 +150,11 @@ def _replay(
 ) -> Summary:
     tables = parts.book.tables(parts.book.start)
     # a workbench run until it has ended: only then is it known whose people these are
-    row = RunRow(setup.store, new_run(setup, tables, "workbench"), parts.book)
+    stream = stream_of(setup.events)
+    row = row_of(setup, new_run(setup, tables, "workbench"), parts.book)
     setup.store.start_run(row.run)
     span = None if from_ms == NO_TIME and to_ms == END else Span(tables.zone_clock, from_ms, to_ms)
-    keys = [shard_key(s) for s in range(parts.shards)] + [ALL]
-    sink = StoreSink(setup.store, row, keys, bulk=True, span=span)
+    sink = StoreSink(setup.store, row, stream.keys(parts.shards), bulk=True, span=span)
 
     def failed() -> None:
         with contextlib.suppress(Exception):  # not judged: it stays a workbench run
@@ -158,7 +163,7 @@ def _replay(
 
     if partitions:
         with guard.on_failure(failed):
-            execute(dataflow(source, sink, parts, partitions, setup.config), None)
+            execute(stream.dataflow(source, sink, parts, partitions, setup.config), None)
             sink.settle()  # of a replay that was stopped
     summary = summary_of(setup, parts, begun, finished=not guard.stop.is_set())
     state = "finished" if summary.finished else "stopped"
@@ -282,8 +287,13 @@ def new_run(setup: Setup, tables: Tables, kind: str) -> Run:
         timezone=setup.registry.timezone,
         started_ms=now,
         updated_ms=now,
-        **of_gates(tables),
+        **stream_of(setup.events).places(tables),
     )
+
+
+def row_of(setup: Setup, run: Run, book: Book) -> RunRow:
+    """The run's row in the store, kept up to date."""
+    return RunRow(setup.store, run, book, stream_of(setup.events).places)
 
 
 def summary_of(setup: Setup, parts: Parts, begun: float, *, finished: bool) -> Summary:

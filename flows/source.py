@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from engine.book import Book
-from engine.model import AUTO, CELL_MS, END, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
+from engine.model import AUTO, CELL_MS, END, I64, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
 from engine.partial import decode
 from engine.partition import Fed, Partition
 from flows.guard import guarded, stop, tell
@@ -53,30 +54,76 @@ def shard_number(blob: bytes) -> int:
     return int.from_bytes(blob, "little") if is_tick(blob) else decode(blob).shard
 
 
+class Told(Protocol):
+    """What a partition tells one key of the flow."""
+
+    @property
+    def shard(self) -> int:
+        """The key it is for."""
+        ...
+
+    def encode(self) -> bytes:
+        """The blob that is sent."""
+        ...
+
+
+class Keeper(Protocol):
+    """One partition of any stream: engine.partition.Partition, and what stands for it in streams beside people."""
+
+    number: int
+    ended: bool
+    accepted: int
+    rejected: I64
+    first_ms: int
+    last_ms: int
+
+    @property
+    def watermark(self) -> int: ...
+    @property
+    def untold_ms(self) -> int: ...
+    @property
+    def read(self) -> int: ...
+    def feed(self, payloads: Payloads) -> Fed: ...
+    def partials(self) -> Sequence[Told]: ...
+    def finish(self) -> None: ...
+    def snapshot(self) -> bytes: ...
+
+
+# number, book, bound_ms, shards, snapshot, W before the first record, what messages may be
+Maker = Callable[[int, Book, int, int, "bytes | None", int, int], Keeper]
+
+
 class Parts:
     """The partitions of this process, for the summary and for sources that advance together.
 
-    ``wire``: what messages of the topic may be, AUTO, JSON or ARROW.
+    ``wire``: what messages of the topic may be, AUTO, JSON or ARROW. ``make`` makes a partition of the stream.
     """
 
     def __init__(
-        self, book: Book, bound_ms: int, shards: int, letters: DeadLetters | None, topic: str, wire: int = AUTO
+        self,
+        book: Book,
+        bound_ms: int,
+        shards: int,
+        letters: DeadLetters | None,
+        topic: str,
+        wire: int = AUTO,
+        make: Maker = Partition,
     ) -> None:
         self.book, self.bound_ms, self.shards, self.wire = book, bound_ms, shards, wire
-        self.letters, self.topic = letters, topic
-        self.all: dict[int, Partition] = {}
+        self.letters, self.topic, self._make = letters, topic, make
+        self.all: dict[int, Keeper] = {}
         self._stuck = False
 
-    def build(self, number: int, state: bytes | None, since: int = NO_TIME, wire: int | None = None) -> Partition:
+    def build(self, number: int, state: bytes | None, since: int = NO_TIME, wire: int | None = None) -> Keeper:
         """Partition ``number``, from its snapshot where there is one, else from W = ``since``.
 
         ``wire``: of a log that is not the topic's own, what its messages may be.
         """
         wire = self.wire if wire is None else wire
-        part = self.all[number] = Partition(number, self.book, self.bound_ms, self.shards, state, since, wire)
+        part = self.all[number] = self._make(number, self.book, self.bound_ms, self.shards, state, since, wire)
         return part
 
-    def feed(self, part: Partition, payloads: Payloads, source_partition: int) -> None:
+    def feed(self, part: Keeper, payloads: Payloads, source_partition: int) -> None:
         """Give a batch to a partition; its refused messages go to the dead letters."""
         fed = part.feed(payloads)
         for message, of, why in fed.faults:
@@ -101,7 +148,7 @@ class Parts:
             tell("the dead letters' topic takes no records (is it there?): they wait in memory and may be lost")
         self._stuck = self.letters.stuck
 
-    def items(self, part: Partition, tick: bool) -> list[Item]:
+    def items(self, part: Keeper, tick: bool) -> list[Item]:
         """What a partition has to tell, and in a new epoch a tick for every shard."""
         out = [(shard_key(p.shard), p.encode()) for p in part.partials()]
         return out + [tick_item(s) for s in range(self.shards)] if tick and not out else out
@@ -110,7 +157,7 @@ class Parts:
 class _Handle(StatefulSourcePartition[Item, bytes]):
     """What file and Kafka handles share: ticks per epoch, the byte budget, stopping."""
 
-    def __init__(self, parts: Parts, part: Partition) -> None:
+    def __init__(self, parts: Parts, part: Keeper) -> None:
         self._parts, self._part = parts, part
         self._fresh_epoch, self._left, self._busy, self._awake = True, _EPOCH_BYTES, True, _AWAKE
 
@@ -133,7 +180,7 @@ class _Handle(StatefulSourcePartition[Item, bytes]):
 
 
 class _FileHandle(_Handle):
-    def __init__(self, parts: Parts, part: Partition, log: Log, on_read: Callable[[], None]) -> None:
+    def __init__(self, parts: Parts, part: Keeper, log: Log, on_read: Callable[[], None]) -> None:
         super().__init__(parts, part)
         self._log, self._on_read = log, on_read
 
@@ -199,7 +246,7 @@ class _KafkaHandle(_Handle):
     def __init__(
         self,
         parts: Parts,
-        part: Partition,
+        part: Keeper,
         reader: Reader,
         ticker: Ticker | None,
         watch: Watch,

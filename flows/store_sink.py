@@ -64,10 +64,16 @@ class Span:
 
 
 class RunRow:
-    """The run's row in the store, kept up to date with what may be shown."""
+    """The run's row in the store, kept up to date with what may be shown.
 
-    def __init__(self, store: Store, run: Run, book: Book) -> None:
+    ``places``: what it tells of the places it counts at; gates where not told.
+    """
+
+    def __init__(
+        self, store: Store, run: Run, book: Book, places: Callable[[Tables], dict[str, Any]] | None = None
+    ) -> None:
         self._store, self.run, self.book = store, run, book
+        self._places = of_gates if places is None else places
         self._last_ms: int | None = None  # of a live run: kept here, not shown
         self._judged: tuple[int, frozenset[str]] | None = None  # first event and gates with which replays were judged
 
@@ -81,7 +87,7 @@ class RunRow:
         if progress.closed_ms < self.run.closed_ms:
             return
         if versions and versions != tuple(self.run.versions):
-            self._change(versions=versions, **of_gates(self.book.tables(advance.sequence)))
+            self._change(versions=versions, **self._places(self.book.tables(advance.sequence)))
         self._change(
             closed_ms=progress.closed_ms,
             read=progress.read,

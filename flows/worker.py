@@ -26,8 +26,7 @@ from flows.kafka import Cluster
 from flows.live import live_flow
 from flows.people import execute
 from flows.recovery import check_writable
-from flows.runs import Setup, book_of
-from flows.store_sink import RunRow
+from flows.runs import Setup, book_of, row_of
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
 
@@ -50,6 +49,7 @@ class Job:
     run_id: str
     code_version: str
     recovery: str
+    events: str = "people"
     dead_letters: str | None = None
     partitions: int = 0
     topic_id: str = ""
@@ -76,7 +76,8 @@ class Job:
         target = FileTarget(self.dead_letters) if self.dead_letters else KafkaTarget(self._producer(), DEAD_LETTERS)
         registry = registries.parse(self.registry.encode())
         config = Config(json.loads(self.config))
-        return Setup(store, registry, config, self.run_id, self.code_version, DeadLetters(target))
+        letters = DeadLetters.of(target, self.events)
+        return Setup(store, registry, config, self.run_id, self.code_version, letters, events=self.events)
 
     def _producer(self) -> dict[str, str]:
         return {"bootstrap.servers": self.kafka, **self.kafka_settings}
@@ -116,9 +117,10 @@ def main() -> None:
             raise HitonamiError(f"run {job.run_id} is no longer in the store")
         health.begin(tick_ms=setup.config["time", "tick_ms"], exact=setup.config["status", "exact"])
         health.stored(run)
-        row, starts, since = RunRow(store, run, book_of(setup)), dict(job.starts), dict(job.since)
-        flow, source, sink, _ = live_flow(
-            setup, cluster, row, job.partitions, job.topic_id, starts, since, lambda: say(STARTED)
+        row, starts, since = row_of(setup, run, book_of(setup)), dict(job.starts), dict(job.since)
+        recovery = Path(job.recovery)
+        flow, close, _ = live_flow(
+            setup, cluster, row, job.partitions, job.topic_id, starts, since, recovery, lambda: say(STARTED)
         )
     except Exception as error:
         guard.fail(error)
@@ -132,8 +134,7 @@ def main() -> None:
         config = RecoveryConfig(str(Path(job.recovery)), timedelta(0))  # type: ignore[no-untyped-call]
         with health.told_in(Path(job.recovery), job.number):
             execute(flow, config, job.addresses, job.number)
-        source.close()
-        sink.close()
+        close()
         if setup.letters is not None:
             setup.letters.close()
         store.close()

@@ -18,7 +18,9 @@ from flows.cluster import run_cluster
 from flows.health import gathered
 from flows.kafka import Cluster
 from flows.live import run_live
+from flows.logs import topic_of
 from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka
+from flows.streams import events_of, stream_of
 from flows.worker import Job
 from hitonami import __version__
 from hitonami.common import StoreOption, kafka_settings, new_run_id, opened, out, progress, say, span_of
@@ -36,6 +38,9 @@ FromOption = Annotated[str | None, typer.Option("--from", metavar="T", help="Eve
 ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Event time, RFC 3339 with offset.")]
 LettersOption = Annotated[Path | None, typer.Option("--dead-letters", help="File for dead letters (no values).")]
 TopicOption = Annotated[str, typer.Option("--topic", help="Topic of the events.")]
+EventsOption = Annotated[
+    str | None, typer.Option("--events", help="people, signage or profiles; where not given, by the topic's name.")
+]
 SourceOption = Annotated[str, typer.Option("--source", help="How Kafka is read: hot, or safe (slower).")]
 
 
@@ -54,6 +59,7 @@ def run(
     dead_letters: LettersOption = None,
     topic: TopicOption = "people",
     source: SourceOption = "hot",
+    events: EventsOption = None,
     health_port: Annotated[
         int | None,
         typer.Option("--health-port", metavar="N", help="Port of /healthz, /readyz and /metrics; 0: a free one."),
@@ -70,6 +76,7 @@ def run(
     if start not in ("earliest", "latest", "stored"):
         raise UsageError("--start: earliest, latest or stored")
     new_run_id(run_id)
+    stream = stream_of(events or events_of(topic)).name
     guard.on_signals()
     settings = kafka_settings(kafka_config)
     cluster = Cluster(kafka, settings, topic, source)
@@ -80,7 +87,7 @@ def run(
     ):
         if opened_store.embedded and processes != 1:
             raise UsageError("--processes: an embedded store is owned by one process")
-        setup = Setup(opened_store, version, chosen, run_id, __version__)
+        setup = Setup(opened_store, version, chosen, run_id, __version__, events=stream)
         days = setup.config.keep_days()
         if days is not None:
             opened_store.keep(days)
@@ -89,7 +96,7 @@ def run(
             say(f"running as {run_id}" + (f", health at {url}" if url else ""))
 
         if opened_store.embedded:
-            letters = _letters(dead_letters, cluster)
+            letters = _letters(dead_letters, cluster, stream)
             summary = run_live(replace(setup, letters=letters), cluster, recovery, start, on_start=tell)
             if letters is not None:
                 letters.close()
@@ -105,6 +112,7 @@ def run(
                 run_id=run_id,
                 code_version=__version__,
                 recovery=str(recovery.resolve()),
+                events=stream,
                 dead_letters=None if dead_letters is None else str(dead_letters.resolve()),
             )
             summary = run_cluster(setup, job, start, processes, on_start=tell)
@@ -128,6 +136,7 @@ def replay(
     dead_letters: LettersOption = None,
     topic: TopicOption = "people",
     source: SourceOption = "hot",
+    events: EventsOption = None,
 ) -> None:
     """Replay files or a topic into the store; prints a JSON summary last.
 
@@ -138,13 +147,14 @@ def replay(
         raise UsageError("replay: give files or --kafka, one of them")
     if speed != 0:
         raise UsageError("--speed: this version replays as fast as possible (0)")
+    stream = stream_of(events or events_of(topic_of(paths[0]) if paths else topic)).name
     from_ms, to_ms = span_of(from_, to)
     guard.on_signals()
     version, chosen = registries.load(registry), Config.load(config)  # before a store is made
     settings = kafka_settings(kafka_config)
     with opened(store) as opened_store:
-        letters = _letters(dead_letters, None)
-        setup = Setup(opened_store, version, chosen, run_id, __version__, letters)
+        letters = _letters(dead_letters, None, stream)
+        setup = Setup(opened_store, version, chosen, run_id, __version__, letters, events=stream)
         with progress() as tell:
             if paths:
                 summary = replay_files(setup, paths, order, from_ms=from_ms, to_ms=to_ms, progress=tell)
@@ -187,10 +197,10 @@ def dump(
     say(f"{written} records")
 
 
-def _letters(path: Path | None, cluster: Cluster | None) -> DeadLetters | None:
+def _letters(path: Path | None, cluster: Cluster | None, events: str) -> DeadLetters | None:
     if path is not None:
-        return DeadLetters(FileTarget(path))
-    return DeadLetters(KafkaTarget(cluster.settings, "rejects")) if cluster is not None else None
+        return DeadLetters.of(FileTarget(path), events)
+    return DeadLetters.of(KafkaTarget(cluster.settings, "rejects"), events) if cluster is not None else None
 
 
 def _print_summary(store: Store, summary: Summary) -> None:

@@ -23,7 +23,7 @@ from confluent_kafka import KafkaException, Producer
 from engine.errors import UsageError
 from engine.model import NOT_DEAD_LETTERED, REASONS
 
-# Names of the fields of topic `people`, in the order of the contract. Every other name is only counted.
+# Names of the fields of each topic, in the order of the contract. Every other name is only counted.
 PEOPLE_FIELDS = (
     "sensor",
     "ts",
@@ -43,6 +43,8 @@ PEOPLE_FIELDS = (
     "speed",
     "record_ts",
 )
+SIGNAGE_FIELDS = ("device", "ts", "type", "session", "screen", "to", "lang", "record_ts")
+FIELDS = {"people": PEOPLE_FIELDS, "signage": SIGNAGE_FIELDS}
 REFUSED = frozenset(REASONS[1:]) - {REASONS[code] for code in NOT_DEAD_LETTERED}
 LOOK_BYTES = 1 << 20  # a longer message is not looked into
 BUFFER_BYTES = 1 << 16
@@ -67,6 +69,11 @@ class Target(Protocol):
 
 class DeadLetters:
     """Turns refused messages into records without values and hands them to a target."""
+
+    @classmethod
+    def of(cls, target: Target, events: str) -> DeadLetters:
+        """Dead letters of a stream (people, signage)."""
+        return cls(target, f"{events}/v1", FIELDS[events])
 
     def __init__(self, target: Target, schema: str = "people/v1", fields: tuple[str, ...] = PEOPLE_FIELDS) -> None:
         self._target = target

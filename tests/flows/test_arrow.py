@@ -14,6 +14,8 @@ import pytest
 import loadgen
 from engine.config import Config
 from engine.model import ARROW, AUTO, JSON
+from engine.partition import Partition
+from flows.external_sort import people_stamps
 from flows.live import empty_parts
 from flows.logs import open_logs
 from flows.runs import Setup
@@ -84,13 +86,18 @@ def test_an_arrow_topic_is_replayed_as_its_events_are(kafka: Kafka, topic: Calla
 def test_a_log_takes_what_its_topic_is_set_to_and_lines_are_json(tmp_path: Path) -> None:
     for word, wire in (("auto", AUTO), ("json", JSON), ("arrow", ARROW)):
         setup = SimpleNamespace(
-            config=Config({"topics": {"people": word}}), registry=SimpleNamespace(gates=[]), letters=None, shards=None
+            config=Config({"topics": {"people": word}}),
+            registry=SimpleNamespace(gates=[]),
+            letters=None,
+            shards=None,
+            events="people",
         )
-        parts = empty_parts(cast(Setup, setup), cast(Any, SimpleNamespace(topic="people")), cast(Any, None))
+        topic = cast(Any, SimpleNamespace(topic="people"))
+        parts = empty_parts(cast(Setup, setup), topic, cast(Any, None), Partition)
         assert parts.wire == wire
     lines = tmp_path / "events.jsonl"
     lines.write_bytes(TICK + b"\n")
-    (log,) = open_logs([lines], "log", None, tmp_path, None)
+    (log,) = open_logs([lines], "log", people_stamps(None), tmp_path, None)
     assert log.wire == JSON
     log.close()
 

@@ -17,6 +17,7 @@ from engine.errors import BadInput, HitonamiError, UsageError
 from engine.model import NO_TIME
 from flows import dump
 from flows.dump import GROUPS_KEY, SCHEMA, TOPIC_KEY, VERSION_KEY, DumpReader, DumpWriter
+from flows.external_sort import people_stamps
 from flows.logs import Log, open_logs
 
 Record = tuple[int, int, bytes | None, bytes | None]  # offset, record_ts, key, value
@@ -52,7 +53,7 @@ def wanted(rows: list[Record]) -> list[tuple[int, int, bytes]]:
 
 
 def logs_of(path: Path, order: str | None = None) -> list[Log]:
-    return open_logs([path], order, None, path.parent, None)
+    return open_logs([path], order, people_stamps(None), path.parent, None)
 
 
 @settings(max_examples=60, deadline=None)
@@ -183,14 +184,14 @@ def test_dumps_and_files_together(tmp_path: Path) -> None:
     write(tmp_path / "d", {4: [(0, 9, None, b"{}")], 1: [(0, 8, None, b"[]")]})
     (tmp_path / "f").write_bytes(b"x\n")
     paths = [tmp_path / "d", tmp_path / "f"]
-    logs = open_logs(paths, "log", None, tmp_path, None)
+    logs = open_logs(paths, "log", people_stamps(None), tmp_path, None)
     assert [(log.partition, log.source_partition, Path(log.name).name) for log in logs] == [
         (0, 1, "d"),
         (1, 4, "d"),
         (2, 0, "f"),
     ]
     with pytest.raises(UsageError, match=r"--order ts is for JSON Lines"):
-        open_logs(paths, "ts", None, tmp_path, None)
+        open_logs(paths, "ts", people_stamps(None), tmp_path, None)
 
 
 def foreign(path: Path, schema: pa.Schema, metadata: dict[bytes, bytes] | None, **columns: object) -> None:

@@ -18,11 +18,13 @@ from engine.errors import BadInput, HitonamiError
 from engine.model import NO_TIME, Payloads
 from flows import external_sort
 from flows.external_sort import (
+    Stamps,
     SortedLines,
     Spill,
     gather,
     is_sorted,
     line_keys,
+    people_stamps,
     sort_lines,
     stable_order,
 )
@@ -35,8 +37,8 @@ T0 = 1_770_450_000_000
 Line = tuple[bytes, int | None]  # text, and the key it must have (None: that of the line before)
 
 
-def ids() -> object:
-    return kernels.active().Ids([b"s1", b"s2"])
+def ids() -> Stamps:
+    return people_stamps(kernels.active().Ids([b"s1", b"s2"]))
 
 
 def ignore(share: float) -> None:

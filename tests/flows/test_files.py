@@ -17,6 +17,7 @@ from engine.batch import decode_events
 from engine.errors import BadInput, UsageError
 from engine.model import MALFORMED, NO_TIME
 from flows.files import CUT, GZIP, PLAIN, ZSTD, LineReader, sniff
+from flows.external_sort import people_stamps
 from flows.logs import Log, open_logs
 
 TEXT = b'{"a":1}\n{"b":2}\r\n\n{"c":3}'
@@ -203,20 +204,20 @@ def test_what_stands_for_a_too_long_line_is_one_malformed(tmp_path: Path, ids: o
 
 def test_files_that_cannot_be_used(tmp_path: Path, plain: Path, ids: object) -> None:
     with pytest.raises(BadInput, match=r"none\.jsonl: no such file$"):
-        open_logs([plain, tmp_path / "none.jsonl"], None, ids, tmp_path, None)
+        open_logs([plain, tmp_path / "none.jsonl"], None, people_stamps(ids), tmp_path, None)
     with pytest.raises(BadInput, match=r"is a directory, not a file$"):
-        open_logs([tmp_path], None, ids, tmp_path, None)
+        open_logs([tmp_path], None, people_stamps(ids), tmp_path, None)
     with pytest.raises(UsageError, match=r"events\.jsonl: is given twice$"):
-        open_logs([plain, tmp_path / "." / "events.jsonl"], None, ids, tmp_path, None)
+        open_logs([plain, tmp_path / "." / "events.jsonl"], None, people_stamps(ids), tmp_path, None)
     with pytest.raises(UsageError, match=r"--order must be one of ts, log$"):
-        open_logs([plain], "time", ids, tmp_path, None)
+        open_logs([plain], "time", people_stamps(ids), tmp_path, None)
 
 
 def test_each_file_is_one_partition(tmp_path: Path, plain: Path, ids: object) -> None:
     packed = tmp_path / "second"
     packed.write_bytes(pack(ZSTD, TEXT))
     seen: list[tuple[str, float]] = []
-    logs = open_logs([packed, plain], "log", ids, tmp_path, lambda what, share: seen.append((what, share)))
+    logs = open_logs([packed, plain], "log", people_stamps(ids), tmp_path, lambda what, share: seen.append((what, share)))
     assert [(log.name, log.partition, log.source_partition, log.topic) for log in logs] == [
         (str(packed), 0, 0, "people"),
         (str(plain), 1, 0, "people"),

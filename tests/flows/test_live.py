@@ -16,7 +16,7 @@ from loadgen import bulk_registry
 
 def setup(gates: int, shards: int | None = None) -> Setup:
     parsed: Any = registry.parse(json.dumps(bulk_registry(sensors=gates, gates=gates)).encode())
-    return cast(Setup, SimpleNamespace(registry=parsed, shards=shards))
+    return cast(Setup, SimpleNamespace(registry=parsed, shards=shards, events="people"))
 
 
 @pytest.mark.parametrize(("gates", "shards"), [(1, 8), (512, 8), (513, 9), (4_096, 64), (10_000, 64)])
