@@ -11,6 +11,13 @@ from engine.model import NO_TIME, NULL_INT, PRODUCTS, Released
 from sinks.clickhouse.store import Run
 
 T0 = 1_770_447_600_000  # 2026-02-07T07:00:00Z, a full hour
+# A key of each table of distinct people.
+TABLES: dict[str, tuple[Any, ...]] = {
+    "touches": ("15m", T0, "kita2-01", "top", "ja"),
+    "screens": ("1h", T0, "kita2-01", "top", "map"),
+    "profiles": ("1d", T0, "gender*birth_year", "f", ""),
+    "trips": ("1d", T0, "odori", "kita2"),
+}
 DTYPES = {"t": np.int64, "i": np.int64, "n": np.int64, "f": np.float64}
 EMPTY = {"i": NULL_INT, "n": NO_TIME, "f": float("nan")}
 

@@ -12,7 +12,19 @@ import pytest
 from engine.errors import HitonamiError, UsageError
 from engine.model import DIGESTED, PRODUCTS
 from sinks.clickhouse.store import Store
-from tests.services.released import T0, alert_row, alerts, day, flow, released, run, runs_of_flow, zone_row, zones
+from tests.services.released import (
+    T0,
+    TABLES,
+    alert_row,
+    alerts,
+    day,
+    flow,
+    released,
+    run,
+    runs_of_flow,
+    zone_row,
+    zones,
+)
 
 FLOW = [
     ("10s", T0, "j1", "ab", 7, 7, 7, "released", 0.5),
@@ -48,6 +60,7 @@ def everything() -> dict[str, Sequence[Sequence[Any]]]:
         "headings": list(HEADINGS),
         "alerts": list(ALERTS),
         "health": list(HEALTH),
+        "screens": [(*TABLES["screens"], 12, 12, 12, "released")],
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +13,7 @@ from engine.errors import HitonamiError
 from engine.model import PRODUCTS, Released
 from sinks.clickhouse import writer
 from sinks.clickhouse.store import Store
-from tests.services.released import T0, day, flow, run, runs_of_flow, table, zone_row, zones
+from tests.services.released import T0, TABLES, day, flow, run, runs_of_flow, table, zone_row, zones
 
 
 def blocks(store: Store, product: str = "flow") -> int:
@@ -45,18 +44,11 @@ def test_columns_and_nulls_come_back(store: Store) -> None:
     assert table["window_start"].cast(pa.int64()).to_pylist() == [T0, T0, T0 + 10_000]
 
 
-TABLES: dict[str, tuple[Any, ...]] = {
-    "touches": ("15m", T0, "kita2-01", "top", "ja"),
-    "screens": ("1h", T0, "kita2-01", "top", "map"),
-    "profiles": ("1d", T0, "gender*birth_year", "f", ""),
-    "trips": ("1d", T0, "odori", "kita2"),
-}
-
-
 @pytest.mark.parametrize("product", TABLES)
 def test_columns_named_like_words_of_sql_are_columns(store: Store, product: str) -> None:
     """``from``, ``table``: read, read in slices, known again when they come twice, and compared."""
-    shown, hidden = (*TABLES[product], 12, 12, 12, "released"), (*TABLES[product], None, 0, 4, "suppressed")
+    key = TABLES[product]
+    shown, hidden = (*key, 12, 12, 12, "released"), (*key, None, 0, 4, "suppressed")
     for name, row in (("a", shown), ("b", hidden)):
         store.start_run(run(name))
         store.insert(table(product, "u", row), name)
@@ -64,7 +56,7 @@ def test_columns_named_like_words_of_sql_are_columns(store: Store, product: str)
     (kept,) = store.rows(product, "a").to_pylist()
     assert (kept["n"], kept["n_low"], kept["n_high"], kept["status"]) == (12, 12, 12, "released")
     assert sum(part.num_rows for part in store.slices(product, "a")) == 1
-    said = store.first_difference("a", "b", *TABLES[product][:2])
+    said = store.first_difference("a", "b", *key[:2])
     assert said.startswith(f"{product} ") and said.endswith("n is 12 in a, null in b")
 
 

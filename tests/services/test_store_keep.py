@@ -7,7 +7,19 @@ import time
 from engine.model import PRODUCTS
 from sinks.clickhouse.alerts import Action
 from sinks.clickhouse.store import Store
-from tests.services.released import alert_row, alerts, flow, headings, released, run, runs_of_flow, zone_row, zones
+from tests.services.released import (
+    TABLES,
+    alert_row,
+    alerts,
+    flow,
+    headings,
+    released,
+    run,
+    runs_of_flow,
+    table,
+    zone_row,
+    zones,
+)
 
 DAY = 86_400_000
 NOW = int(time.time() * 1000) // DAY * DAY
@@ -24,6 +36,8 @@ def fill(store: Store) -> None:
         store.insert(released("health", f"{at}", [("1m", at, "s1", "ok", at)]), "r1")
         store.insert(runs_of_flow(f"{at}", ("j1", "ab", at, at + 10, 7)), "r1")
         store.insert(headings(f"{at}", ("1m", at, "c1", 7, 7, 7, 7, "released", 315.0, 1.0)), "r1")
+        for product, (window, _, *names) in TABLES.items():
+            store.insert(table(product, f"{at}", (window, at, *names, 12, 12, 12, "released")), "r1")
         store.insert(alerts(f"{at}", alert_row(f"a{at}", at)), "r1")
         store.act(Action("r1", f"a{at}", "acknowledge", "sato", at))
         store.insert(released("rejects", f"{at}", [(at, "s1", "late", 7)]), "r1")
