@@ -61,6 +61,7 @@ CODED = (DEVICE, SCREEN, OTHER)
 QUARTER = WINDOWS.index(LEAF)
 _QUARTER_MS = LENGTH_MS[QUARTER]
 _STATE = 1  # version of the snapshot
+_RANK: I64 = np.argsort(np.argsort(np.array(LANGUAGES)))  # of languages, in the order of their texts
 _MANY = 65_536  # touches noted one by one before repeats are dropped: bounds memory, not what is told
 _SPARE_NAMES = 4_096  # names that nothing uses any more before they are forgotten
 
@@ -211,7 +212,9 @@ class SignagePartition:
             return
         rows = np.concatenate([self._rows, *self._noted])
         by = (CODE, 2, HIGH, LOW, DEVICE, SCREEN)
-        rows = rows[np.lexsort([rows[:, column] for column in (OTHER, TS, *reversed(by))])]
+        # of touches at one instant the language that comes first by its text counts, in whatever partition they stand
+        other = np.where(rows[:, CODE] == QUARTER, _RANK[np.minimum(rows[:, OTHER], len(_RANK) - 1)], rows[:, OTHER])
+        rows = rows[np.lexsort([other, *(rows[:, column] for column in (TS, *reversed(by)))])]
         new = (np.diff(rows[:, by], axis=0) != 0).any(axis=1)
         new |= (rows[1:, CODE] == HOUR) & (np.diff(rows[:, OTHER]) != 0)
         self._rows = rows[np.append(True, new)]

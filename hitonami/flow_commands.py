@@ -39,7 +39,7 @@ ToOption = Annotated[str | None, typer.Option("--to", metavar="T", help="Event t
 LettersOption = Annotated[Path | None, typer.Option("--dead-letters", help="File for dead letters (no values).")]
 TopicOption = Annotated[str, typer.Option("--topic", help="Topic of the events.")]
 EventsOption = Annotated[
-    str | None, typer.Option("--events", help="people, signage or profiles; where not given, by the topic's name.")
+    str | None, typer.Option("--events", help="people or signage; where not given, by the topic's name.")
 ]
 SourceOption = Annotated[str, typer.Option("--source", help="How Kafka is read: hot, or safe (slower).")]
 
@@ -204,7 +204,7 @@ def _letters(path: Path | None, cluster: Cluster | None, events: str) -> DeadLet
 
 
 def _print_summary(store: Store, summary: Summary) -> None:
-    status = store.flow_status_counts(summary.run_id)
+    status = store.status_counts(summary.run_id)
     document = {
         "run_id": summary.run_id,
         "read": summary.read,

@@ -14,6 +14,7 @@ from sinks.clickhouse.schema import COMMON, DATETIME_MAX, KEY_TIME, plain, quote
 
 _TIME_MIN = -2_208_988_800_000  # 1900-01-01, first instant of DateTime64(3)
 SLICE_ROWS = 65_536
+COUNTED = ("flow", "touches", "screens", "profiles", "trips")  # what runs count; a run is of one stream
 _TYPES = {"d": pa.string(), "t": pa.timestamp("ms", "UTC"), "i": pa.int64(), "n": pa.int64(), "f": pa.float64()}
 
 
@@ -300,20 +301,26 @@ def window_counts(connection: Connection, run_id: str) -> dict[str, int]:
 
 
 def newest_windows(connection: Connection, run_id: str) -> dict[str, int]:
-    """Window label → start (ms) of the newest window with flow rows."""
+    """Window label → start (ms) of the newest window with rows of what the run counts."""
+    parts = " UNION ALL ".join(
+        f"SELECT window, max(window_start) AS newest FROM {connection.table(product)} WHERE run_id = {{run:String}}"
+        " GROUP BY window"
+        for product in COUNTED
+    )
     found = connection.rows(
-        f"SELECT window, toUnixTimestamp64Milli(max(window_start)) FROM {connection.table('flow')}"
-        " WHERE run_id = {run:String} GROUP BY window",
+        f"SELECT window, toUnixTimestamp64Milli(max(newest)) FROM ({parts}) GROUP BY window",
         {"run": run_id},
     )
     return {str(window): int(start) for window, start in found}
 
 
-def flow_status_counts(connection: Connection, run_id: str) -> dict[str, int]:
-    """Status → number of flow rows of a run."""
+def status_counts(connection: Connection, run_id: str) -> dict[str, int]:
+    """Status → number of rows of what a run counts."""
+    parts = " UNION ALL ".join(
+        f"SELECT status FROM {connection.table(product)} FINAL WHERE run_id = {{run:String}}" for product in COUNTED
+    )
     found = connection.rows(
-        f"SELECT status, count() FROM {connection.table('flow')} FINAL WHERE run_id = {{run:String}}"
-        " GROUP BY status ORDER BY status",
+        f"SELECT status, count() FROM ({parts}) GROUP BY status ORDER BY status",
         {"run": run_id},
     )
     return {str(status): int(n) for status, n in found}

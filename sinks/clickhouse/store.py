@@ -184,12 +184,12 @@ class Store:
         return reader.window_counts(self._connection, run_id)
 
     def newest_windows(self, run_id: str) -> dict[str, int]:
-        """Window label → start (ms) of the newest window with flow rows."""
+        """Window label → start (ms) of the newest window with rows of what the run counts."""
         return reader.newest_windows(self._connection, run_id)
 
-    def flow_status_counts(self, run_id: str) -> dict[str, int]:
-        """Status → number of flow rows."""
-        return reader.flow_status_counts(self._connection, run_id)
+    def status_counts(self, run_id: str) -> dict[str, int]:
+        """Status → number of rows of what the run counts."""
+        return reader.status_counts(self._connection, run_id)
 
     def alerts(self, run_id: str, *, standing: bool = False, since_ms: int | None = None) -> list[Alert]:
         """Alerts with their life cycle, the worst and newest first (sinks/clickhouse/alerts.py)."""

@@ -140,4 +140,4 @@ def test_counts_for_the_summary(store: Store) -> None:
     store.insert(flow("u", *rows), "r2")
     assert store.window_counts("r1") == {"10s": 2, "5m": 1, "1d": 1}
     assert list(store.window_counts("r1")) == ["10s", "5m", "1d"]
-    assert store.flow_status_counts("r1") == {"range": 1, "released": 2, "suppressed": 1}
+    assert store.status_counts("r1") == {"range": 1, "released": 2, "suppressed": 1}

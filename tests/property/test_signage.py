@@ -1,0 +1,82 @@
+"""Signage over logs cut, interleaved, spread and killed at will: the rows of one naive reading of the rules."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.config import Config
+from tests.support.signage_run import HOUR, QUARTER, REGISTRY, T0, Processes, log_of, naive, random_logs, states_of, tick, touch
+
+SEEDS = st.integers(0, 2**32)
+LOOSE = {"touches": {"k": 2, "guard": 1}, "screens": {"k": 2, "guard": 0}}
+PLAIN = {"touches": {"k": 1, "guard": 0}, "screens": {"k": 1, "guard": 0}}
+
+
+@given(SEEDS, st.integers(1, 3), st.sampled_from([{}, LOOSE, PLAIN]), st.booleans())
+@settings(max_examples=60)
+def test_rows_are_those_of_the_rules(seed: int, partitions: int, privacy: dict[str, Any], finish: bool) -> None:
+    rng = random.Random(seed)
+    config, logs = Config({**privacy, "time": {"bound_ms": rng.choice([0, 5_000])}}), random_logs(rng, partitions)
+    wanted, found = naive(logs, config, finish=finish), Processes(logs, config, rng).run(finish=finish)
+    for product in ("touches", "screens"):
+        key = lambda row: tuple(str(value) for value in row.values())  # noqa: E731
+        assert found.rows(product) == sorted(wanted.rows[product], key=key)
+    assert found.rejected == wanted.rejected
+    assert sum(part.accepted for part in found.parts) == wanted.accepted
+    for part in found.parts:
+        assert part.read == part.accepted + sum(part.rejected_by_reason().values())
+
+
+@given(SEEDS, st.integers(1, 3))
+@settings(max_examples=30)
+def test_what_comes_out_depends_on_the_logs_alone(seed: int, partitions: int) -> None:
+    """Rejects and versions too, whose rows the naive reading does not make."""
+    rng = random.Random(seed)
+    logs, config = random_logs(rng, partitions), Config(LOOSE)
+    for log in logs:
+        if len(log) > 3 and rng.random() < 0.8:
+            document = {**REGISTRY, "version": rng.choice(["v2", "v3"]), "devices": REGISTRY["devices"][: rng.randint(1, 3)]}
+            at = rng.randrange(1, len(log))
+            log.insert(at, (json.dumps({"type": "registry", "registry": document}).encode(), log[at][1]))
+    plain, other = (Processes(logs, config, random.Random(seed + i), kills).run() for i, kills in enumerate((0.0, 0.4)))
+    assert plain.units == other.units
+    assert plain.rejected == other.rejected
+    assert plain.shown[-1] == other.shown[-1] if plain.shown else not other.shown
+
+
+def test_these_runs_are_killed_and_tell_of_people() -> None:
+    logs = random_logs(random.Random(7), 3, 400)
+    run = Processes(logs, Config(LOOSE), random.Random(1)).run()
+    assert len(run.lives) > 4 and set(run.lives) == {1, 2, 3}
+    assert len(run.rows("touches")) > 20 and len(run.rows("screens")) > 3 and run.rows("rejects")
+
+
+def test_live_counters_show_what_rows_prove_and_no_more() -> None:
+    """Twelve touches of seven sessions; one of them alone in the next quarter, of which nothing may be told."""
+    records = [touch(T0 + 1_000 * i, f"s{i % 7}", lang="ja") for i in range(12)]
+    records += [touch(T0 + QUARTER + 1_000, "alone", lang="ja"), tick(T0 + 3 * QUARTER)]
+    shown = Processes([log_of(records)], Config(), random.Random(0), 0).run().shown[-1]
+    assert (shown.progress.accepted, shown.first_ms) == (7, T0 - 10_000)
+    exact = Config({"status": {"exact": True}})
+    assert Processes([log_of(records)], exact, random.Random(0), 0).run().shown[-1].progress.accepted == 13
+
+
+def test_a_quarter_without_anybody_looks_like_one_with_a_few() -> None:
+    """PRIVACY.md: with ticks in the log, nothing that is told differs."""
+    told = []
+    for few in (0, 4):
+        records = [tick(T0), *(touch(T0 + 1_000 * i, f"s{i}", to="map") for i in range(few)), tick(T0 + 2 * HOUR)]
+        run = Processes([log_of(records)], Config(), random.Random(0), 0).run()
+        told.append((run.units, run.shown[-1]))
+    assert told[0] == told[1]
+
+
+def test_sessions_stand_in_no_state() -> None:
+    records = [touch(T0 + 1_000 * i, f"canary-{i}", screen="here", to="there") for i in range(9)]
+    states = states_of(Processes([log_of(records)], Config(), random.Random(0), 0).run())
+    assert b"here" in states[0] and not any(b"canary" in state for state in states)
