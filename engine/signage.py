@@ -3,7 +3,7 @@
 A touch is counted in two windows: the 15m one of its screen, and, where it led to another, the 1h one of the move. Of
 each window the partition keeps what distinct sessions did, never how often::
 
-    touches   15m   session  device  screen  language of its first touch there, ts of that
+    touches   15m   session  device  screen  language of its first touch there, which that was
     screens   1h    session  device  from    to
 
 Sessions are pseudonyms from the decoder on (engine/touches.py). Nothing here is a Python object per event.
@@ -21,8 +21,9 @@ import numpy as np
 from engine import facts
 from engine.book import Book, Records
 from engine.devices import devices_of
+from engine.distinct import Distinct
 from engine.errors import BadInput
-from engine.facts import CLOSE, CODE, Facts
+from engine.facts import CLOSE, CODE, START, Facts
 from engine.languages import LANGUAGES
 from engine.line import Line
 from engine.model import (
@@ -54,15 +55,16 @@ from engine.touches import TouchChunks, new_names
 
 KEY_BYTES = 32  # of the key under which sessions have their pseudonyms
 LEAF = "15m"
-# columns of facts behind START: the pseudonym's halves, then codes of names; ts of the first touch (0 of a move)
-HIGH, LOW, DEVICE, SCREEN, OTHER, TS = 3, 4, 5, 6, 7, 8  # OTHER: language of a touch, or the screen a move led to
+# Columns of facts behind START: the pseudonym's halves, then codes of names. OTHER: language of a touch, or the screen a
+# move led to. FIRST: the order of a session's touches, by ts and the text of the language; 0 of a move.
+HIGH, LOW, DEVICE, SCREEN, OTHER, FIRST = 3, 4, 5, 6, 7, 8
 COLUMNS = 9
 CODED = (DEVICE, SCREEN, OTHER)
+_BY = (START, HIGH, LOW, DEVICE, SCREEN)
 QUARTER = WINDOWS.index(LEAF)
 _QUARTER_MS = LENGTH_MS[QUARTER]
 _STATE = 1  # version of the snapshot
 _RANK: I64 = np.argsort(np.argsort(np.array(LANGUAGES)))  # of languages, in the order of their texts
-_MANY = 65_536  # touches noted one by one before repeats are dropped: bounds memory, not what is told
 _SPARE_NAMES = 4_096  # names that nothing uses any more before they are forgotten
 
 
@@ -97,9 +99,8 @@ class SignagePartition:
         self._untold = 0  # accepted events not told yet
         self._refused = Refused()
         self._line = Line(bound_ms, since)
-        self._rows: I64 = np.empty((0, COLUMNS), np.int64)  # each of open windows once, in order
-        self._noted: list[I64] = []
-        self._count = 0  # rows of these
+        self._touches = Distinct(COLUMNS, _BY, FIRST)  # of open windows
+        self._moves = Distinct(COLUMNS, (*_BY, OTHER), FIRST)
         self._chunks = TouchChunks(new_names(), key)
         if state is not None:
             self._restore(state)
@@ -189,36 +190,20 @@ class SignagePartition:
         """Note accepted touches in their windows."""
         ts, lang = events.ts[rows], events.lang[rows]
         out = np.empty((len(rows), COLUMNS), np.int64)
-        out[:, 2] = ts - ts % _QUARTER_MS
-        out[:, CLOSE], out[:, CODE] = out[:, 2] + _QUARTER_MS, QUARTER
+        out[:, START] = ts - ts % _QUARTER_MS
+        out[:, CLOSE], out[:, CODE] = out[:, START] + _QUARTER_MS, QUARTER
         out[:, HIGH : LOW + 1] = events.session[rows]
         out[:, DEVICE], out[:, SCREEN] = events.device[rows], events.screen[rows]
         out[:, OTHER] = np.where(lang < 0, len(LANGUAGES) - 1, lang)  # not told: one of the others
-        out[:, TS] = ts
+        out[:, FIRST] = ts * len(_RANK) + _RANK[out[:, OTHER]]
         moved = np.flatnonzero(events.to[rows] >= 0)
         moves, clock = out[moved], self.tables.zone_clock
-        moves[:, CODE], moves[:, 2] = HOUR, clock.floor(ts[moved], HOUR)
+        moves[:, CODE], moves[:, START] = HOUR, clock.floor(ts[moved], HOUR)
         # an hour whose end lies inside a quarter (a clock of odd minutes) closes with that quarter
         moves[:, CLOSE] = -(-clock.next(ts[moved], HOUR) // _QUARTER_MS) * _QUARTER_MS
-        moves[:, OTHER], moves[:, TS] = events.to[rows][moved], 0
-        self._noted += [out, moves]
-        self._count += len(out) + len(moves)
-        if self._count >= max(_MANY, len(self._rows)):
-            self._settle()
-
-    def _settle(self) -> None:
-        """Drop repeats: of a session's touches of a screen in a window the first counts, of its like moves one."""
-        if not self._noted:
-            return
-        rows = np.concatenate([self._rows, *self._noted])
-        by = (CODE, 2, HIGH, LOW, DEVICE, SCREEN)
-        # of touches at one instant the language that comes first by its text counts, in whatever partition they stand
-        other = np.where(rows[:, CODE] == QUARTER, _RANK[np.minimum(rows[:, OTHER], len(_RANK) - 1)], rows[:, OTHER])
-        rows = rows[np.lexsort([other, *(rows[:, column] for column in (TS, *reversed(by)))])]
-        new = (np.diff(rows[:, by], axis=0) != 0).any(axis=1)
-        new |= (rows[1:, CODE] == HOUR) & (np.diff(rows[:, OTHER]) != 0)
-        self._rows = rows[np.append(True, new)]
-        self._noted, self._count = [], 0
+        moves[:, OTHER], moves[:, FIRST] = events.to[rows][moved], 0
+        self._touches.add(out)
+        self._moves.add(moves)
 
     def finish(self) -> None:
         """The log has ended: W = +inf closes every window."""
@@ -229,9 +214,8 @@ class SignagePartition:
         w = _cell(self.watermark)
         if w <= self._told_to:
             return []
-        self._settle()
-        done = self._rows[:, CLOSE] <= w
-        rows, self._rows = self._rows[done], self._rows[~done]
+        rows = np.concatenate([self._touches.take(CLOSE, w), self._moves.take(CLOSE, w)])
+        rows = rows[np.lexsort([rows[:, START], rows[:, CODE]])]
         rejects = self._refused.take(self._line.first, w).copy()
         names: tuple[str, ...] = ()
         if len(rows) or len(rejects):
@@ -257,27 +241,25 @@ class SignagePartition:
     def _forget_names(self) -> None:
         """Keep the screens of open windows only, once many others have gathered: anybody may send as many as they like."""
         names, begin = self._chunks.names, len(LANGUAGES)
-        moves = self._rows[:, CODE] == HOUR
-        used = np.unique(np.append(self._rows[:, SCREEN], self._rows[moves, OTHER]))
+        screens = [self._touches.rows()[:, SCREEN], self._moves.rows()[:, SCREEN], self._moves.rows()[:, OTHER]]
+        used = np.unique(np.concatenate(screens))
         if len(names) - begin < 2 * len(used) + _SPARE_NAMES:
             return
         words = names.words()
         # a screen may bear a language's name: that word stays where it is
-        screens = [code for code in used.tolist() if code >= begin]
+        kept = [code for code in used.tolist() if code >= begin]
         place = np.arange(len(words))
-        place[screens] = begin + np.arange(len(screens))
-        self._rows[:, SCREEN] = place[self._rows[:, SCREEN]]
-        self._rows[moves, OTHER] = place[self._rows[moves, OTHER]]
-        self._chunks = TouchChunks(new_names([words[code] for code in screens]), self._key)
+        place[kept] = begin + np.arange(len(kept))
+        for column in screens:
+            column[:] = place[column]
+        self._chunks = TouchChunks(new_names([words[code] for code in kept]), self._key)
 
     def snapshot(self) -> bytes:
         """Everything a later ``SignagePartition(..., state=)`` needs to go on as if nothing had happened."""
-        self._settle()
         counters = self.accepted, self.rejected.tolist(), self._untold
         times = self.first_ms, self.last_ms, self._told_to, self.ended
         registries = self._sequence, self._versions, self._records.pieces
-        names = self._chunks.names.words(len(LANGUAGES))
-        rows = self._rows.tobytes(), names
+        rows = self._touches.state(), self._moves.state(), self._chunks.names.words(len(LANGUAGES))
         return pickle.dumps((_STATE, counters, times, registries, rows, self._refused.state(), self._line.state()), 5)
 
     def _restore(self, state: bytes) -> None:
@@ -290,8 +272,10 @@ class SignagePartition:
         self.first_ms, self.last_ms, self._told_to, self.ended = times
         self._sequence, self._versions, pieces = registries
         self._records = Records(pieces)
-        self._rows = np.frombuffer(rows[0], np.int64).reshape(-1, COLUMNS).copy()
-        self._chunks = TouchChunks(new_names(rows[1]), self._key)
+        touches, moves, names = rows
+        self._touches = Distinct(COLUMNS, _BY, FIRST, touches)
+        self._moves = Distinct(COLUMNS, (*_BY, OTHER), FIRST, moves)
+        self._chunks = TouchChunks(new_names(names), self._key)
         self._refused, self._line = Refused(refused), Line(self._bound_ms, state=line)
 
     def rejected_by_reason(self) -> Mapping[str, int]:

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from engine import kernels
 from engine.config import Config
+from engine.distinct import first_of
 from engine.languages import LANGUAGES
 from engine.model import HOUR, I64, LENGTH_MS, STATUS, WINDOWS, Released
-from engine.signage import DEVICE, HIGH, LOW, OTHER, QUARTER, SCREEN, TS
+from engine.signage import DEVICE, FIRST, HIGH, LOW, OTHER, QUARTER, SCREEN
 from engine.timezone import TimeZone
 from engine.tree_rules import capped, figures, unlisted
 
@@ -57,7 +58,7 @@ class SignageRows:
 
     def _touches(self, start: int, rows: I64, names: tuple[str, ...], version: str, unit: str) -> list[Released]:
         # of a session the first touch of the screen counts, whichever partition holds it
-        rows = _heads(rows, (DEVICE, SCREEN, HIGH, LOW), (TS, OTHER))
+        rows = first_of(rows, (DEVICE, SCREEN, HIGH, LOW), FIRST)
         cells, n = np.unique(rows[:, (DEVICE, SCREEN, OTHER)], axis=0, return_counts=True)
         roots, of_root, listed = np.unique(cells[:, :2], axis=0, return_inverse=True, return_counts=True)
         many, size = len(cells), len(cells) + len(roots)
@@ -80,7 +81,7 @@ class SignageRows:
     def _moves(
         self, code: int, start: int, rows: I64, names: tuple[str, ...], version: str, unit: str
     ) -> list[Released]:
-        rows = _heads(rows, (DEVICE, SCREEN, OTHER, HIGH, LOW), ())
+        rows = first_of(rows, (DEVICE, SCREEN, OTHER, HIGH, LOW), FIRST)
         cells, n = np.unique(rows[:, (DEVICE, SCREEN, OTHER)], axis=0, return_counts=True)
         end = int(self._clock.next(np.array([start], np.int64), code)[0])
         quarters = range(start - start % _QUARTER_MS, end, _QUARTER_MS)
@@ -112,12 +113,6 @@ def proven(rows: Sequence[Released]) -> int:
             total = np.array([not word for word in told.names["lang"]], np.bool_)[told.columns["lang"]]
             out += int(np.asarray(told.columns["n_low"], np.int64)[total].sum())
     return out
-
-
-def _heads(rows: I64, by: tuple[int, ...], then: tuple[int, ...]) -> I64:
-    """The first row of each key ``by``, in the order of ``then``."""
-    rows = rows[np.lexsort([rows[:, column] for column in reversed((*by, *then))])]
-    return rows[np.append(True, (np.diff(rows[:, by], axis=0) != 0).any(axis=1))]
 
 
 def _told(

@@ -145,9 +145,10 @@ class Subjects:
             place = np.array([*codes, -1], np.int64)
             for column in told.coded:
                 rows[:, column] = place[rows[:, column]]
-            for key in np.unique(rows[:, : START + 1], axis=0).tolist():
-                mine = (rows[:, : START + 1] == key).all(axis=1)
-                self._waiting.setdefault(tuple(key), []).append(rows[mine])
+            cuts = np.flatnonzero((rows[1:, : START + 1] != rows[:-1, : START + 1]).any(axis=1)) + 1
+            for part in np.split(rows, cuts):
+                close, code, start = part[0, : START + 1].tolist()
+                self._waiting.setdefault((close, code, start), []).append(part)
 
     def _close(self, w: int, out: Outcome) -> None:
         """Windows and hours of rejects up to ``w``, one by one: what each gives does not depend on how far a step is."""
@@ -171,7 +172,7 @@ class Subjects:
         place[order] = np.arange(len(order))
         for column in self._coded:
             rows[:, column] = place[rows[:, column]]
-        return rows[np.lexsort(rows.T[::-1])], tuple(texts[code] for code in order)
+        return rows[np.lexsort(rows.T[:START:-1])], tuple(texts[code] for code in order)
 
     def _adopt(self, until_ms: int) -> None:
         """Let versions hold that a partition met before ``until_ms``; of several the newest: the later in the logs."""
