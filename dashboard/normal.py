@@ -23,6 +23,7 @@ import numpy as np
 from engine.model import DAY, HOUR, I64, LENGTH_MS
 from engine.timezone import TimeZone
 from sinks.clickhouse.history import USUAL_MS
+from sinks.clickhouse.runs import PEOPLE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -123,7 +124,7 @@ def telling(runs: Iterable[Run], timezone: str) -> list[str]:
     In the order in which they are believed: live ones first, of equals the one that began last.
     """
     rank = {"live": 0, "replay": 1}
-    told = [run for run in runs if run.kind in rank and run.timezone == timezone]
+    told = [run for run in runs if run.kind in rank and run.timezone == timezone and run.events == PEOPLE]
     return [run.run_id for run in sorted(told, key=lambda r: (rank[r.kind], -r.started_ms, r.run_id))]
 
 

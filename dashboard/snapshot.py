@@ -30,6 +30,7 @@ from dashboard.layout import (
 from dashboard.sensors import health_of
 from engine.model import END, NO_TIME, REASONS, WINDOWS
 from engine.timezone import TimeZone
+from sinks.clickhouse.runs import PEOPLE
 
 if TYPE_CHECKING:
     from sinks.clickhouse.alerts import Alert
@@ -104,12 +105,13 @@ class View:
 def choose(store: Store, run_id: str | None) -> Run | None:
     """The run to show: the one asked for, else the newest live one, else the newest replay; None where there is none.
 
-    A workbench run is another release of the same people: it is shown only when asked for by name.
+    A workbench run is another release of the same people: it is shown only when asked for by name. So is a run beside
+    people, which has no gates.
     """
     if run_id is not None:
         return store.run(run_id)
     rank = {"live": 1, "replay": 0}
-    known = [run for run in store.runs() if run.kind in rank]
+    known = [run for run in store.runs() if run.kind in rank and run.events == PEOPLE]
     return max(known, key=lambda run: (rank[run.kind], run.started_ms, run.run_id), default=None)
 
 

@@ -1,8 +1,8 @@
 """What a partition of a stream beside people tells the key where they meet: one self-describing blob per span of W.
 
-A window leaves its partition once, whole, when the partition's own watermark has passed its close: what comes later for
-it is late by definition. So a blob is a function of the log, a repeat is identical, and an empty one still tells how
-far the partition is. Texts stand in the blob, once each, for partitions number what they meet in the order they meet it.
+A window leaves its partition once, whole, when the partition's own watermark has passed its close: what comes later
+for it is late by definition. So a blob is a function of the log, a repeat is identical, and an empty one still tells
+how far the partition is. Texts stand in the blob, once each: partitions number what they meet as they meet it.
 """
 
 from __future__ import annotations

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine import kernels
 from engine.model import CELL_MS, END, HOUR, I64, REASONS, Released
-from engine.rows import summed
 from engine.registry import Registry
+from engine.rows import summed
 from engine.timezone import TimeZone
 
 _NO_SENSOR = ""  # rejects of no known sensor: an id that is not in the registry is never stored
@@ -20,13 +20,24 @@ class Sources(Protocol):
     """Those whose rejects are counted: ``sensor_name`` is the place of each row's id in ``names``."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """Every id once."""
+        ...
+
     @property
-    def sensor_name(self) -> NDArray[np.integer]: ...
+    def sensor_name(self) -> NDArray[Any]:
+        """Place in ``names`` of each row (integers)."""
+        ...
+
     @property
-    def zone_clock(self) -> TimeZone: ...
+    def zone_clock(self) -> TimeZone:
+        """Whose hours the rows are."""
+        ...
+
     @property
-    def registry(self) -> Registry: ...
+    def registry(self) -> Registry:
+        """The version that rows name."""
+        ...
 
 
 class Rejects:

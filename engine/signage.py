@@ -55,8 +55,8 @@ from engine.touches import TouchChunks, new_names
 
 KEY_BYTES = 32  # of the key under which sessions have their pseudonyms
 LEAF = "15m"
-# Columns of facts behind START: the pseudonym's halves, then codes of names. OTHER: language of a touch, or the screen a
-# move led to. FIRST: the order of a session's touches, by ts and the text of the language; 0 of a move.
+# Columns of facts behind START: the pseudonym's halves, then codes of names. OTHER: language of a touch, or the screen
+# a move led to. FIRST: the order of a session's touches, by ts and the text of the language; 0 of a move.
 HIGH, LOW, DEVICE, SCREEN, OTHER, FIRST = 3, 4, 5, 6, 7, 8
 COLUMNS = 9
 CODED = (DEVICE, SCREEN, OTHER)
@@ -239,7 +239,7 @@ class SignagePartition:
         return np.array(rows, np.int64).reshape(-1, VERSION_COLUMNS)
 
     def _forget_names(self) -> None:
-        """Keep the screens of open windows only, once many others have gathered: anybody may send as many as they like."""
+        """Keep the screens of open windows only, once others have gathered: anybody may send as many as they like."""
         names, begin = self._chunks.names, len(LANGUAGES)
         screens = [self._touches.rows()[:, SCREEN], self._moves.rows()[:, SCREEN], self._moves.rows()[:, OTHER]]
         used = np.unique(np.concatenate(screens))

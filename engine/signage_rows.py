@@ -8,8 +8,8 @@ listed or not; a session stands in one of them. Sessions go from screen to scree
                             └─ …
 
 screens, 1h: sessions that went from one screen to another; one session stands in many such cells, so there are no
-totals. All of a screen's moves are of sessions that are among its touches of the four quarters of the hour, so a cell is
-capped by what is told of these (``tree_rules.capped``).
+totals. All of a screen's moves are of sessions that are among its touches of the four quarters of the hour, so a cell
+is capped by what is told of these (``tree_rules.capped``).
 
 Only rows with ``n_low`` ≥ k are listed: what is not listed is hidden, and that somebody was there at all is not told.
 """

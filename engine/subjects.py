@@ -21,7 +21,7 @@ from engine import facts, units
 from engine.book import Book, Versions
 from engine.errors import BadInput
 from engine.facts import CLOSE, CODE, START, Facts
-from engine.model import CELL_MS, END, HOUR, I64, NO_TIME, REASONS, WINDOWS, Released
+from engine.model import CELL_MS, END, HOUR, I64, NO_TIME, REASONS, Released
 from engine.partial import REJECT_COLUMNS
 from engine.registry import Registry
 from engine.rejects import Rejects, named
@@ -151,7 +151,7 @@ class Subjects:
                 self._waiting.setdefault((close, code, start), []).append(part)
 
     def _close(self, w: int, out: Outcome) -> None:
-        """Windows and hours of rejects up to ``w``, one by one: what each gives does not depend on how far a step is."""
+        """Windows and hours of rejects up to ``w``, one by one: what one gives does not depend on how far this goes."""
         for key in sorted(key for key in self._waiting if key[CLOSE] <= w):
             self._adopt(key[CLOSE])
             rows, names = self._ordered(np.concatenate(self._waiting.pop(key)))

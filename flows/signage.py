@@ -11,7 +11,7 @@ from bytewax.dataflow import Dataflow
 
 from engine.config import Config
 from engine.devices import devices_of
-from engine.signage import KEY_BYTES, LEAF, SignagePartition, touch_stamps
+from engine.signage import KEY_BYTES, SignagePartition, touch_stamps
 from engine.signage_rows import SignageRows, proven
 from engine.subjects import Subjects
 from engine.tables import Tables
@@ -21,6 +21,7 @@ from flows.source import FileSource, KafkaSource, Maker, Parts
 from flows.store_sink import StoreSink
 from flows.subjects import flow_of
 
+NAME = "signage"
 _KEY = "session key"  # its name in the recovery directory
 
 
@@ -38,7 +39,7 @@ def maker(recovery: Path | None) -> Maker:
 
 def places(tables: Tables) -> dict[str, Any]:
     """What a run's row says of its devices, also of those that later versions left out; they are no gates."""
-    return {"leaves": {f"device {name}": LEAF for name in devices_of(tables).names}, "gate_delay_ms": 0}
+    return {"leaves": {f"device {name}": NAME for name in devices_of(tables).names}, "gate_delay_ms": 0}
 
 
 def stamps(tables: Tables) -> Stamps:
@@ -66,4 +67,4 @@ def dataflow(
             restore=rows.restore,
         )
 
-    return flow_of("signage", source, sink, make)
+    return flow_of(NAME, source, sink, make)

@@ -81,7 +81,7 @@ def keys(_shards: int) -> list[str]:
 
 
 def flow_of(name: str, source: FileSource | KafkaSource, sink: StoreSink, make: Make) -> Dataflow:
-    """The flow of one run; ``make`` makes what closes and releases its windows, from its snapshot where there is one."""
+    """The flow of one run; ``make`` makes what closes and releases its windows, from a snapshot or anew."""
     flow = Dataflow(name)
     facts = op.input("logs", flow, source)
     rows = op.stateful_batch("subjects", facts, guarded(lambda state: _Logic(make, state)))

@@ -11,6 +11,7 @@ from hitonami.audit.rules import Runs
 from hitonami.audit.store_headings import differing_zones, zones_with_headings
 from hitonami.audit.store_rows import registry_of
 from hitonami.audit.stored import Chains, Context, Stored, StoredRun, chains, headings_context
+from sinks.clickhouse.runs import PEOPLE
 
 SERVED = ("live", "replay")  # classes served to the public
 
@@ -49,8 +50,8 @@ def _meet(a: StoredRun, b: StoredRun) -> bool:
 
 
 def _subjects(store: Stored, what: Context) -> set[tuple[str, str]]:
-    """Gates and zones with headings of a run."""
-    registry = registry_of(store, what)
+    """Places of a run and, of a run of people, its zones with headings."""
+    registry = registry_of(store, what) if what.run.events == PEOPLE else None
     zones = set() if registry is None else zones_with_headings(registry)
     return {("gate", gate) for gate in what.run.leaves} | {("zone", zone) for zone in zones}
 

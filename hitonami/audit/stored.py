@@ -32,6 +32,7 @@ class StoredRun(Protocol):
     registry_version: str
     timezone: str
     leaves: Mapping[str, str]
+    events: str
     gate_delay_ms: int
     first_ms: int | None
     last_ms: int | None

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 
-from engine.model import CELL_MS, NO_TIME
+from engine.model import CELL_MS, LEAVES, NO_TIME
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.schema import RUN_TABLES
 
 KINDS = ("live", "replay", "workbench")
+PEOPLE = "people"
 STATES = ("running", "stopped", "finished", "failed")
 
 
@@ -19,7 +20,8 @@ class Run:
     """One run of the engine over a log.
 
     ``versions``: hashes of the registry versions met in the log, behind the first one (``registry_hash``), in order.
-    ``leaves``: gate → label of its leaf window. ``gate_delay_ms``: the largest delay of a gate. ``first_ms``,
+    ``leaves``: gate → label of its leaf window; of a run beside people: each place it counts at → the stream's name.
+    ``gate_delay_ms``: the largest delay of a gate. ``first_ms``,
     ``last_ms``: first and last accepted event time (cells of 10 s), None while there is none; a live run does not
     tell when the last person was seen (PRIVACY.md R6): while it runs it says ``closed_ms`` instead, stopped the end of
     that day or ``closed_ms``, whichever is later. ``closed_ms``: every window with
@@ -51,6 +53,12 @@ class Run:
     def __post_init__(self) -> None:
         if self.kind not in KINDS or self.state not in STATES:
             raise ValueError(f"no run of kind {self.kind} and state {self.state}")
+
+    @property
+    def events(self) -> str:
+        """The stream it is a run of: people, signage, …"""
+        told = next(iter(self.leaves.values()), PEOPLE)
+        return PEOPLE if told in LEAVES else told
 
 
 _COLUMNS = tuple(column.name for column in fields(Run))

@@ -100,6 +100,7 @@ class FakeRun:
     registry_version: str = "1"
     code_version: str = "0"
     config_hash: str = "c"
+    events: str = "people"
 
 
 def inserted(window: str, start_ms: int) -> int:

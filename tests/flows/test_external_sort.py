@@ -18,9 +18,9 @@ from engine.errors import BadInput, HitonamiError
 from engine.model import NO_TIME, Payloads
 from flows import external_sort
 from flows.external_sort import (
-    Stamps,
     SortedLines,
     Spill,
+    Stamps,
     gather,
     is_sorted,
     line_keys,

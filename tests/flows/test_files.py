@@ -16,8 +16,8 @@ from engine import kernels
 from engine.batch import decode_events
 from engine.errors import BadInput, UsageError
 from engine.model import MALFORMED, NO_TIME
-from flows.files import CUT, GZIP, PLAIN, ZSTD, LineReader, sniff
 from flows.external_sort import people_stamps
+from flows.files import CUT, GZIP, PLAIN, ZSTD, LineReader, sniff
 from flows.logs import Log, open_logs
 
 TEXT = b'{"a":1}\n{"b":2}\r\n\n{"c":3}'
@@ -217,7 +217,8 @@ def test_each_file_is_one_partition(tmp_path: Path, plain: Path, ids: object) ->
     packed = tmp_path / "second"
     packed.write_bytes(pack(ZSTD, TEXT))
     seen: list[tuple[str, float]] = []
-    logs = open_logs([packed, plain], "log", people_stamps(ids), tmp_path, lambda what, share: seen.append((what, share)))
+    stamps = people_stamps(ids)
+    logs = open_logs([packed, plain], "log", stamps, tmp_path, lambda what, share: seen.append((what, share)))
     assert [(log.name, log.partition, log.source_partition, log.topic) for log in logs] == [
         (str(packed), 0, 0, "people"),
         (str(plain), 1, 0, "people"),

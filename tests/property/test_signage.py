@@ -10,7 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config import Config
-from tests.support.signage_run import HOUR, QUARTER, REGISTRY, T0, Processes, log_of, naive, random_logs, states_of, tick, touch
+from tests.support.signage_run import (
+    DEVICES,
+    HOUR,
+    QUARTER,
+    REGISTRY,
+    T0,
+    Processes,
+    log_of,
+    naive,
+    random_logs,
+    states_of,
+    tick,
+    touch,
+)
 
 SEEDS = st.integers(0, 2**32)
 LOOSE = {"touches": {"k": 2, "guard": 1}, "screens": {"k": 2, "guard": 0}}
@@ -40,7 +53,7 @@ def test_what_comes_out_depends_on_the_logs_alone(seed: int, partitions: int) ->
     logs, config = random_logs(rng, partitions), Config(LOOSE)
     for log in logs:
         if len(log) > 3 and rng.random() < 0.8:
-            document = {**REGISTRY, "version": rng.choice(["v2", "v3"]), "devices": REGISTRY["devices"][: rng.randint(1, 3)]}
+            document = {**REGISTRY, "version": rng.choice(["v2", "v3"]), "devices": DEVICES[: rng.randint(1, 3)]}
             at = rng.randrange(1, len(log))
             log.insert(at, (json.dumps({"type": "registry", "registry": document}).encode(), log[at][1]))
     plain, other = (Processes(logs, config, random.Random(seed + i), kills).run() for i, kills in enumerate((0.0, 0.4)))

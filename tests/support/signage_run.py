@@ -64,7 +64,8 @@ def random_logs(rng: random.Random, partitions: int, events: int = 120) -> list[
         for _ in range(rng.randrange(events)):
             at += rng.choice([0, 1_000, 20_000, 20_000, 200_000])
             late = rng.choice([0, 0, 0, 3_000, QUARTER, HOUR])
-            record = touch(at - late, rng.choice(sessions), rng.choice(["d1", "d1", "d2"]), rng.choice(["top", "map", "ja"]))
+            device, screen = rng.choice(["d1", "d1", "d2"]), rng.choice(["top", "map", "ja"])
+            record = touch(at - late, rng.choice(sessions), device, screen)
             if rng.random() < 0.7:
                 record["lang"] = rng.choice(["ja", "ja", "en", "zh-Hant", "xx"])
             if rng.random() < 0.5:
@@ -132,7 +133,8 @@ def naive(logs: Sequence[Log], config: Config, *, finish: bool = False) -> Naive
     for (start, device, screen), cells in sorted(of_quarters.items()):
         counts = {lang: len(sessions) for lang, sessions in cells.items()}
         totals[start, device, screen] = _total(counts, k, guard)
-        for lang, (low, high) in [("", totals[start, device, screen]), *((c, (n, n)) for c, n in sorted(counts.items()))]:
+        cut = {"": totals[start, device, screen], **{lang: (n, n) for lang, n in counts.items()}}
+        for lang, (low, high) in sorted(cut.items()):
             if low >= k:
                 where = {"window": "15m", "window_start": start, "device": device, "screen": screen, "lang": lang}
                 told.append(_row(where, low, high))

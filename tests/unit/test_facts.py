@@ -23,7 +23,9 @@ VERSIONS = np.empty((0, 5), np.int64)
 
 def told(partition: int, w_from: int, w_to: int, names: tuple[str, ...] = (), *rows: list[int], **more: Any) -> Facts:
     table = np.array(rows, np.int64).reshape(-1, 5)
-    return Facts(partition, w_from, w_to, len(rows), more.get("rejects", NONE), VERSIONS, names, table, (3,), w_to, w_to)
+    return Facts(
+        partition, w_from, w_to, len(rows), more.get("rejects", NONE), VERSIONS, names, table, (3,), w_to, w_to
+    )
 
 
 def test_a_blob_is_what_it_was() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -43,7 +45,7 @@ def test_a_pass_over_columns_is_the_loop_however_it_is_cut(
     state = None
     cuts = sorted({0, min(one, len(rows)), min(two, len(rows)), len(rows)})
     line = Line(bound)
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in itertools.pairwise(cuts):
         line = Line(bound, state=state) if state is not None else line
         part = rows[start:stop]
         reason = np.array([refused for *_, refused, _ in part], np.uint8)
