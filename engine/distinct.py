@@ -31,7 +31,8 @@ def first_of(rows: I64, by: tuple[int, ...], then: int) -> I64:
     if (differs & ~new).any():
         rows = rows[np.lexsort([rows[:, then], *(rows[:, column] for column in reversed(by))])]
         new = _differs(rows, by)
-    return rows[np.append(True, new)]
+    first: I64 = rows[np.append(True, new)]
+    return first
 
 
 def _mix(rows: I64, by: tuple[int, ...]) -> NDArray[np.uint64]:

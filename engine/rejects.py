@@ -93,9 +93,9 @@ class Rejects:
         """The rows of the hours that have closed at ``w``; None where there are none."""
         hours = np.array(sorted({key[0] for key in self._hours}), np.int64)
         done = set(hours[self.tables.zone_clock.next(hours, HOUR) <= w].tolist()) if len(hours) else set()
-        names = (*self.tables.names, _NO_SENSOR)
+        words = (*self.tables.names, _NO_SENSOR)
         # by name, not by row: rows may be numbered in the order in which partitions were heard
-        rows = sorted((key for key in self._hours if key[0] in done), key=lambda k: (k[0], names[k[1]], k[2]))
+        rows = sorted((key for key in self._hours if key[0] in done), key=lambda k: (k[0], words[k[1]], k[2]))
         if not rows:
             return None
         hour, sensor, reason = (np.array([row[i] for row in rows], np.int64) for i in range(3))
@@ -106,7 +106,7 @@ class Rejects:
             "reason": reason.astype(np.int32),
             "n": n,
         }
-        names = {"sensor": (*self.tables.names, _NO_SENSOR), "reason": REASONS}
+        names = {"sensor": words, "reason": REASONS}
         return Released("rejects", unit, columns, names, self.tables.registry.version)
 
     def state(self) -> tuple[object, ...]:

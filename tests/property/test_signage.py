@@ -34,13 +34,16 @@ PLAIN = {"touches": {"k": 1, "guard": 0}, "screens": {"k": 1, "guard": 0}}
 @settings(max_examples=60)
 def test_rows_are_those_of_the_rules(seed: int, partitions: int, privacy: dict[str, Any], finish: bool) -> None:
     rng = random.Random(seed)
-    config, logs = Config({**privacy, "time": {"bound_ms": rng.choice([0, 5_000])}}), random_logs(rng, partitions)
+    config = Config({**privacy, "time": {"bound_ms": rng.choice([0, 5_000])}, "status": {"exact": rng.random() < 0.5}})
+    logs = random_logs(rng, partitions)
     wanted, found = naive(logs, config, finish=finish), Processes(logs, config, rng).run(finish=finish)
     for product in ("touches", "screens"):
         key = lambda row: tuple(str(value) for value in row.values())  # noqa: E731
         assert found.rows(product) == sorted(wanted.rows[product], key=key)
     assert found.rejected == wanted.rejected
     assert sum(part.accepted for part in found.parts) == wanted.accepted
+    if finish and config["status", "exact"]:
+        assert found.shown[-1].progress.accepted == wanted.accepted
     for part in found.parts:
         assert part.read == part.accepted + sum(part.rejected_by_reason().values())
 

@@ -15,7 +15,13 @@ from engine.model import END, LATE, NO_TIME, TOO_FAR_IN_FUTURE
 WINDOW = 10_000
 # ts, how far record_ts lies behind it, refused before or not, tick or not
 ROWS = st.lists(
-    st.tuples(st.integers(0, 100_000), st.integers(-90_000, 30_000), st.booleans(), st.booleans()), max_size=40
+    st.tuples(
+        st.integers(0, 16).map(lambda s: 5_000 * s),
+        st.sampled_from([0, 0, 5_000, -5_000, -60_000, -60_001]),
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=40,
 )
 
 
