@@ -49,12 +49,25 @@ class Posts(Protocol):
 
 
 @dataclass(frozen=True)
+class Held:
+    """How it stands with consents (flows/consents.py). ``lag_ms``: None before they were read to their end.
+
+    ``held``: whether events wait for them. ``faults``: reasons for which records could not be used.
+    """
+
+    lag_ms: int | None = None
+    held: bool = True
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class State:
     """A process at one moment. ``lags``: partition → records, as may be shown.
 
     ``quiet``: number of partitions from which nothing comes, not even ticks. ``store_since_ms``: since when the store
     is tried again in vain, None where it answers; ``store_why`` in words. ``run``: the run's row as stored last.
     ``silent``: number of processes that do not tell how they are. ``alerts_sent``, ``alerts_lost``: by the webhook.
+    ``consents``: None of a run that needs none.
     """
 
     assigned: bool = False
@@ -69,6 +82,7 @@ class State:
     silent: int = 0
     alerts_sent: int = 0
     alerts_lost: int = 0
+    consents: Held | None = None
 
     def problem(self) -> str:
         """Why the run is not ready, in one line; "" where it is."""
@@ -76,6 +90,8 @@ class State:
             return f"run: {self.silent} of its processes do not tell how they are"
         if self.store_since_ms is not None:
             return f"store: retrying since {format_ms(self.store_since_ms)}: {self.store_why}"
+        if self.consents is not None and self.consents.held:
+            return "consents: not current, events are held"
         if not self.assigned:
             return "kafka: no partition is assigned yet"
         if self.quiet:
@@ -92,7 +108,9 @@ class State:
         """Read what ``encode`` made."""
         told = json.loads(line)
         run = None if told["run"] is None else Run(**told["run"])
-        return cls(**{**told, "lags": {int(p): int(lag) for p, lag in told["lags"]}, "run": run})
+        held = told["consents"]
+        consents = None if held is None else Held(**{**held, "faults": tuple(held["faults"])})
+        return cls(**{**told, "lags": {int(p): int(lag) for p, lag in told["lags"]}, "run": run, "consents": consents})
 
 
 class Health:
@@ -106,6 +124,7 @@ class Health:
     def _begin(self) -> None:
         self._source: Watched | None = None
         self._posts: Posts | None = None
+        self._consents: Callable[[], Held] | None = None
         self._quiet_s, self._step = _QUIET_S, LAG_STEP
         self._retrying = 0
         self._back = 0.0  # monotonic second in which the store answered again
@@ -128,6 +147,11 @@ class Health:
         """The webhook whose posts count."""
         with self._lock:
             self._posts = webhook
+
+    def consents(self, held: Callable[[], Held]) -> None:
+        """How it stands with the consents is told by this."""
+        with self._lock:
+            self._consents = held
 
     def stored(self, run: Run) -> None:
         """The run's row is stored as this."""
@@ -168,7 +192,11 @@ class Health:
     def state(self) -> State:
         """How this process is doing now."""
         with self._lock:
-            state, source, back, posts = self._state, self._source, self._back, self._posts
+            state, source, posts, told = self._state, self._source, self._posts, self._consents
+            consents = None if told is None else told()
+            if consents is not None and consents.held:
+                self._back = self._now()  # nobody reads
+            back = self._back
         lags = dict(source.lags()) if source is not None else {}
         heard = source.heard() if source is not None else {}
         since = self._now() - self._quiet_s
@@ -183,6 +211,7 @@ class Health:
             memory=resident_bytes(),
             alerts_sent=0 if posts is None else posts.sent,
             alerts_lost=0 if posts is None else posts.lost,
+            consents=consents,
         )
 
     @contextlib.contextmanager
@@ -252,6 +281,19 @@ def merged(states: Iterable[State]) -> State:
         sum(s.silent for s in told),
         sum(s.alerts_sent for s in told),
         sum(s.alerts_lost for s in told),
+        _slowest([s.consents for s in told if s.consents is not None]),
+    )
+
+
+def _slowest(told: list[Held]) -> Held | None:
+    """Each process reads the consents for itself: the run is as far as the last of them."""
+    if not told:
+        return None
+    lags = [held.lag_ms for held in told]
+    return Held(
+        None if None in lags else max(lag for lag in lags if lag is not None),
+        any(held.held for held in told),
+        tuple(sorted({reason for held in told for reason in held.faults})),
     )
 
 

@@ -54,7 +54,7 @@ class Cluster:
     ) -> None:
         if source not in SOURCES:
             raise UsageError(f"--source: {' or '.join(SOURCES)}")
-        self.bootstrap, self.topic, self.source = bootstrap, topic, source
+        self.bootstrap, self.topic, self.source, self.given = bootstrap, topic, source, dict(settings or {})
         self.settings: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "log_level": 2,

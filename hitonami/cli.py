@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import HitonamiError
-from hitonami import __version__, commands, demo, files, flow_commands, load_command, users_command
+from hitonami import __version__, commands, consent_command, demo, files, flow_commands, load_command, users_command
 from hitonami.common import err, level
 
 app = typer.Typer(
@@ -51,6 +51,7 @@ app.command("audit")(commands.audit)
 app.command("doctor")(commands.doctor)
 app.command("dashboard")(commands.dashboard)
 app.command("bench")(commands.bench)
+app.add_typer(consent_command.consent, name="consent")
 app.add_typer(files.registry, name="registry")
 app.add_typer(commands.runs, name="runs")
 app.add_typer(commands.schema, name="schema")

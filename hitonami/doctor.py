@@ -6,13 +6,14 @@ import importlib.metadata
 import os
 import platform
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine import kernels
 from engine import registry as registries
 from engine.errors import HitonamiError, ServiceUnreachable
 from flows import checkup
+from flows.compacted import LEAST_COMPACTION_LAG_MS
 from flows.kafka import Cluster
 from flows.recovery import holds_state
 from sinks.clickhouse.store import Store
@@ -21,6 +22,7 @@ PACKAGES = ("hitonami", "bytewax", "confluent-kafka", "clickhouse-connect", "chd
 BYTEWAX = "0.21.1"  # recovery is measured on exactly this version
 PYTHONS = ((3, 11), (3, 12))
 CLICKHOUSE = (26, 5)  # the oldest one tried
+COMPACTED = ("consents", "contracts")  # topics of the newest record of each key
 LEAST_WINDOW = 10_000  # inserts remembered against repeats, as the migrations set it
 LEAST_FREE, LEAST_SHARE = 1 << 30, 0.1
 CLOCK_MS = 1000  # what two clocks may differ
@@ -75,7 +77,12 @@ def examine(
         recovery_directory(report, recovery)
     if cluster is not None:
         try:
-            topic(report, cluster.topic, checkup.look(cluster), cluster.bootstrap)
+            if cluster.topic in COMPACTED:
+                compacted(report, cluster, needed=True)
+            else:
+                topic(report, cluster.topic, checkup.look(cluster), cluster.bootstrap)
+                for name in COMPACTED:
+                    compacted(report, Cluster(cluster.bootstrap, cluster.given, name), needed=False)
         except ServiceUnreachable as error:
             report.away(error)
     if store is not None:
@@ -173,7 +180,7 @@ def topic(report: Report, name: str, found: checkup.Topic, where: str) -> None:
     settings = found.settings
 
     def alter(setting: str, value: str) -> str:
-        return f"kafka-configs --alter --topic {name} --add-config {setting}={value}"
+        return _alter(name, setting, value)
 
     if settings.get("message.timestamp.type") != "LogAppendTime":
         report.finding(
@@ -222,6 +229,41 @@ def topic(report: Report, name: str, found: checkup.Topic, where: str) -> None:
             f"{name}: {found.behind} partitions have replicas that are not in sync", "look at the brokers' logs"
         )
     _broker_clock(report, name, found)
+
+
+def compacted(report: Report, cluster: Cluster, *, needed: bool) -> None:
+    """A compacted topic of records that say everything about their key; one that is not there may not be needed."""
+    name = cluster.topic
+    try:
+        partitions = cluster.partitions()
+    except ServiceUnreachable:
+        if needed:
+            raise
+        report.note(f"{name}: not there; needed for events about people who consented")
+        return
+    report.note(f"kafka {cluster.bootstrap}: {name} has {partitions} partitions")
+    compacted_settings(report, name, checkup.topic_settings(cluster))
+
+
+def compacted_settings(report: Report, name: str, settings: Mapping[str, str]) -> None:
+    """What a compacted topic must be set to."""
+    for setting, wanted, why in (
+        ("cleanup.policy", "compact", "what stands would be removed by age"),
+        ("message.timestamp.type", "LogAppendTime", "writers could say anything about when they wrote"),
+    ):
+        found = settings.get(setting, "not told")
+        if found != wanted:
+            report.finding(f"{name}: {setting} is {found}, {why}", _alter(name, setting, wanted))
+    lag = settings.get("min.compaction.lag.ms", "0")
+    if int(lag) < LEAST_COMPACTION_LAG_MS:
+        report.finding(
+            f"{name}: min.compaction.lag.ms is {lag}, a run that was away may not see what changed twice",
+            _alter(name, "min.compaction.lag.ms", str(LEAST_COMPACTION_LAG_MS)),
+        )
+
+
+def _alter(name: str, setting: str, value: str) -> str:
+    return f"kafka-configs --alter --topic {name} --add-config {setting}={value}"
 
 
 def _broker_clock(report: Report, name: str, found: checkup.Topic) -> None:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from dashboard import metrics
 from dashboard.answers import NO_STORE, told
 from dashboard.serve import serve
-from flows.health import LAG_STEP, State
+from flows.health import LAG_STEP, Held, State
 
 
 def families(state: State, now_ms: int) -> list[Metric]:
@@ -48,8 +48,29 @@ def families(state: State, now_ms: int) -> list[Metric]:
         metrics.counter(
             "alerts_lost", "Changes of alerts that it never will: refused, or too many.", state.alerts_lost
         ),
+        *of_consents(state.consents),
         metrics.gauge("resident_memory_bytes", "Resident memory of the run's processes.", state.memory),
         *metrics.of_run(state.run, now_ms),
+    ]
+
+
+def of_consents(held: Held | None) -> list[Metric]:
+    """The figures of a run that needs consents."""
+    if held is None:
+        return []
+    return [
+        metrics.gauge("consents_held", "1 while events are held because consents are not current.", held.held),
+        metrics.gauge(
+            "consents_lag_seconds",
+            "For how long nothing is known of new consents.",
+            None if held.lag_ms is None else held.lag_ms / 1000,
+        ),
+        metrics.gauge(
+            "consents_faulty",
+            "1 where records of consents could not be used since the start.",
+            label="reason",
+            values=dict.fromkeys(held.faults, 1.0),
+        ),
     ]
 
 

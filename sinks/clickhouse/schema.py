@@ -16,7 +16,9 @@ from sinks.clickhouse.connection import Connection
 
 COMMON = ("run_id", "registry_version", "revision")  # last columns of every row
 ACTIONS_TABLE = "alert_actions"
-RUN_TABLES = (*PRODUCTS, ACTIONS_TABLE, "runs")  # by run; runs last, so that a half-dropped run is still listed
+CONSENTS_TABLE = "consent_states"
+# by run; runs last, so that a half-dropped run is still listed
+RUN_TABLES = (*PRODUCTS, ACTIONS_TABLE, CONSENTS_TABLE, "runs")
 # The time in each product's key.
 KEY_TIME: Mapping[str, str] = {
     product: next(name for name in key if columns[name] == "t") for product, (key, columns) in PRODUCTS.items()

@@ -10,10 +10,11 @@ from typing import Any, Unpack
 import pyarrow as pa
 
 from engine.model import I64, Released
-from sinks.clickhouse import alerts, checkup, digest, history, reader, runs, schema
+from sinks.clickhouse import alerts, checkup, consents, digest, history, reader, runs, schema
 from sinks.clickhouse.alerts import Action, Alert, ThresholdChange
 from sinks.clickhouse.checkup import Checkup
 from sinks.clickhouse.connection import Connection
+from sinks.clickhouse.consents import ConsentState
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.writer import Writer
 
@@ -206,6 +207,14 @@ class Store:
     def actions(self, run_id: str, of: Sequence[str] | None = None) -> list[Action]:
         """What was done with the alerts of a run, or with some of them, in the order of time."""
         return alerts.read_actions(self._connection, run_id, of)
+
+    def put_consents(self, run_id: str, state: ConsentState) -> None:
+        """Store how it stands with the consents of a run (sinks/clickhouse/consents.py)."""
+        consents.put_consents(self._connection, run_id, state)
+
+    def consents(self, run_id: str) -> ConsentState | None:
+        """How it stood with the consents of a run when that was told last, None where it never was."""
+        return consents.read_consents(self._connection, run_id)
 
     def threshold_changes(self, run_id: str) -> list[ThresholdChange]:
         """Every edit of the thresholds that a run has met: author, time, before and after. [] for no such run."""

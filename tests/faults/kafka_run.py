@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Message, Producer
 
 import loadgen
 from engine.model import LENGTH_MS, WINDOWS
 from sinks.clickhouse.store import Store
 from tests.faults.kills import COMMAND, Live, Report, compare, replayed
 from tests.realservices.kafka import Kafka
+from tests.support import topics
 
 PATIENCE_S = 90  # a slow machine is no fault
 
@@ -84,34 +84,11 @@ class KafkaRun:
 
     def log(self, partition: int) -> list[Message]:
         """The partition's records that a run reads."""
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self.kafka.bootstrap,
-                "group.id": "look",
-                "fetch.wait.max.ms": 20,  # its end is heard between two ticks
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
-        found: list[Message] = []
-        try:
-            consumer.assign([TopicPartition(self.topic, partition, 0)])
-            last = time.monotonic() + PATIENCE_S
-            while True:
-                for message in consumer.consume(10_000, 0.2):
-                    error = message.error()
-                    if error is None:
-                        found.append(message)
-                    elif error.code() == KafkaError._PARTITION_EOF:
-                        return found
-                assert time.monotonic() < last, "the log does not end"
-        finally:
-            consumer.close()
+        return topics.log(self.kafka, self.topic, partition)
 
     def ticks(self, partition: int) -> list[int]:
         """``ts`` of the ticks in a partition's log."""
-        documents = [json.loads(message.value() or b"{}") for message in self.log(partition)]
-        return [document["ts"] for document in documents if document.get("type") == "tick"]
+        return topics.ticks(self.kafka, self.topic, partition)
 
     def equal_to_a_replay(self, told: dict[str, Any], run_id: str = "replay") -> None:
         """Replay the topic and compare: same counters, same rows, none twice."""

@@ -10,6 +10,8 @@ import pytest
 
 from engine.errors import ServiceUnreachable
 from flows.checkup import Topic
+from flows.compacted import SETTINGS
+from flows.kafka import Cluster
 from hitonami import doctor
 from hitonami.doctor import Report
 
@@ -75,6 +77,32 @@ def test_a_topic_s_faults(
 def test_what_is_no_fault(report: Report, lines: list[str], fields: dict[str, int]) -> None:
     doctor.topic(report, "people", replace(TOPIC, **fields), "b:9092")
     assert findings(lines) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({}, ""),
+        ({"cleanup.policy": "delete"}, "cleanup.policy is delete, what stands would be removed by age"),
+        ({"message.timestamp.type": "CreateTime"}, "message.timestamp.type is CreateTime"),
+        ({"min.compaction.lag.ms": "0"}, "min.compaction.lag.ms is 0, a run that was away"),
+    ],
+)
+def test_a_compacted_topic(report: Report, lines: list[str], settings: dict[str, str], what: str) -> None:
+    doctor.compacted_settings(report, "consents", {**SETTINGS, **settings})
+    assert [what in line and "--topic consents --add-config" in line for line in lines] == [True] * bool(what)
+    assert report.findings == bool(what)
+
+
+def test_compacted_topics_may_not_be_there(report: Report, lines: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_topic(cluster: Cluster) -> int:
+        raise ServiceUnreachable(f"no topic {cluster.topic}")
+
+    monkeypatch.setattr(Cluster, "partitions", no_topic)
+    doctor.compacted(report, Cluster("b:9092", topic="contracts"), needed=False)
+    assert lines == ["contracts: not there; needed for events about people who consented"]
+    with pytest.raises(ServiceUnreachable):
+        doctor.compacted(report, Cluster("b:9092", topic="consents"), needed=True)
 
 
 def test_a_recovery_directory_of_one_s_own(report: Report, lines: list[str], tmp_path: Path) -> None:

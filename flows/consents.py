@@ -1,0 +1,149 @@
+"""The gate before events about people: nothing passes unless their consents are known up to now (PRIVACY.md R3).
+
+While the topic ``consents`` lags by more than a minute the gate is shut: the source reads nothing, so events stay in
+Kafka in front of the offset, W stands still, no window closes; ticks are not written either, for the partition is not
+read to its end. When the topic is back the source goes on where it was. Before the topic was read to its end for the
+first time the gate is shut too.
+
+Each process has a gate and reads the topic for itself. It is polled by the source, at every poll of its own::
+
+    gate.open()           takes what has come of consents; whether events may be read now
+    follower.withdrawn()  what ended since the last call: it leaves the open windows before the next event is judged
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+
+from engine.consent import FAULTS, Change, Consents
+from engine.errors import HitonamiError
+from engine.model import END
+from flows.compacted import Compacted
+from flows.guard import tell
+from flows.health import Held, health
+from sinks.clickhouse.consents import STEP_MS, ConsentState
+
+TOPIC = "consents"
+LIMIT_MS = 60_000
+LIMIT_VARIABLE = "HITONAMI_CONSENT_LAG_MS"  # for tests: what holds at 60 s must hold at any length
+_POLL_S = 0.005  # the partitions of a process ask one after the other: the topic is polled for all of them
+_KEEP_S = 60.0  # that a withdrawal is kept at least, for a partition that is only being restored
+
+
+class Follower:
+    """What a partition of the source asks of consents; it hears of every withdrawal."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self.serial = 0
+
+    def allowed(self, provider: str, subject: str, purpose: str, ts_ms: int) -> frozenset[str] | None:
+        """See Consents."""
+        return self._gate.consents.allowed(provider, subject, purpose, ts_ms)
+
+    def withdrawn(self) -> list[Change]:
+        """What has ended since the last call, in order; at the first, all that ended before."""
+        self.serial, changes = self._gate.consents.withdrawn(self.serial)
+        return changes
+
+
+class Gate:
+    """The consents of one process, and whether they are current.
+
+    ``bootstrap``, ``settings``: the cluster of the topic. ``keep`` is given, once a minute, what may be told of them to
+    supervisors, by the process that has partition 0. Raises BadInput for settings librdkafka refuses.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        settings: Mapping[str, str] | None = None,
+        topic: str = TOPIC,
+        *,
+        keep: Callable[[ConsentState], None] | None = None,
+        now: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.consents = Consents(secrets.token_bytes(32))
+        self._topic = Compacted(bootstrap, settings, topic, self._take, now=now, clock=clock)
+        self._limit_ms = int(os.environ.get(LIMIT_VARIABLE, LIMIT_MS))
+        self._keep, self._now, self._clock = keep, now, clock
+        self._followers: list[Follower] = []
+        self._serials: list[tuple[float, int]] = []  # second, and the newest serial then
+        self._is_open = self._keeps = False
+        self._shut_s, self._told = now(), False  # since when it is shut, and whether that was said
+        self._polled_s = self._kept_s = float("-inf")
+        health.consents(self.held)
+
+    def follower(self, partition: int = 0) -> Follower:
+        """Consents for a partition of the source."""
+        made = Follower(self)
+        self._followers.append(made)
+        self._keeps |= partition == 0
+        return made
+
+    def open(self) -> bool:
+        """Take what has come; whether events may be read now. Never waits. Raises as Compacted.poll does."""
+        now_s = self._now()
+        if now_s - self._polled_s >= _POLL_S:
+            self._polled_s = now_s
+            self._topic.poll()
+            self._judge(now_s)
+            self._forget(now_s)
+            if self._keep is not None and self._keeps and now_s - self._kept_s >= STEP_MS / 1000:
+                self._kept_s = now_s
+                with contextlib.suppress(HitonamiError):  # a store that is away: the next row tells it
+                    self._keep(self.state())
+        return self._is_open
+
+    def held(self) -> Held:
+        """How it stands, for the health port. Of any thread."""
+        lag_ms, faults = self._topic.lag_ms(), self.consents.faults
+        met = tuple(reason for reason in FAULTS if faults.get(reason))
+        return Held(None if lag_ms == END else lag_ms, not self._is_open, met)
+
+    def state(self) -> ConsentState:
+        """What supervisors may be told (PRIVACY.md R6): no subject, no count below ten."""
+        held, standing = self.held(), self.consents.standing()
+        return ConsentState(
+            at_ms=int(self._clock() * 1000),
+            lag_ms=held.lag_ms,
+            held=held.held,
+            faults=held.faults,
+            subjects={each.provider: each.low for each in standing},
+            terms={each.provider: list(each.terms) for each in standing},
+        )
+
+    def close(self) -> None:
+        """Leave the broker."""
+        self._topic.close()
+
+    def _take(self, key: bytes | None, value: bytes | None, record_ts: int) -> None:
+        self.consents.take(value, record_ts, key)
+
+    def _judge(self, now_s: float) -> None:
+        was_open, self._is_open = self._is_open, self._topic.lag_ms() <= self._limit_ms
+        if self._is_open:
+            if self._told:
+                tell(f"consents are current again, events were held for {now_s - self._shut_s:.0f} s")
+            self._told = False
+            return
+        if was_open:
+            self._shut_s = now_s
+        late = was_open or (now_s - self._shut_s) * 1000 > self._limit_ms  # at a start they are read first
+        if late and not self._told:
+            self._told = True
+            tell("consents are not current: events are held until they are")
+
+    def _forget(self, now_s: float) -> None:
+        """Let go of withdrawals that every follower has heard of for a while: they name their subjects."""
+        newest = self.consents.serial
+        if not self._serials or self._serials[-1][1] != newest:
+            self._serials.append((now_s, newest))
+        heard = min((follower.serial for follower in self._followers), default=0)
+        while self._serials and now_s - self._serials[0][0] >= _KEEP_S and self._serials[0][1] <= heard:
+            self.consents.forget(self._serials.pop(0)[1])

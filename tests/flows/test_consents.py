@@ -1,0 +1,230 @@
+"""The gate before events about people: open while consents are current, and only then."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from engine.errors import ServiceUnreachable
+from engine.model import END, NO_TIME
+from flows import consents
+from flows.consents import LIMIT_MS, Follower, Gate
+from flows.health import Health, Held, State, health, merged
+from sinks.clickhouse.consents import ConsentState
+from tests.support.consents import Word, document
+
+T = 1_770_450_000_000
+GRANTED = Word("granted", T, frozenset({"policy"}), frozenset({"gender"}))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.s = 1_000.0
+
+    def now(self) -> float:
+        return self.s
+
+    def wall(self) -> float:
+        return T / 1000 + self.s
+
+
+class Topic:
+    """A compacted topic as the gate sees it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.current_s: float | None = None
+        self.coming: list[bytes] = []
+        self.polls = 0
+
+    def lag_ms(self) -> int:
+        return END if self.current_s is None else round((self._clock.s - self.current_s) * 1000)
+
+    def current(self) -> None:
+        self.current_s = self._clock.s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def topic(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Topic:
+    made = Topic(clock)
+
+    class Fake:
+        def __init__(self, bootstrap: str, settings: object, name: str, take: object, **clocks: object) -> None:
+            self._take = take
+
+        def poll(self) -> None:
+            made.polls += 1
+            coming, made.coming = made.coming, []
+            for value in coming:
+                self._take(None, value, NO_TIME)  # type: ignore[operator]
+
+        def lag_ms(self) -> int:
+            return made.lag_ms()
+
+    monkeypatch.setattr(consents, "Compacted", Fake)
+    return made
+
+
+@pytest.fixture
+def kept() -> list[ConsentState]:
+    return []
+
+
+@pytest.fixture
+def gate(clock: Clock, topic: Topic, kept: list[ConsentState]) -> Iterator[Gate]:
+    health.begin()
+    yield Gate("b:9092", keep=kept.append, now=clock.now, clock=clock.wall)
+    health.begin()
+
+
+def value(word: Word, subject: str = "u-1", **fields: object) -> bytes:
+    return json.dumps(document("acme", subject, word, **fields)).encode()
+
+
+def after(clock: Clock, gate: Gate, seconds: float) -> bool:
+    clock.s += seconds
+    return gate.open()
+
+
+def test_it_is_shut_until_all_was_read_and_while_it_is_not_current(gate: Gate, topic: Topic, clock: Clock) -> None:
+    assert not gate.open()
+    assert not after(clock, gate, 10)
+    topic.current()
+    assert after(clock, gate, 1)
+    assert after(clock, gate, LIMIT_MS / 1000 - 1)
+    assert not after(clock, gate, 0.01)
+    assert not after(clock, gate, 100)
+    topic.current()
+    assert after(clock, gate, 1)
+
+
+def test_what_is_held_is_said_once(gate: Gate, topic: Topic, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(3):
+        after(clock, gate, 10)
+    topic.current()
+    after(clock, gate, 1)
+    assert capsys.readouterr().err == ""  # at a start it is read first
+    for _ in range(3):
+        after(clock, gate, 60)
+    topic.current()
+    after(clock, gate, 1)
+    assert capsys.readouterr().err.splitlines() == [
+        "hitonami: consents are not current: events are held until they are",
+        "hitonami: consents are current again, events were held for 121 s",
+    ]
+    late = Gate("b:9092", now=clock.now, clock=clock.wall)
+    topic.current_s = None
+    for _ in range(3):
+        after(clock, late, 40)
+    assert "are not current" in capsys.readouterr().err
+
+
+def test_partitions_ask_one_after_the_other_for_one_poll(gate: Gate, topic: Topic, clock: Clock) -> None:
+    for _ in range(8):
+        gate.open()
+    assert topic.polls == 1
+    after(clock, gate, 0.02)
+    assert topic.polls == 2
+
+
+def test_every_follower_hears_of_every_withdrawal(gate: Gate, topic: Topic, clock: Clock) -> None:
+    def heard(follower: Follower) -> list[str]:
+        return [change.subject for change in follower.withdrawn()]
+
+    first, second = gate.follower(1), gate.follower(2)
+    topic.coming = [value(GRANTED), value(Word("withdrawn", T + 1))]
+    gate.open()
+    assert first.allowed("acme", "u-1", "policy", T) is None
+    assert heard(first) == ["u-1"] and heard(first) == []
+    topic.coming = [value(Word("withdrawn", T + 1), "u-2")]
+    after(clock, gate, 30)
+    assert heard(first) == ["u-2"]
+    after(clock, gate, 300)
+    assert heard(gate.follower(3)) == heard(second) == ["u-1", "u-2"]  # nobody was forgotten for them
+
+
+def test_who_has_withdrawn_is_forgotten_when_all_have_heard(gate: Gate, topic: Topic, clock: Clock) -> None:
+    followers = [gate.follower(1), gate.follower(2)]
+    topic.coming = [value(Word("withdrawn", T), "u-1")]
+    gate.open()
+    for follower in followers:
+        follower.withdrawn()
+    after(clock, gate, 30)
+    assert len(gate.consents.withdrawn(0)[1]) == 1  # a partition that is restored right now has not
+    topic.coming = [value(Word("withdrawn", T), "u-2")]
+    after(clock, gate, 20)
+    after(clock, gate, 11)
+    assert [change.subject for change in gate.consents.withdrawn(0)[1]] == ["u-2"]
+    after(clock, gate, 100)
+    assert [change.subject for change in gate.consents.withdrawn(0)[1]] == ["u-2"]
+    for follower in followers:
+        assert [change.subject for change in follower.withdrawn()] == ["u-2"]
+    after(clock, gate, 1)
+    assert gate.consents.withdrawn(0) == (2, [])
+
+
+def test_supervisors_are_told_once_a_minute(gate: Gate, topic: Topic, clock: Clock, kept: list[ConsentState]) -> None:
+    gate.follower(1)
+    after(clock, gate, 1)
+    assert kept == []  # another process has partition 0
+    gate.follower(0)
+    after(clock, gate, 1)
+    topic.coming = [value(GRANTED, f"u-{number}") for number in range(17)] + [b"{"]
+    topic.current()
+    for _ in range(119):
+        after(clock, gate, 1)
+    first, second = kept
+    assert first == ConsentState(T + 1_002_000, None, True)
+    assert second == ConsentState(T + 1_062_000, 60_000, False, ("malformed",), {"acme": 10}, {"acme": ["2026-01 ja"]})
+
+
+def test_a_store_that_is_away_stops_nothing(topic: Topic, clock: Clock) -> None:
+    def away(state: ConsentState) -> None:
+        raise ServiceUnreachable("away")
+
+    gate = Gate("b:9092", keep=away, now=clock.now, clock=clock.wall)
+    gate.follower(0)
+    topic.current()
+    assert after(clock, gate, 1) and after(clock, gate, 59)
+
+
+def test_the_health_port_tells_that_events_are_held(gate: Gate, topic: Topic, clock: Clock) -> None:
+    gate.open()
+    assert health.state().problem() == "consents: not current, events are held"
+    topic.current()
+    after(clock, gate, 1)
+    state = health.state()
+    assert state.consents == Held(1_000, False) and "consents" not in state.problem()
+    assert State.decode(state.encode()) == state
+    both = merged([state, State(consents=Held(7, True, ("stale",))), State()]).consents
+    assert both == Held(1_000, True, ("stale",))
+    assert merged([state, State(consents=Held())]).consents == Held(None, True)
+    assert merged([State()]).consents is None
+
+
+def test_who_holds_events_is_not_quiet(clock: Clock) -> None:
+    class Source:
+        def lags(self) -> dict[int, int]:
+            return {0: 0}
+
+        def heard(self) -> dict[int, float]:
+            return {0: 1_000.0}
+
+    told = Health(clock.wall, clock.now)
+    told.watch(Source())
+    held = Held(70_000, True)
+    told.consents(lambda: held)
+    clock.s += 100
+    assert told.state().quiet == 0
+    held = Held(0, False)
+    clock.s += 1
+    assert told.state().quiet == 0  # it has only begun to read again
+    clock.s += 20
+    assert told.state().quiet == 1
