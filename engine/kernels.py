@@ -26,6 +26,7 @@ class Kernels(NamedTuple):
     Tracks: Any  # tracked points of one partition -> passages, time in zones
     Beams: Any  # records of its beam pairs -> passages
     carry: Any  # closed panes -> released runs
+    tree: Any  # counts of tables -> released ranges
 
 
 def load(mode: str) -> Kernels:
@@ -33,9 +34,9 @@ def load(mode: str) -> Kernels:
     if mode not in MODES:
         raise UsageError(f"ENGINE_KERNELS must be one of {', '.join(MODES)}")
     modules = _reference() if mode == "reference" else _compiled()
-    decode, admit, window, crossing, beam, release = modules
+    decode, admit, window, crossing, beam, release, tree = modules
     keepers = window.PaneTable, crossing.Tracks, beam.Beams
-    return Kernels(mode, decode.Ids, decode.decode, admit.admit, *keepers, release.carry)
+    return Kernels(mode, decode.Ids, decode.decode, admit.admit, *keepers, release.carry, tree.tree)
 
 
 def use(mode: str) -> Kernels:
@@ -54,14 +55,14 @@ _active: Kernels | None = None
 
 
 def _reference() -> tuple[ModuleType, ...]:
-    from engine import admit, beam, crossing, decode, release, window
+    from engine import admit, beam, crossing, decode, release, tree, window
 
-    return decode, admit, window, crossing, beam, release
+    return decode, admit, window, crossing, beam, release, tree
 
 
 def _compiled() -> tuple[ModuleType, ...]:
     try:
-        from engine.fast import _admit, _beam, _crossing, _decode, _release, _window
+        from engine.fast import _admit, _beam, _crossing, _decode, _release, _tree, _window
     except ImportError:
         raise HitonamiError("the compiled kernels are not built: run `make build`") from None
-    return _decode, _admit, _window, _crossing, _beam, _release
+    return _decode, _admit, _window, _crossing, _beam, _release, _tree

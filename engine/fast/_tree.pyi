@@ -1,0 +1,3 @@
+from engine.model import I32, I64
+
+def tree(parent: I32, n: I64, absent: I64, k: int, guard: int, low: I64, high: I64) -> None: ...
