@@ -90,7 +90,7 @@ def audit(
 
     Example: hitonami audit --store chdb:///tmp/figures --all-runs
     """
-    from hitonami.audit import audit_rule, audit_store, settings_of
+    from hitonami.audit import audit_rule, audit_store, audit_tables, settings_of
 
     with opened(store) as held:
         stored = [run.run_id for run in held.runs()]
@@ -98,6 +98,7 @@ def audit(
             known_run(held, run_id)
         chosen = stored if all_runs else [run_id] if run_id is not None else stored[-1:]
         report = audit_rule(settings=settings_of(held, chosen))
+        report.add(audit_tables())
         report.add(audit_store(held, chosen, all_runs))
     out.print(json.dumps(report.as_dict()), markup=False)
     if not report.passed:
