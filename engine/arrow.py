@@ -93,8 +93,8 @@ class Batch(NamedTuple):
     views: Vector
 
 
-def records(payload: bytes) -> list[Mapping[str, object]]:
-    """The rows of a stream, in order. Raises Unreadable."""
+def records(payload: bytes, taken: Mapping[bytes, tuple[int, ...]] = TAKEN) -> list[Mapping[str, object]]:
+    """The rows of a stream, in order; ``taken``: the fields and what their columns may give. Raises Unreadable."""
     columns: dict[bytes, Column] | None = None
     words: dict[bytes, list[object]] = {}  # column -> its dictionary
     out: list[Mapping[str, object]] = []
@@ -105,7 +105,7 @@ def records(payload: bytes) -> list[Mapping[str, object]]:
         if columns is None:
             if kind != SCHEMA:
                 raise Unreadable
-            columns = _columns(header, version)
+            columns = _columns(header, version, taken)
         elif kind == DICTIONARY:
             _take_dictionary(header, body, columns, words)
         elif kind == BATCH:
@@ -138,15 +138,15 @@ def _messages(payload: bytes) -> Iterator[tuple[Table, bytes]]:
 
 
 # ---------------------------------------------------------------------------------------------- schema
-def _columns(schema: Table, version: int) -> dict[bytes, Column]:
+def _columns(schema: Table, version: int, taken: Mapping[bytes, tuple[int, ...]]) -> dict[bytes, Column]:
     if schema.number(0, 2):  # big-endian
         raise Unreadable
     columns = {}
     layout, seen = Layout(), [0]
     for field in _tables(schema, 1):
         name = field.text(0)
-        if name in TAKEN:
-            columns[name] = _column(name, field, layout)
+        if name in taken:
+            columns[name] = _column(taken[name], field, layout)
         layout = _behind(field, layout, version, 1, seen)
     return columns
 
@@ -157,7 +157,7 @@ def _tables(table: Table, field: int) -> Iterator[Table]:
         yield flat.table(flat.target(at + 4 * i))
 
 
-def _column(name: bytes, field: Table, start: Layout) -> Column:
+def _column(taken: tuple[int, ...], field: Table, start: Layout) -> Column:
     type_, encoding = field.number(2, 1), field.child(4)
     column = Column(WRONG, validity=type_ not in NO_VALIDITY)
     if encoding is not None:
@@ -185,7 +185,7 @@ def _column(name: bytes, field: Table, start: Layout) -> Column:
             raise Unreadable
         zoned = _type_of(field).text(1) != b""
         column = Column(TIMES if zoned else WRONG, 8, unit=unit)
-    if column.form != NOTHING and column.form not in TAKEN[name]:
+    if column.form != NOTHING and column.form not in taken:
         column = column._replace(form=WRONG)
     return column._replace(start=start)
 

@@ -172,11 +172,11 @@ def decode(
     )
     cap, count = len(kind), len(starts)
     for given in (starts, ends, record_ts):
-        _check(given, np.int64, (count,))
+        check_column(given, np.int64, (count,))
     if not 0 <= first <= count:
         raise ValueError("first must be 0 … the number of messages")
     for name, column in columns.items():
-        _check(column, COLUMNS[name], (cap, DIRECTION_COUNT) if name == "n" else (cap,))
+        check_column(column, COLUMNS[name], (cap, DIRECTION_COUNT) if name == "n" else (cap,))
     buffer = np.frombuffer(data, np.uint8)
     filled = 0
     for i in range(first, count):
@@ -196,7 +196,8 @@ def decode(
     return count, filled
 
 
-def _check(column: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+def check_column(column: NDArray[Any], dtype: type[np.generic], shape: tuple[int, ...]) -> None:
+    """Raises ValueError where a column has another type or shape, or does not lie in one piece."""
     if column.dtype != np.dtype(dtype) or column.shape != shape or not column.flags.c_contiguous:
         raise ValueError(f"a column is not a contiguous array of {dtype.__name__} and shape {shape}")
 
@@ -234,14 +235,14 @@ def _row(record: Mapping[str, Any], message_ts: int, ids: Ids) -> Row:
     """Judge one object in the order of the checks."""
     word = record.get("type")
     kind = KINDS.index(word) if isinstance(word, str) and word in KINDS[1:] else KIND_NONE
-    ts = _read_or(NO_TIME, time, record.get("ts"))
+    ts = read_or(NO_TIME, time, record.get("ts"))
     record_ts = message_ts
     if message_ts == NO_TIME:
-        record_ts = _read_or(NO_TIME, time, record.get("record_ts"))
+        record_ts = read_or(NO_TIME, time, record.get("record_ts"))
     if kind in (SET, REGISTRY):
         return Row(kind, ts=ts, record_ts=ts if record_ts == NO_TIME else record_ts)
 
-    sensor = -1 if kind == TICK else _read_or(-1, sensor_row, record.get("sensor"), ids)
+    sensor = -1 if kind == TICK else read_or(-1, sensor_row, record.get("sensor"), ids)
     rejected = Row(kind, sensor=sensor, ts=ts, record_ts=record_ts)
     if word is None:
         return rejected._replace(reason=MISSING_FIELD)
@@ -293,7 +294,8 @@ def _accepted(record: Mapping[str, Any], kind: int, message_ts: int, ids: Ids) -
     return Row(kind, 0, sensor, ts, span_ms, n, seq or 0, int(seq is not None), x, y, record_ts)
 
 
-def _read_or(default: int, read: Any, value: object, *more: object) -> int:
+def read_or(default: int, read: Any, value: object, *more: object) -> int:
+    """What ``read`` makes of a value; ``default`` where that is a BadValue."""
     try:
         return int(read(value, *more))
     except BadValue:

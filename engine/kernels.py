@@ -27,6 +27,8 @@ class Kernels(NamedTuple):
     Beams: Any  # records of its beam pairs -> passages
     carry: Any  # closed panes -> released runs
     tree: Any  # counts of tables -> released ranges
+    Names: Any  # words and their numbers: Names(list[bytes])
+    touch: Any  # messages of signage -> columns
 
 
 def load(mode: str) -> Kernels:
@@ -34,9 +36,10 @@ def load(mode: str) -> Kernels:
     if mode not in MODES:
         raise UsageError(f"ENGINE_KERNELS must be one of {', '.join(MODES)}")
     modules = _reference() if mode == "reference" else _compiled()
-    decode, admit, window, crossing, beam, release, tree = modules
+    decode, admit, window, crossing, beam, release, tree, touch = modules
     keepers = window.PaneTable, crossing.Tracks, beam.Beams
-    return Kernels(mode, decode.Ids, decode.decode, admit.admit, *keepers, release.carry, tree.tree)
+    rest = release.carry, tree.tree, touch.Names, touch.touch
+    return Kernels(mode, decode.Ids, decode.decode, admit.admit, *keepers, *rest)
 
 
 def use(mode: str) -> Kernels:
@@ -55,14 +58,14 @@ _active: Kernels | None = None
 
 
 def _reference() -> tuple[ModuleType, ...]:
-    from engine import admit, beam, crossing, decode, release, tree, window
+    from engine import admit, beam, crossing, decode, release, touch, tree, window
 
-    return decode, admit, window, crossing, beam, release, tree
+    return decode, admit, window, crossing, beam, release, tree, touch
 
 
 def _compiled() -> tuple[ModuleType, ...]:
     try:
-        from engine.fast import _admit, _beam, _crossing, _decode, _release, _tree, _window
+        from engine.fast import _admit, _beam, _crossing, _decode, _release, _touch, _tree, _window
     except ImportError:
         raise HitonamiError("the compiled kernels are not built: run `make build`") from None
-    return _decode, _admit, _window, _crossing, _beam, _release, _tree
+    return _decode, _admit, _window, _crossing, _beam, _release, _tree, _touch

@@ -48,6 +48,7 @@ KIND_NONE = 0  # row without a known type (a reject)
 CROSS, COUNT, HEARTBEAT = 1, 2, 3  # events
 TICK, SET, REGISTRY = 4, 5, 6  # in-band control records: not events
 POINT, BEAM, OCCUPANCY = 7, 8, 9  # events
+TOUCH = 10  # event of signage, which has heartbeats and control records too (engine.touch)
 KINDS = ("", "cross", "count", "heartbeat", "tick", "set", "registry", "point", "beam", "occupancy")
 
 DIRECTIONS = ("ab", "ba", "unknown")  # index = column of n
@@ -131,6 +132,29 @@ class Events:
     has_seq: U8
     x: F64  # point: m; occupancy: speed in m/s, NaN = not told
     y: F64  # point: m; occupancy: NaN
+    record_ts: I64  # ms; of the message, or of the record in a file
+    message: I32  # index of the message in Payloads
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Touches:
+    """Decoded records of signage in log order, one row per event or control record (shape (rows,), session (rows, 2)).
+
+    ``reason`` 0 = decoded; only such rows of kind TOUCH have a session, a screen and, where they are told, ``to`` and
+    ``lang``. Names are codes into the table that was handed to the decoder, -1 = none.
+    """
+
+    kind: I8  # TOUCH, HEARTBEAT, TICK, SET, REGISTRY; KIND_NONE where the type is not known
+    reason: U8  # REASONS
+    device: I32  # row in the table of devices; -1 = not in it, or no valid id
+    ts: I64  # ms; NO_TIME where not known
+    session: I64  # (rows, 2) halves of the session's pseudonym; 0 where there is none
+    screen: I32
+    to: I32
+    lang: I32  # one of engine.languages.LANGUAGES
     record_ts: I64  # ms; of the message, or of the record in a file
     message: I32  # index of the message in Payloads
 

@@ -26,6 +26,13 @@ cdef enum:
     MICROSECONDS = 2
     NANOSECONDS = 3
 
+cdef struct Stream:  # what is left of a message
+    const uint8_t* p
+    const uint8_t* end
+    int64_t most     # rows that may still come: as many as the message has bytes
+    bint begun       # its schema was read
+    Flat flat        # metadata of the last batch
+
 cdef inline bint look_up(const Words* words, bint nulls, int64_t rows, uint8_t* kind, int64_t* number) noexcept nogil:
     """False where an index is not in the dictionary."""
     cdef const uint8_t* kinds = words.kinds  # a store of bytes may change any other memory: without these, words is
@@ -72,7 +79,7 @@ cdef inline bint load(
         return True
     mark(opened, first, rows, kind)
     if column.form == TEXT:
-        read_text(field, batch, opened, column.width, table, first, rows, kind, number)
+        read_text(field, batch, opened, column.width, reader.base, table, first, rows, kind, number)
         return True
     if column.form == WRONG:
         for i in range(rows):
@@ -103,6 +110,32 @@ cdef inline bint load(
     return True
 
 
+cdef inline bint open_columns(const Reader* reader, const Batch* batch, Opened* opened, Cells* cells) noexcept nogil:
+    """The columns of a batch (F_NONE of them); False where the stream is unreadable."""
+    cdef int field
+    for field in range(F_NONE):
+        if reader.columns[field].form == UNNAMED:
+            memset(cells.kind[field], ABSENT, BLOCK)
+            if field <= F_SEQ:  # put_plain reads these whatever their kind
+                memset(cells.number[field], 0, BLOCK * sizeof(int64_t))
+        elif not open_column(batch, &reader.columns[field], &opened[field]):
+            return False
+    return True
+
+
+cdef inline bint load_block(
+    const Reader* reader, const Batch* batch, const Opened* opened, const Table* table,
+    int64_t first, int64_t rows, Cells* cells,
+) noexcept nogil:
+    """The next rows of all columns; False where the stream is unreadable."""
+    cdef int field
+    for field in range(F_NONE):
+        if reader.columns[field].form != UNNAMED:
+            if not load(reader, field, batch, &opened[field], table, first, rows, cells):
+                return False
+    return True
+
+
 cdef inline bint batch_rows(
     const Reader* reader, const Batch* batch, const Table* table, int64_t message_ts,
     const Columns* out, int64_t at, int32_t message,
@@ -112,24 +145,77 @@ cdef inline bint batch_rows(
     cdef Cells cells
     cdef int64_t first = 0
     cdef int64_t rows
-    cdef int field
-    for field in range(F_NONE):
-        if reader.columns[field].form == UNNAMED:
-            memset(cells.kind[field], ABSENT, BLOCK)
-            if field <= F_SEQ:  # put_plain reads these whatever their kind
-                memset(cells.number[field], 0, BLOCK * sizeof(int64_t))
-        elif not open_column(batch, &reader.columns[field], &opened[field]):
-            return False
+    if not open_columns(reader, batch, opened, &cells):
+        return False
     while first < batch.rows:
         rows = min(batch.rows - first, <int64_t> BLOCK)
-        for field in range(F_NONE):
-            if reader.columns[field].form != UNNAMED:
-                if not load(reader, field, batch, &opened[field], table, first, rows, &cells):
-                    return False
+        if not load_block(reader, batch, opened, table, first, rows, &cells):
+            return False
         if at + batch.rows <= out.cap:  # else the message waits, if it is readable at all
             put_block(&cells, rows, message_ts, out, at + first, message)
         first += rows
     return True
+
+
+cdef inline void open_stream(Stream* stream, const uint8_t* p, const uint8_t* end) noexcept nogil:
+    stream.p, stream.end, stream.most, stream.begun = p, end, end - p, False
+
+
+cdef inline int next_batch(Reader* reader, Stream* stream, const Table* table, Batch* batch) noexcept nogil:
+    """BATCH; FINE at the end of the message; UNREADABLE or NO_MEMORY."""
+    cdef int64_t version
+    cdef int64_t kind
+    cdef int64_t length
+    cdef uint32_t mark_
+    cdef uint32_t size
+    cdef int done
+    cdef int field
+    cdef Flat flat
+    cdef Node root
+    cdef Node header
+    cdef const uint8_t* p
+    while stream.p < stream.end:
+        p = stream.p
+        if stream.end - p < 8:
+            return UNREADABLE
+        memcpy(&mark_, p, 4)
+        memcpy(&size, p + 4, 4)
+        p += 8
+        if mark_ != 0xFFFFFFFFUL:
+            return UNREADABLE
+        if size == 0 and p == stream.end:
+            break
+        if not 0 < size <= stream.end - p:
+            return UNREADABLE
+        stream.flat = Flat(p, size)
+        p += size
+        if not target_table(&stream.flat, 0, &root) or not child_of(&stream.flat, &root, 2, &header):
+            return UNREADABLE
+        if not number_of(&stream.flat, &root, 0, 2, &version) or not V4 <= version <= V5:
+            return UNREADABLE
+        if not number_of(&stream.flat, &root, 1, 1, &kind) or not number_of(&stream.flat, &root, 3, 8, &length):
+            return UNREADABLE
+        if not 0 <= length <= stream.end - p:
+            return UNREADABLE
+        if stream.begun == (kind == SCHEMA):
+            return UNREADABLE
+        stream.p = p + length
+        if kind == SCHEMA:
+            stream.begun = True
+            for field in range(F_NONE):
+                reader.words[field].count = 0
+            if not read_schema(&stream.flat, &header, version, reader.base != NULL, reader.columns):
+                return UNREADABLE
+        elif kind == DICTIONARY:
+            done = take_dictionary(reader, &stream.flat, &header, length, table)
+            if done != FINE:
+                return done
+        elif kind != BATCH or not open_batch(&stream.flat, &header, p, length, stream.most, batch):
+            return UNREADABLE
+        else:
+            stream.most -= batch.rows
+            return BATCH
+    return FINE if stream.begun else UNREADABLE
 
 
 cdef inline int64_t stream_rows(
@@ -143,60 +229,14 @@ cdef inline int64_t stream_rows(
     int32_t message,        # IN  index of the message
 ) noexcept nogil:
     """Rows in the columns behind the message's, also where there is no room for them; UNREADABLE or NO_MEMORY."""
-    cdef int64_t most = filled + (end - p)
-    cdef int64_t version
-    cdef int64_t kind
-    cdef int64_t length
-    cdef uint32_t mark_
-    cdef uint32_t size
-    cdef int done
-    cdef int field
-    cdef bint begun = False
-    cdef Flat flat
-    cdef Node root
-    cdef Node header
+    cdef Stream stream
     cdef Batch batch
-    while p < end:
-        if end - p < 8:
+    cdef int found
+    open_stream(&stream, p, end)
+    while True:
+        found = next_batch(reader, &stream, table, &batch)
+        if found != BATCH:
+            return filled if found == FINE else found
+        if not batch_rows(reader, &batch, table, message_ts, out, filled, message):
             return UNREADABLE
-        memcpy(&mark_, p, 4)
-        memcpy(&size, p + 4, 4)
-        p += 8
-        if mark_ != 0xFFFFFFFFUL:
-            return UNREADABLE
-        if size == 0 and p == end:
-            break
-        if not 0 < size <= end - p:
-            return UNREADABLE
-        flat = Flat(p, size)
-        p += size
-        if not target_table(&flat, 0, &root) or not child_of(&flat, &root, 2, &header):
-            return UNREADABLE
-        if not number_of(&flat, &root, 0, 2, &version) or not V4 <= version <= V5:
-            return UNREADABLE
-        if not number_of(&flat, &root, 1, 1, &kind) or not number_of(&flat, &root, 3, 8, &length):
-            return UNREADABLE
-        if not 0 <= length <= end - p:
-            return UNREADABLE
-        if begun == (kind == SCHEMA):
-            return UNREADABLE
-        if kind == SCHEMA:
-            begun = True
-            for field in range(F_NONE):
-                reader.words[field].count = 0
-            if not read_schema(&flat, &header, version, reader.columns):
-                return UNREADABLE
-        elif kind == DICTIONARY:
-            done = take_dictionary(reader, &flat, &header, length, table)
-            if done != FINE:
-                return done
-        elif kind == BATCH:
-            if not open_batch(&flat, &header, p, length, most - filled, &batch):
-                return UNREADABLE
-            if not batch_rows(reader, &batch, table, message_ts, out, filled, message):
-                return UNREADABLE
-            filled += batch.rows
-        else:
-            return UNREADABLE
-        p += length
-    return filled if begun else UNREADABLE
+        filled += batch.rows

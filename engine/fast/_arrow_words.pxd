@@ -13,9 +13,9 @@ from engine.fast._arrow_batch cimport Batch, Opened, offset, open_batch, open_co
 from engine.fast._arrow_flat cimport Flat, Node, child_of, number_of
 from engine.fast._arrow_schema cimport TEXT, WORDS, Column
 from engine.fast._row cimport is_word, kind_of_word
-from engine.fast._scan cimport ABSENT, INTEGER, OTHER, utf8_end
+from engine.fast._scan cimport ABSENT, INTEGER, OTHER, PLAIN, utf8_end
 from engine.fast._scan_ids cimport Slot, Table, slot_of
-from engine.fast._scan_key cimport F_BEAM, F_DIR, F_NONE, F_SENSOR, F_TYPE
+from engine.fast._scan_key cimport F_BEAM, F_DIR, F_NONE, F_RECORD_TS, F_SENSOR, F_TS, F_TYPE
 from engine.fast._scan_text cimport rfc3339_ms
 from engine.fast._types cimport ID_BYTES, KIND_NONE, NO_TIME, REGISTRY, SET
 
@@ -23,10 +23,11 @@ cdef enum:
     FINE
     UNREADABLE = -1
     NO_MEMORY = -2
+    SIZE_BITS = 7  # of a text: below them its bytes, at most ID_BYTES, above them where it lies in the message
 
 cdef struct Words:     # a column's dictionary
-    uint8_t* kinds     # ABSENT, INTEGER, OTHER
-    int64_t* numbers   # INTEGER: what the entry stands for
+    uint8_t* kinds     # ABSENT, INTEGER, PLAIN, OTHER
+    int64_t* numbers   # what the entry stands for
     int64_t count
     int64_t room
 
@@ -41,6 +42,7 @@ cdef struct Reader:    # state between messages of one log
     Column columns[F_NONE]
     Words words[F_NONE]
     Known known
+    const uint8_t* base  # of signage, where texts are told by their place: the message's first byte; of people NULL
 
 
 cdef inline void release(Reader* reader) noexcept nogil:
@@ -67,11 +69,17 @@ cdef inline uint8_t text_value(
     const uint8_t* p,      # IN  (size,)
     int64_t size,          # IN
     const uint8_t* end,    # IN  of what may be read
-    const Table* table,    # IN  sensor ids
-    int64_t* value,        # OUT row of the sensor, kind, direction or beam 0 or 1, ms
+    const uint8_t* base,   # IN  see Reader
+    const Table* table,    # IN  sensor ids; of signage not used
+    int64_t* value,        # OUT row of the sensor, kind, direction or beam 0 or 1, ms; PLAIN: size and place
 ) noexcept nogil:
-    """INTEGER, or OTHER where the field does not take this text."""
+    """INTEGER, of signage PLAIN, or OTHER where the field does not take this text."""
     cdef Slot key
+    if base != NULL and field != F_TS and field != F_RECORD_TS:
+        value[0] = (p - base) << SIZE_BITS | (size & 127)
+        if field == F_TYPE and (kind_of_word(p, size) == SET or kind_of_word(p, size) == REGISTRY):
+            return OTHER
+        return PLAIN if size <= ID_BYTES and is_utf8(p, p + size) else OTHER
     if field == F_SENSOR:
         if size > ID_BYTES:
             return OTHER
@@ -106,7 +114,7 @@ cdef inline void mark(const Opened* column, int64_t first, int64_t rows, uint8_t
 
 
 cdef inline void read_text(
-    int field, const Batch* batch, const Opened* column, int width, const Table* table,
+    int field, const Batch* batch, const Opened* column, int width, const uint8_t* base, const Table* table,
     int64_t first, int64_t rows, uint8_t* kinds, int64_t* numbers,
 ) noexcept nogil:
     cdef int64_t at = 0
@@ -118,7 +126,7 @@ cdef inline void read_text(
         end = offset(column.values, width, first + i + 1)
         if kinds[i] != ABSENT:
             kinds[i] = text_value(
-                field, column.text + at, end - at, batch.body + batch.size, table, &numbers[i]
+                field, column.text + at, end - at, batch.body + batch.size, base, table, &numbers[i]
             )
         at = end
 
@@ -167,7 +175,8 @@ cdef inline int read_words(
     cdef Opened opened
     cdef Column column
     cdef Known* known = &reader.known
-    if (field == F_SENSOR and known.size == size and known.text_width == width
+    cdef bint kept = field == F_SENSOR and reader.base == NULL  # places are of one message alone
+    if (kept and known.size == size and known.text_width == width
             and memcmp(known.message, flat.data, size) == 0):
         words.count = known.count
         return FINE
@@ -181,14 +190,16 @@ cdef inline int read_words(
         return UNREADABLE
     if is_delta:
         before = words.count
-    elif field == F_SENSOR:
+    elif kept:
         known.size = 0
     if not reserve(words, before + batch.rows):
         return NO_MEMORY
     mark(&opened, 0, batch.rows, words.kinds + before)
-    read_text(field, &batch, &opened, width, table, 0, batch.rows, words.kinds + before, words.numbers + before)
+    read_text(
+        field, &batch, &opened, width, reader.base, table, 0, batch.rows, words.kinds + before, words.numbers + before
+    )
     words.count = before + batch.rows
-    if field == F_SENSOR and not is_delta and not keep(known, flat.data, size, words.count, width):
+    if kept and not is_delta and not keep(known, flat.data, size, words.count, width):
         return NO_MEMORY
     return FINE
 

@@ -8,10 +8,9 @@ from engine.fast._arrow_rows cimport MARK, stream_rows
 from engine.fast._arrow_words cimport NO_MEMORY, UNREADABLE, Reader, release
 from engine.fast._columns cimport Columns, put
 from engine.fast._row cimport Row, blank_row
-from engine.fast._scan cimport blank
 from engine.fast._scan_ids cimport Slot, Table, slot_of
 from engine.fast._scan_key cimport Fields
-from engine.fast._scan_record cimport record_end, value_end
+from engine.fast._scan_message cimport AN_OBJECT, BROKEN, FINISHED, Cursor, next_value, open_message
 from engine.fast._scan_rules cimport judge
 from engine.fast._types cimport (
     ARROW, AUTO, BAD_VALUE, BEAM, COUNT, COUNT_MAX, CROSS, FAR_M, FAST_M_S, HEARTBEAT, ID_BYTES, JSON, KIND_NONE, MALFORMED,
@@ -82,72 +81,6 @@ cdef class Ids:
 cdef enum:
     DIRECTION_COUNT = 3
 
-cdef enum:
-    ONE_OBJECT  # cursor stands before an object that is the message
-    AT_ELEMENT  # before an element of the array
-    AT_TAIL     # behind the message's value
-    NO_VALUE    # before something else
-
-cdef enum:
-    ROW      # what next_row found: a row
-    FINISHED  # no more rows, the message is well formed
-    BROKEN   # the message is malformed, rows given before are void
-
-cdef struct Cursor:
-    const uint8_t* p
-    const uint8_t* end
-    int state
-
-
-cdef inline void open_message(Cursor* cursor, const uint8_t* start, const uint8_t* end) noexcept nogil:
-    cursor.p = blank(start, end)
-    cursor.end = end
-    cursor.state = NO_VALUE
-    if cursor.p == end:
-        cursor.state = AT_TAIL
-    elif cursor.p[0] == c"{":
-        cursor.state = ONE_OBJECT
-    elif cursor.p[0] == c"[":
-        cursor.p = blank(cursor.p + 1, end)
-        cursor.state = AT_ELEMENT
-        if cursor.p < end and cursor.p[0] == c"]":
-            cursor.p += 1
-            cursor.state = AT_TAIL
-
-
-cdef inline int next_row(Cursor* cursor, const Table* table, int64_t message_ts, Row* row) noexcept nogil:
-    cdef Fields fields
-    cdef const uint8_t* end = cursor.end
-    cdef const uint8_t* p = cursor.p
-    cdef bint is_element = cursor.state == AT_ELEMENT
-    if cursor.state == NO_VALUE:
-        return BROKEN
-    if cursor.state == AT_TAIL:
-        return FINISHED if blank(p, end) == end else BROKEN
-    if p < end and p[0] == c"{":
-        p = record_end(p + 1, end, 1 + is_element, &fields)
-        if p == NULL:
-            return BROKEN
-        judge(&fields, table, end, message_ts, row)
-    else:
-        p = value_end(p, end, 1)
-        if p == NULL:
-            return BROKEN
-        blank_row(row, MALFORMED, message_ts)
-    cursor.state = AT_TAIL
-    if is_element:
-        p = blank(p, end)
-        if p < end and p[0] == c",":
-            cursor.state = AT_ELEMENT
-            p = blank(p + 1, end)
-        elif p < end and p[0] == c"]":
-            p += 1
-        else:
-            return BROKEN
-    cursor.p = p
-    return ROW
-
-
 cdef inline Py_ssize_t json_rows(
     const uint8_t* p, const uint8_t* end, const Table* table, int64_t message_ts, const Columns* out,
     Py_ssize_t filled, int32_t message, bint control,
@@ -157,16 +90,23 @@ cdef inline Py_ssize_t json_rows(
     ``control``: only messages of control records are taken.
     """
     cdef Cursor cursor
-    cdef Row found
-    cdef int state
+    cdef Fields fields
+    cdef Row row
+    cdef int found
     open_message(&cursor, p, end)
     while True:
-        state = next_row(&cursor, table, message_ts, &found)
-        if state == FINISHED:
+        found = next_value(&cursor, False, &fields)
+        if found == FINISHED:
             return filled
-        if state == BROKEN or (control and not is_control(found.kind)):
+        if found == BROKEN:
             return UNREADABLE
-        put(out, filled, &found, message)
+        if found == AN_OBJECT:
+            judge(&fields, table, end, message_ts, &row)
+        else:
+            blank_row(&row, MALFORMED, message_ts)
+        if control and not is_control(row.kind):
+            return UNREADABLE
+        put(out, filled, &row, message)
         filled += 1
 
 

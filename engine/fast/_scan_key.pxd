@@ -30,6 +30,14 @@ cdef enum:
     FIELDS = 24  # room in Fields
     KEY_BYTES = 9  # longest of the keys
 
+# Signage has F_TS, F_TYPE, F_RECORD_TS, and others in the places of what people alone have.
+cdef enum:
+    F_DEVICE = 0
+    F_SESSION = 3
+    F_SCREEN = 4
+    F_TO = 5
+    F_LANG = 6
+
 # A key with its closing quote, as the little-endian word it is read as.
 cdef extern from *:
     """
@@ -53,6 +61,11 @@ cdef extern from *:
     #define HITO_ON HITO_WORD('o', 'n', '"', 0, 0, 0, 0, 0)
     #define HITO_PEOPLE HITO_WORD('p', 'e', 'o', 'p', 'l', 'e', '"', 0)
     #define HITO_SPEED HITO_WORD('s', 'p', 'e', 'e', 'd', '"', 0, 0)
+    #define HITO_DEVICE HITO_WORD('d', 'e', 'v', 'i', 'c', 'e', '"', 0)
+    #define HITO_SESSION HITO_WORD('s', 'e', 's', 's', 'i', 'o', 'n', '"')
+    #define HITO_SCREEN HITO_WORD('s', 'c', 'r', 'e', 'e', 'n', '"', 0)
+    #define HITO_TO HITO_WORD('t', 'o', '"', 0, 0, 0, 0, 0)
+    #define HITO_LANG HITO_WORD('l', 'a', 'n', 'g', '"', 0, 0, 0)
     """
     const uint64_t W_SENSOR "HITO_SENSOR"
     const uint64_t W_TS "HITO_TS"
@@ -71,6 +84,11 @@ cdef extern from *:
     const uint64_t W_ON "HITO_ON"
     const uint64_t W_PEOPLE "HITO_PEOPLE"
     const uint64_t W_SPEED "HITO_SPEED"
+    const uint64_t W_DEVICE "HITO_DEVICE"
+    const uint64_t W_SESSION "HITO_SESSION"
+    const uint64_t W_SCREEN "HITO_SCREEN"
+    const uint64_t W_TO "HITO_TO"
+    const uint64_t W_LANG "HITO_LANG"
 
 cdef struct Fields:
     uint8_t kind[FIELDS]       # ABSENT, INTEGER, PLAIN, ESCAPED, OTHER, REAL, TRUTH
@@ -161,7 +179,42 @@ cdef inline int key_field(const uint8_t* p, const uint8_t* end, int* length) noe
     return F_NONE
 
 
-cdef inline int escaped_key(const uint8_t* p, const uint8_t* close) noexcept nogil:
+cdef inline int touch_field(const uint8_t* p, const uint8_t* end, int* length) noexcept nogil:
+    """key_field of signage."""
+    cdef uint64_t word = head(p, end)
+    if word & 0xFFFFFFFFFFFFFFULL == W_DEVICE:
+        length[0] = 6
+        return F_DEVICE
+    if word & 0xFFFFFFULL == W_TS:
+        length[0] = 2
+        return F_TS
+    if word & 0xFFFFFFFFFFULL == W_TYPE:
+        length[0] = 4
+        return F_TYPE
+    if word == W_SESSION:
+        length[0] = 7
+        return F_SESSION
+    if word & 0xFFFFFFFFFFFFFFULL == W_SCREEN:
+        length[0] = 6
+        return F_SCREEN
+    if word & 0xFFFFFFULL == W_TO:
+        length[0] = 2
+        return F_TO
+    if word & 0xFFFFFFFFFFULL == W_LANG:
+        length[0] = 4
+        return F_LANG
+    if word == W_RECORD_T and end - p >= 10 and p[8] == c"s" and p[9] == c'"':
+        length[0] = 9
+        return F_RECORD_TS
+    return F_NONE
+
+
+cdef inline int field_at(const uint8_t* p, const uint8_t* end, bint touches, int* length) noexcept nogil:
+    """key_field of signage, or of people."""
+    return touch_field(p, end, length) if touches else key_field(p, end, length)
+
+
+cdef inline int escaped_key(const uint8_t* p, const uint8_t* close, bint touches) noexcept nogil:
     """The field of a key that is written with escapes."""
     cdef uint8_t plain[KEY_BYTES + 1]
     cdef int length
@@ -170,7 +223,7 @@ cdef inline int escaped_key(const uint8_t* p, const uint8_t* close) noexcept nog
     if size < 0:
         return F_NONE
     plain[size] = c'"'  # an unescaped quote inside would end the key early: the length tells
-    field = key_field(plain, plain + size + 1, &length)
+    field = field_at(plain, plain + size + 1, touches, &length)
     return field if field != F_NONE and length == size else F_NONE
 
 

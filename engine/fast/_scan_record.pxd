@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memset
 
 from engine.fast._scan cimport ABSENT, DEPTH_MAX, ESCAPED, OTHER, REAL, TRUTH, blank, string_close
-from engine.fast._scan_key cimport F_NONE, FIELDS, Fields, colon_end, escaped_key, key_end, key_field
+from engine.fast._scan_key cimport F_NONE, FIELDS, Fields, colon_end, escaped_key, field_at, key_end
 from engine.fast._scan_number cimport is_digit, number_end
 
 
@@ -115,8 +115,13 @@ cdef inline const uint8_t* field_end(
     return value_end(p, end, depth)
 
 
-cdef inline const uint8_t* record_end(const uint8_t* p, const uint8_t* end, int depth, Fields* fields) noexcept nogil:
-    """An object whose opening brace lies before p, itself the ``depth``-th open container; its fields."""
+cdef inline const uint8_t* record_end(
+    const uint8_t* p, const uint8_t* end, int depth, bint touches, Fields* fields
+) noexcept nogil:
+    """An object whose opening brace lies before p, itself the ``depth``-th open container; its fields.
+
+    ``touches``: those of signage, else of people; written out in each call, so that the compiler makes one of each.
+    """
     cdef int field
     cdef int kind
     cdef int length
@@ -130,7 +135,7 @@ cdef inline const uint8_t* record_end(const uint8_t* p, const uint8_t* end, int 
         if p >= end or p[0] != c'"':
             return NULL
         p += 1
-        field = key_field(p, end, &length)
+        field = field_at(p, end, touches, &length)
         if field != F_NONE:
             p += length
         else:
@@ -139,7 +144,7 @@ cdef inline const uint8_t* record_end(const uint8_t* p, const uint8_t* end, int 
             if p == NULL:
                 return NULL
             if kind == ESCAPED:
-                field = escaped_key(start, p)
+                field = escaped_key(start, p, touches)
         p = colon_end(p + 1, end)
         if p == NULL or p >= end:
             return NULL

@@ -14,6 +14,7 @@ cdef enum:
     POINT = 7
     BEAM = 8
     OCCUPANCY = 9
+    TOUCH = 10
 
 cdef enum:
     MALFORMED = 1

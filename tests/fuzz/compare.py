@@ -41,19 +41,19 @@ class Comparison:
         self._bytes = memoryview(self._pages)[mmap.PAGESIZE : mmap.PAGESIZE + ROOM]
         self._starts, self._ends = np.zeros(1, np.int64), np.full(1, ROOM, np.int64)
         self._stamps = [np.full(1, stamp, np.int64) for stamp in RECORD_TS]
-        self._ids = compiled.Ids(list(IDS)), reference.Ids(list(IDS))
-        self._columns = room_for(ROWS)
+        self._begin()
         self.documents = 0
         self.reasons: Counter[int] = Counter()  # of the rows, as the reference judged them
 
+    def _begin(self) -> None:
+        self._ids = self._compiled.Ids(list(IDS)), reference.Ids(list(IDS))
+        self._columns = room_for(ROWS)
+
     def difference(self, document: bytes, which: int = 0) -> str | None:
         """What the two say where they do not say the same; ``which`` of RECORD_TS holds."""
-        size = len(document)
-        self._pages[:8] = size.to_bytes(8, sys.byteorder)
-        self._bytes[ROOM - size :] = document
-        self._starts[0] = ROOM - size
+        self._lay(document)
         rows = reference._rows(document, RECORD_TS[which], self._ids[1], JSON)
-        found = self._found(which, size)
+        found = self._found(which, len(document))
         expected = [_in_bits(row) if row.kind in PLACED else tuple(row) for row in rows]
         self.documents += 1
         for row in rows:
@@ -61,6 +61,12 @@ class Comparison:
         if found == expected:
             return None
         return f"{document!r}\n  record_ts {RECORD_TS[which]}\n  orjson  {expected}\n  scanner {found}"
+
+    def _lay(self, document: bytes) -> None:
+        size = len(document)
+        self._pages[:8] = size.to_bytes(8, sys.byteorder)
+        self._bytes[ROOM - size :] = document
+        self._starts[0] = ROOM - size
 
     def _found(self, which: int, size: int) -> list[tuple[Any, ...]]:
         columns, given = self._columns, (self._data, self._starts, self._ends, self._stamps[which], self._ids[0])

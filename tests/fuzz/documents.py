@@ -59,6 +59,9 @@ NO_BLANKS = [b"\x0b", b"\x0c", b"\xc2\xa0", b"\0", b"\xef\xbb\xbf", b"/**/"]
 class Documents:
     """An endless row of documents; the same seed gives the same ones."""
 
+    keys, strange_keys, seeds = KEYS, STRANGE_KEYS, SEEDS
+    always, kinds = ["type", "sensor", "ts"], KINDS
+
     def __init__(self, seed: int) -> None:
         self._rng = random.Random(seed)
 
@@ -71,8 +74,8 @@ class Documents:
     # -------------------------------------------------------------------------------- pools
     def _fill(self) -> None:
         self._values = [self._value(0) for _ in range(1_500)]
-        self._members = {name: [self._member(name) for _ in range(200)] for name in KEYS}
-        self._strange = [self._key(self._rng.choice(STRANGE_KEYS)) + b":" + self._one() for _ in range(400)]
+        self._members = {name: [self._member(name) for _ in range(200)] for name in self.keys}
+        self._strange = [self._key(self._rng.choice(self.strange_keys)) + b":" + self._one() for _ in range(400)]
 
     def _one(self) -> bytes:
         return self._rng.choice(self._values)
@@ -148,7 +151,7 @@ class Documents:
         parts = [self._value(depth + 1) for _ in range(rng.randrange(4))]
         if rng.random() < 0.5:
             return self._joined(b"[", parts, b"]")
-        keys = [self._key(rng.choice(STRANGE_KEYS + KEYS)) for _ in parts]
+        keys = [self._key(rng.choice(self.strange_keys + self.keys)) for _ in parts]
         return self._joined(b"{", [key + b":" + part for key, part in zip(keys, parts, strict=True)], b"}")
 
     def _number(self) -> bytes:
@@ -184,9 +187,9 @@ class Documents:
         rng, members = self._rng, self._members
         r = rng.random()
         if r < 0.3:
-            names = rng.sample(KEYS, rng.randrange(3, len(KEYS) + 1))
+            names = rng.sample(self.keys, rng.randrange(3, len(self.keys) + 1))
         else:
-            names = ["type", "sensor", "ts", *(KEYS[3:] if r < 0.6 else rng.choice(KINDS))]
+            names = [*self.always, *(self.keys[3:] if r < 0.6 else rng.choice(self.kinds))]
         parts = [rng.choice(members[name]) for name in names]
         r = rng.random()
         if r < 0.3:  # the same key once more: the last one counts
@@ -205,7 +208,7 @@ class Documents:
         elif r < 0.8:  # whatever stands here is read to its end, and well formed it gives an accepted row
             made = b'{"x":' + self._one() + b',"type":"tick","ts":1}'
         elif r < 0.9:
-            made = rng.choice(SEEDS)
+            made = rng.choice(self.seeds)
         elif r < 0.95:
             made = b"".join(rng.choices(TOKENS, k=rng.randrange(1, 9)))
         else:

@@ -120,7 +120,7 @@ documents = st.one_of(objects(), objects(), values, arrays, blank)
 
 
 @st.composite
-def broken(draw):
+def broken(draw, documents):
     """A document with a few bytes put in, taken out or written over; or cut."""
     message = draw(documents).encode()
     for _ in range(draw(st.integers(1, 3))):
@@ -131,7 +131,12 @@ def broken(draw):
     return message
 
 
-messages = st.one_of(documents.map(str.encode), broken(), st.binary(max_size=20))
+def messages_of(documents):
+    """Documents whole and broken, and other bytes."""
+    return st.one_of(documents.map(str.encode), broken(documents), st.binary(max_size=20))
+
+
+messages = messages_of(documents)
 
 
 def rows_of(module, batch, record_ts):
