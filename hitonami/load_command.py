@@ -15,19 +15,21 @@ from engine.errors import BadInput, ServiceUnreachable, UsageError
 from flows import guard
 from flows.kafka import refused
 from hitonami.common import kafka_settings, progress, say
-from hitonami.flow_commands import KafkaConfig, KafkaOption, TopicOption
+from hitonami.flow_commands import KafkaConfig, KafkaOption
 
 if TYPE_CHECKING:
     import loadgen
 
-_FILE_S = 600.0  # length of a plan in a file where it is not given
+_FILE_S = 600.0  # length of a plan or of signage in a file where it is not given
+_SIGNAGE = "signage"  # scenario, and its topic
+_FAULTS = ("late", "duplicate", "bad")  # options that signage has too
 _SCENARIO = ("rate", "seconds", "seed", "start_ms", "clock_of_day_s")  # what a scenario is made of
 _BUSY_S = 8 * 3600  # a weekday begins at this hour in Kafka, whatever the clock says; the other scenarios have theirs
 _KAFKA_ONLY = ("partitions", "format", "per_array", "processes", "unpaced", "report")
 
 
 def load(
-    scenario: Annotated[str, typer.Argument(help="weekday, snow-festival, smoke, blackout, city or nation")],
+    scenario: Annotated[str, typer.Argument(help="weekday, snow-festival, smoke, blackout, signage, city or nation")],
     kafka: KafkaOption = None,
     rate: Annotated[float | None, typer.Option("--rate", help="Events per second on average.")] = None,
     seconds: Annotated[
@@ -38,7 +40,9 @@ def load(
     registry_out: Annotated[Path | None, typer.Option("--registry-out", help="File for the registry.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the events.")] = None,
     kafka_config: KafkaConfig = None,
-    topic: TopicOption = "people",
+    topic: Annotated[
+        str | None, typer.Option("--topic", help="Topic of the events; where not given people, of signage signage.")
+    ] = None,
     sensors: Annotated[int | None, typer.Option("--sensors", help="Number of sensors.")] = None,
     partitions: Annotated[
         int | None, typer.Option("--partitions", help="Partitions of a topic that is missing.")
@@ -72,8 +76,9 @@ def load(
     """
     import loadgen
 
-    if scenario not in (*loadgen.SCENARIOS, *loadgen.PLANS):
-        raise UsageError(f"load: no scenario {scenario}; there is {', '.join((*loadgen.SCENARIOS, *loadgen.PLANS))}")
+    known = (*loadgen.SCENARIOS, _SIGNAGE, *loadgen.PLANS)
+    if scenario not in known:
+        raise UsageError(f"load: no scenario {scenario}; there is {', '.join(known)}")
     if (kafka is None) == (output is None):
         raise UsageError("load: give --kafka or -o, one of them")
     shape = {
@@ -95,20 +100,23 @@ def load(
     }
     sending = {"processes": processes, "unpaced": unpaced or None, "report": report}
     given = [name for name, value in {**shape, **sending}.items() if value is not None]
-    if scenario in loadgen.SCENARIOS and given:
-        raise UsageError(f"load: {_words(given)}: not of {scenario}")
+    if scenario not in loadgen.PLANS and (wrong := [o for o in given if scenario != _SIGNAGE or o not in _FAULTS]):
+        raise UsageError(f"load: {_words(wrong)}: not of {scenario}")
     if output is not None and (wrong := [name for name in given if name in _KAFKA_ONLY]):
         raise UsageError(f"load: {_words(wrong)}: only with --kafka")
     options = {**shape, "rate": rate, "seconds": seconds, "seed": seed}
     files = _Files(registry_out, truth, report)
     if kafka is None:
-        (_scenario_file if scenario in loadgen.SCENARIOS else _plan_file)(scenario, options, Path(str(output)), files)
+        write = _signage_file if scenario == _SIGNAGE else _plan_file if scenario in loadgen.PLANS else _scenario_file
+        write(scenario, options, Path(str(output)), files)
         return
     files.touch()
     guard.on_signals()
-    there = _Topic(kafka, topic, kafka_settings(kafka_config))
+    there = _Topic(kafka, topic or (_SIGNAGE if scenario == _SIGNAGE else "people"), kafka_settings(kafka_config))
     try:
-        if scenario in loadgen.SCENARIOS:
+        if scenario == _SIGNAGE:
+            _signage_kafka(options, there, files)
+        elif scenario in loadgen.SCENARIOS:
             _scenario_kafka(scenario, options, there, files)
         else:
             _plan_kafka(scenario, options, there, files, processes or 1, not unpaced)
@@ -185,6 +193,37 @@ def _scenario_kafka(scenario: str, options: dict[str, Any], topic: _Topic, files
     sent = loadgen.produce(made, topic.bootstrap, topic.name, stop=guard.stop.is_set, kafka_config=topic.settings)
     say(f"{sent.events} events in {sent.seconds:.1f} s")
     files.write_truth(lambda path: loadgen.write_truth(made, path))
+
+
+def _signage(options: dict[str, Any], files: _Files, **more: float) -> loadgen.Signage:
+    """Signage made, and its registry written."""
+    import loadgen
+
+    given = {name: options[name] for name in ("rate", "seconds", "seed", *_FAULTS) if options[name] is not None}
+    try:
+        made = loadgen.Signage(**{**more, **given})
+    except ValueError as error:
+        raise UsageError(f"load: {error}") from None
+    files.write_registry(lambda path: loadgen.write_registry(made, path))
+    return made
+
+
+def _signage_file(scenario: str, options: dict[str, Any], output: Path, files: _Files) -> None:
+    import loadgen
+
+    made = _signage(options, files, seconds=_FILE_S)
+    with _written("-o", output):
+        loadgen.write_file(made, output)
+    files.write_truth(lambda path: loadgen.write_signage_truth(made, path))
+
+
+def _signage_kafka(options: dict[str, Any], topic: _Topic, files: _Files) -> None:
+    import loadgen
+
+    made = _signage(options, files, start_ms=int(time.time() * 1000))
+    sent = loadgen.produce(made, topic.bootstrap, topic.name, stop=guard.stop.is_set, kafka_config=topic.settings)
+    say(f"{sent.events} events in {sent.seconds:.1f} s")
+    files.write_truth(lambda path: loadgen.write_signage_truth(made, path))
 
 
 def _plan(scenario: str, options: dict[str, Any]) -> loadgen.Plan:

@@ -11,6 +11,10 @@ A live run begins now, at a busy hour whatever the wall clock says:
 
 `snow-festival`, `smoke` and `blackout` have beams, trackers and cameras too, and sensors with faults.
 
+Touches of signage, with late, repeated and bad ones and a truth of their own:
+
+    write_file(Signage(seconds=600, late=0.01), "touches.jsonl")
+
 Loads of any rate, with late, repeated and bad events, are plans:
 
     plan = planned("city", seconds=60, late=0.01, bad=0.01)
@@ -28,8 +32,9 @@ from loadgen.kafka import Sent, create_topic, partitions_of, produce
 from loadgen.librdkafka import SettingsRefused
 from loadgen.plan import PLANS, Plan, planned
 from loadgen.processes import send
-from loadgen.scenario import Message, Scenario, TruthRow, ZoneRow
+from loadgen.scenario import Message, Scenario, Source, TruthRow, ZoneRow
 from loadgen.scenes import LENGTH_S, blackout, smoke, snow_festival
+from loadgen.signage import Signage, write_signage_truth
 from loadgen.truth import Tally
 from loadgen.weekday import WEEKDAY_S, weekday
 from loadgen.wire import write_plan, write_plan_registry
@@ -46,6 +51,8 @@ __all__ = [
     "Scenario",
     "Sent",
     "SettingsRefused",
+    "Signage",
+    "Source",
     "Tally",
     "TruthRow",
     "ZoneRow",
@@ -64,6 +71,7 @@ __all__ = [
     "write_plan",
     "write_plan_registry",
     "write_registry",
+    "write_signage_truth",
     "write_truth",
 ]
 

@@ -60,3 +60,21 @@ def nobody(zone: bytes, ts: int) -> bytes:
 def with_record_ts(value: bytes, record_ts: int) -> bytes:
     """The same event with the time it was recorded, which a file's reader takes for Kafka's."""
     return b'%b,"record_ts":%d}' % (value[:-1], record_ts)
+
+
+def touch(device: bytes, ts: int, session: bytes, screen: bytes, to: bytes | None, lang: bytes) -> bytes:
+    """Somebody touches a screen of a signage device, and gets to the screen ``to`` where that is told."""
+    moved = b"" if to is None else b',"to":"%b"' % to
+    return b'{"device":"%b","ts":%d,"type":"touch","session":"%b","screen":"%b"%b,"lang":"%b"}' % (
+        device,
+        ts,
+        session,
+        screen,
+        moved,
+        lang,
+    )
+
+
+def device_heartbeat(device: bytes, ts: int) -> bytes:
+    """The signage device is alive at ``ts``."""
+    return b'{"device":"%b","ts":%d,"type":"heartbeat"}' % (device, ts)

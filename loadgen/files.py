@@ -12,7 +12,7 @@ from typing import IO, cast
 import zstandard
 
 from loadgen.encode import with_record_ts
-from loadgen.scenario import Scenario
+from loadgen.scenario import Scenario, Source
 
 _BLOCK = 1 << 20
 
@@ -34,7 +34,7 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
 
 
 def write_file(
-    scenario: Scenario,
+    scenario: Source,
     path: str | Path,
     *,
     stop: Callable[[], bool] | None = None,
@@ -85,6 +85,6 @@ def write_truth(scenario: Scenario, path: str | Path) -> None:
         out.write(json.dumps({"totals": scenario.totals()}, separators=(",", ":")).encode() + b"\n")
 
 
-def write_registry(scenario: Scenario, path: str | Path) -> None:
+def write_registry(scenario: Source, path: str | Path) -> None:
     """Write the registry a scenario needs, as indented JSON. Raises OSError where the file cannot be written."""
     Path(path).write_text(json.dumps(scenario.registry, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")

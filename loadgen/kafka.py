@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from loadgen.librdkafka import SettingsRefused
-from loadgen.scenario import Scenario
+from loadgen.scenario import Source
 
 Client = TypeVar("Client", AdminClient, Producer)
 
@@ -71,7 +71,7 @@ def create_topic(
 
 
 def produce(
-    scenario: Scenario,
+    scenario: Source,
     bootstrap: str,
     topic: str = TOPIC,
     *,

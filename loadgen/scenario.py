@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,17 @@ class Message(NamedTuple):
     key: bytes
     value: bytes
     skewed: bool = False
+
+
+class Source(Protocol):
+    """What can be written to a file or sent: a registry document, and messages in order of arrival."""
+
+    registry: dict[str, Any]
+    end_ms: int | None  # None = without end
+
+    def events(self) -> Iterator[Message]:
+        """The messages; they may be read once."""
+        ...
 
 
 class TruthRow(NamedTuple):
