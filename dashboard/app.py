@@ -7,6 +7,7 @@
     frames.py       a stored span as the page showed it
     why.py          what a figure rests on
     downloads.py    rows as files
+    company.py      the same for companies, by contract
     history.py      figures over time, what is usual then, what comes next
     public.py       what everybody may see: /public and its stream
     demo_routes.py  the switch of the demo, where there is one
@@ -31,7 +32,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard import acts, assets, demo_routes, downloads, frames, history, login, public, reads, why
+from dashboard import acts, assets, company, demo_routes, downloads, frames, history, login, public, reads, why
 from dashboard.answers import NO_STORE, refused
 from dashboard.demo_routes import Scenes
 from dashboard.door import Door
@@ -76,6 +77,7 @@ def create_app(
         *frames.ROUTES,
         *history.ROUTES,
         *downloads.ROUTES,
+        *company.ROUTES,
         *why.ROUTES,
         *public.ROUTES,
     ]

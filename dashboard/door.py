@@ -58,6 +58,7 @@ class Door:
         self._local = local
         self._per_name, self._per_address = Limit(*PER_NAME, clock), Limit(*PER_ADDRESS, clock)
         self._per_refused = Limit(*PER_REFUSED, clock)
+        self._per_key = Limit(*PER_ADDRESS, clock)
         self._proven: dict[tuple[str, str], None] = {}  # the oldest first
         self._checking = asyncio.Lock()
         self._waiting = 0
@@ -124,6 +125,15 @@ class Door:
     ) -> None:
         """Append to the trail. Raises sqlite3.Error."""
         await asyncio.to_thread(self.trail.add, who, what, run=run, alert=alert, detail=detail, address=address)
+
+    def try_key(self, request: Request) -> Wait | None:
+        """Count a try of a company's key against its address; Wait where there were too many wrong ones."""
+        wait = self._per_key.take(_neighbours(address_of(request)))
+        return Wait(max(1.0, wait)) if wait else None
+
+    def right_key(self, request: Request) -> None:
+        """That try does not count: the key is right."""
+        self._per_key.give_back(_neighbours(address_of(request)))
 
     async def newest(self, limit: int) -> list[dict[str, Any]]:
         """The newest rows of the trail, the newest first. Raises sqlite3.Error."""

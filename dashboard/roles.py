@@ -49,6 +49,7 @@ TABLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/history"): SEE,
     ("GET", "/api/frames"): SEE,
     ("GET", "/api/download"): SEE,
+    ("GET", "/api/company/export"): OPEN,  # asks for a key of its own (company.py)
     ("GET", "/api/demo"): SEE,
     ("POST", "/api/demo"): SCENE,
 }
@@ -58,6 +59,7 @@ TABLE: Mapping[tuple[str, str], str] = {
 WITHOUT_RUN = frozenset(
     {"/", "/s/{path:path}", "/login", "/healthz", "/readyz", "/api/session", "/api/login", "/api/logout"}
     | {"/api/audit", "/api/demo", "/api/runs", "/public", "/public/events"}
+    | {"/api/company/export"}  # a contract says what it may read, and never such a run
 )
 
 # Of those, the routes that show the server's own run whatever ?run= says.

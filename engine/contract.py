@@ -28,11 +28,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine import rfc3339
+from engine.consent import PURPOSES
 from engine.duty import UNITS, Duty, offset_of
 from engine.errors import BadInput, UsageError
 from engine.model import ID_BYTES, PRODUCTS, TS_MAX, TS_MIN
 
-PURPOSES = ("disaster_support", "policy")
 ACTIVE, REPORT_DUE, CORRECTION_ORDERED, SUSPENDED, EXPELLED = STATES = (
     "active",
     "report_due",

@@ -10,7 +10,18 @@ from typing import Annotated
 import typer
 
 from engine.errors import HitonamiError
-from hitonami import __version__, commands, consent_command, demo, files, flow_commands, load_command, users_command
+from hitonami import (
+    __version__,
+    chain_command,
+    commands,
+    consent_command,
+    contract_command,
+    demo,
+    files,
+    flow_commands,
+    load_command,
+    users_command,
+)
 from hitonami.common import err, level
 
 app = typer.Typer(
@@ -47,7 +58,7 @@ app.command("dump")(flow_commands.dump)
 app.command("load")(load_command.load)
 app.command("verify")(commands.verify)
 app.command("export")(files.export)
-app.command("audit")(commands.audit)
+app.add_typer(chain_command.audit, name="audit")
 app.command("doctor")(commands.doctor)
 app.command("dashboard")(commands.dashboard)
 app.command("bench")(commands.bench)
@@ -56,6 +67,8 @@ app.add_typer(files.registry, name="registry")
 app.add_typer(commands.runs, name="runs")
 app.add_typer(commands.schema, name="schema")
 app.add_typer(users_command.users, name="users")
+app.add_typer(contract_command.contract, name="contract")
+app.add_typer(chain_command.report, name="report")
 
 
 def main() -> None:

@@ -82,7 +82,10 @@ def _closed(run: Run, label: str, start_ms: int) -> bool:
 
 
 def audit(
-    store: StoreOption,
+    context: typer.Context,
+    store: Annotated[
+        str | None, typer.Option("--store", metavar="URL", help="chdb:///DIR or http(s)://user@host:8123/db.")
+    ] = None,
     run_id: Annotated[str | None, typer.Option("--run-id", help="One run; the newest where not given.")] = None,
     all_runs: Annotated[bool, typer.Option("--all-runs", help="All runs, and what they tell together.")] = False,
 ) -> None:
@@ -92,6 +95,10 @@ def audit(
     """
     from hitonami.audit import audit_rule, audit_store, audit_tables, settings_of
 
+    if context.invoked_subcommand is not None:
+        return
+    if store is None:
+        raise UsageError("Missing option '--store'.")
     with opened(store) as held:
         stored = [run.run_id for run in held.runs()]
         if run_id is not None:

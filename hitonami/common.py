@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 RUN_ID_BYTES = 64
 level = {"verbosity": 0}  # -q lowers it, -v raises it
+
+
+def now_ms() -> int:
+    """The wall clock in ms."""
+    return round(time.time() * 1000)
 
 
 def time_of(text: str | None, name: str, default: int) -> int:

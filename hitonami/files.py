@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +14,9 @@ from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME, PRODUCTS, REPORTING, WINDOWS
 from flows.kafka import Cluster
 from flows.publish import publish, signed
-from hitonami.common import StoreOption, ended_by, kafka_settings, known_run, opened, out, say, span_of
+from hitonami.common import StoreOption, ended_by, kafka_settings, known_run, now_ms, opened, out, say, span_of
 from sinks import files
+from sinks.clickhouse.company import Ask
 
 registry = typer.Typer(
     help="Registries: check one, make one, publish one.", no_args_is_help=True, rich_markup_mode=None
@@ -33,6 +33,13 @@ def export(
     to: Annotated[str | None, typer.Option("--to", metavar="T", help="Last window end.")] = None,
     format: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
     workbench: Annotated[bool, typer.Option("--workbench", help="Needed to export a workbench run.")] = False,
+    contract: Annotated[
+        str | None, typer.Option("--contract", metavar="ID", help="For a company: the contract it reads by.")
+    ] = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="For a company: what it reads for.")] = None,
+    company: Annotated[
+        str | None, typer.Option("--company", metavar="NAME", help="For a company: who gets the file.")
+    ] = None,
 ) -> None:
     """Write a product's rows to a file.
 
@@ -44,20 +51,24 @@ def export(
         raise UsageError("--format: csv or parquet")
     if window is not None and (window not in WINDOWS or "window" not in PRODUCTS[product][1]):
         raise UsageError(f"--window: one of {', '.join(WINDOWS)}, for products with windows")
+    if (contract is None) != (purpose is None) or (contract is None and company is not None):
+        raise UsageError("export: a company's read names --contract and --purpose")
     from_ms, to_ms = span_of(from_, to)
+    start, end = None if from_ms == NO_TIME else from_ms, None if to_ms == END else to_ms
     with opened(store) as held:
-        run = known_run(held, run_id)
+        given = None
+        if contract is not None and purpose is not None:
+            ask = Ask(contract, purpose, product, run_id, window, start, end, company)
+            read = held.company_read(ask, now_ms)
+            run, given = read.run, read.given
+        else:
+            run = known_run(held, run_id)
         if run.kind == "workbench" and not workbench:
             raise UsageError(f"{run_id} is a workbench run, a second release: --workbench exports it all the same")
         tables = held.slices(
-            product,
-            run_id,
-            window=window,
-            start_ms=None if from_ms == NO_TIME else from_ms,
-            end_ms=None if to_ms == END else to_ms,
-            before=ended_by(run.timezone, to_ms),
+            product, run_id, window=window, start_ms=start, end_ms=end, before=ended_by(run.timezone, to_ms)
         )
-        rows = files.export(tables, product, format, output, window_column=window is None)
+        rows = files.export(tables, product, format, output, window_column=window is None, before=given)
     say(f"{rows} rows")
 
 
@@ -101,7 +112,7 @@ def registry_publish(
     """
     version = registries.load(path)
     if by is not None:
-        version = signed(version, by, round(time.time() * 1000))
+        version = signed(version, by, now_ms())
     first = None if after is None else registries.load(after)
     partitions = publish(Cluster(kafka, kafka_settings(kafka_config), topic), version, first)
     say(f"{version.version}: published to {partitions} partitions")

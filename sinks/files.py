@@ -9,6 +9,8 @@ revision; the column ``window`` comes first where all windows are asked for, and
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,23 +92,34 @@ class Parquet:
 WRITERS: dict[str, Callable[[IO[bytes]], Csv | Parquet]] = {"csv": Csv, "parquet": Parquet}
 
 
-def export(tables: Iterable[pa.Table], product: str, format: str, path: str | Path, *, window_column: bool) -> int:
+def export(
+    tables: Iterable[pa.Table],
+    product: str,
+    format: str,
+    path: str | Path,
+    *,
+    window_column: bool,
+    before: Callable[[int], object] | None = None,
+) -> int:
     """Write rows of a product to a file; returns the number of rows.
 
     ``tables``: one or more, as ``Store.slices`` gives them; each is written before the next is asked for. The file
     appears whole or not at all: an existing one is replaced at the end; a device or pipe is written to directly.
-    Raises UsageError for another format or product, or a path that cannot be written.
+    ``before`` is called with the number of rows before anything appears (in a pipe neither); where it raises, nothing
+    does. Raises UsageError for another format or product, or a path that cannot be written.
     """
     if format not in WRITERS:
         raise UsageError(f"no format {format}: one of {', '.join(WRITERS)}")
     check_product(product)
     rows = 0
-    with _replacing(Path(path)) as file:
+    with _replacing(Path(path), kept=before is not None) as file:
         out = WRITERS[format](file)
         for table in tables:
             rows += len(table)
             out.write(shaped(table, product, window_column))
         out.close()
+        if before is not None:
+            before(rows)
     return rows
 
 
@@ -134,9 +147,22 @@ def _cells(column: pa.Array) -> pa.Array:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def _replacing(path: Path, *, kept: bool) -> Iterator[IO[bytes]]:
+    """A file that takes the place of ``path`` at the end.
+
+    ``kept``: until then it has no name, so that nothing is left of it where the process is killed; a device or pipe
+    gets all at the end too.
+    """
+    piped = path.exists() and not path.is_file()
     try:
-        if path.exists() and not path.is_file():
+        if kept:
+            with tempfile.TemporaryFile(dir=None if piped else path.parent) as nameless:
+                yield nameless
+                nameless.seek(0)
+                with _replacing(path, kept=False) as file:
+                    shutil.copyfileobj(nameless, file)
+            return
+        if piped:
             with open(path, "wb") as file:
                 yield file
             return

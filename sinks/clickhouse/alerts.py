@@ -10,7 +10,6 @@ the wall clock. Both are only ever appended::
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.rfc3339 import format_ms
+from sinks.clickhouse import once
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.reader import at, clamp, select
 from sinks.clickhouse.runs import Run, read_registry
@@ -123,17 +123,7 @@ def act(connection: Connection, action: Action) -> None:
     values["at"] = format_ms(values.pop("at_ms"))
     until = values.pop("until_ms")
     values["until"] = None if until is None else format_ms(until)
-    line = json.dumps(values, ensure_ascii=False, sort_keys=True).encode("utf-8", "replace")
-    settings: dict[str, Any] = {
-        "async_insert": 0,
-        "wait_end_of_query": 1,
-        "date_time_input_format": "best_effort",
-        "insert_deduplicate": 1,
-        "insert_deduplication_token": hashlib.sha256(line).hexdigest(),
-    }
-    if connection.knows("deduplicate_insert"):
-        settings["deduplicate_insert"] = "enable"
-    connection.insert_json("alert_actions", tuple(values), line + b"\n", settings)
+    once.append(connection, "alert_actions", values)
 
 
 def read_actions(connection: Connection, run_id: str, alerts: Sequence[str] | None = None) -> list[Action]:

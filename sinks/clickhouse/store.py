@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Unpack
@@ -10,11 +10,13 @@ from typing import Any, Unpack
 import pyarrow as pa
 
 from engine.model import I64, Released
-from sinks.clickhouse import alerts, checkup, consents, digest, history, reader, runs, schema
+from sinks.clickhouse import alerts, checkup, consents, contracts, digest, history, reader, reads, runs, schema
 from sinks.clickhouse.alerts import Action, Alert, ThresholdChange
 from sinks.clickhouse.checkup import Checkup
+from sinks.clickhouse.company import Ask, CompanyRead
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.consents import ConsentState
+from sinks.clickhouse.reads import Link
 from sinks.clickhouse.runs import Run
 from sinks.clickhouse.writer import Writer
 
@@ -220,6 +222,22 @@ class Store:
         """Every edit of the thresholds that a run has met: author, time, before and after. [] for no such run."""
         run = self.run(run_id)
         return [] if run is None else alerts.threshold_changes(self._connection, run)
+
+    def put_contract(self, name: str, version: int, record: str) -> bool:
+        """Append a version (from 1 on) of a contract; False where another record is that version already."""
+        return contracts.put(self._connection, name, version, record)
+
+    def contracts(self) -> list[str]:
+        """The newest record of every contract (engine/contract.py), by id."""
+        return contracts.newest(self._connection)
+
+    def company_read(self, ask: Ask, clock_ms: Callable[[], int]) -> CompanyRead:
+        """Begin a read by a company. Raises ReadRefused where it is refused (sinks/clickhouse/company.py)."""
+        return CompanyRead(self._connection, ask, clock_ms)
+
+    def reads(self, head: str = "") -> Iterator[Link]:
+        """The chain of reads by companies, verified row by row (sinks/clickhouse/reads.py ``follow``)."""
+        return reads.follow(self._connection, head)
 
     def window_digests(
         self,

@@ -14,7 +14,8 @@ from tests.meta.tree import PACKAGES, ROOT, files, imports, name, parsed, source
 ARROWS = {
     "engine": (),
     "flows": ("engine", "sinks"),
-    "sinks": ("engine.model", "engine.errors", "engine.rfc3339"),
+    # the store's door for companies asks the contract itself (docs/adr/0048)
+    "sinks": ("engine.model", "engine.errors", "engine.rfc3339", "engine.contract", "engine.consent"),
     "loadgen": (),
     # the page tells people what a grade and an alert rest on, so it reads them by the engine's own rules
     "dashboard": (
@@ -27,6 +28,7 @@ ARROWS = {
         "engine.thresholds",
         "engine.registry",
         "engine.timezone",
+        "engine.contract",
     ),
     "hitonami": PACKAGES,
 }

@@ -44,6 +44,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/history"): SEEING,
     ("GET", "/api/frames"): SEEING,
     ("GET", "/api/download"): SEEING,
+    ("GET", "/api/company/export"): EVERYBODY,  # whoever has a company's key
     ("GET", "/api/demo"): SEEING,
     ("POST", "/api/demo"): ACTING,
 }

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import typer.main
-from typer.testing import CliRunner
 
 from dashboard.roles import Who
 from dashboard.serve import Server
@@ -20,6 +19,7 @@ from dashboard.users import Users
 from engine.errors import UsageError
 from hitonami.cli import app
 from tests.browser.fake_store import FakeStore
+from tests.support.command import hitonami
 from tests.support.desk import CHEAP, PASSWORD
 from tests.support.http import Client
 
@@ -32,15 +32,6 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "users.db"
-
-
-def hitonami(*words: object, stdin: str = "") -> str:
-    """Standard output of a command; raises what it raises."""
-    done = CliRunner().invoke(app, [str(word) for word in words], input=stdin)
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
-    assert done.exit_code == 0, done.output
-    return done.stdout
 
 
 def users(*words: object, path: Path, stdin: str = PASSWORD + "\n") -> str:

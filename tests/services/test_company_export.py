@@ -1,0 +1,112 @@
+"""What a company gets from the page's server by its key, and what it does not."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dashboard.app import create_app
+from dashboard.door import PER_ADDRESS
+from dashboard.serve import serve
+from engine.contract import parse
+from engine.model import WINDOWS
+from sinks import files
+from sinks.clickhouse.store import Store
+from tests.services.released import T0, flow, run
+from tests.support.contracts import contract
+from tests.support.http import Answer, Client
+
+KEY = "a key that is long enough"
+NOW = T0 + 86_400_000 * 90  # in May: valid, and no report is due
+
+
+class Desk:
+    def __init__(self, store: Store, client: Client) -> None:
+        self.store, self.client = store, client
+
+    def ask(self, query: str, key: str | None = KEY) -> Answer:
+        more = {} if key is None else {"authorization": f"Bearer {key}"}
+        return self.client.get(f"/api/company/export?{query}", **more)
+
+    def told(self) -> list[tuple[str, str, int]]:
+        return [(link.outcome, link.reason, link.rows) for link in self.store.reads()]
+
+
+@pytest.fixture
+def desk(chdb_url: str) -> Iterator[Desk]:
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    with Store.open(chdb_url) as store:
+        store.migrate()
+        store.start_run(run("live", kind="live"))
+        store.start_run(run("second", kind="workbench"))
+        rows = [(window, T0, "j1", "ab", 7, 7, 7, "released", None) for window in WINDOWS]
+        store.insert(flow("u", *rows), "live")
+        made = contract(id="a", products=["flow"]).moved("token", T0, token=digest)
+        store.put_contract("a", 1, contract(id="a", products=["flow"]).text())
+        store.put_contract("a", 2, made.text())
+        store.put_contract("b", 1, contract(id="b", company="b").text())  # without a key
+        server = serve(create_app(store, clock=lambda: NOW / 1000), "127.0.0.1", 0)
+        yield Desk(store, Client(server))
+        server.stop()
+
+
+def test_the_bytes_are_those_of_an_export(desk: Desk, tmp_path: Path) -> None:
+    for query, choice in (("", {}), ("&window=1h", {"window": "1h"}), (f"&from={T0 + 1}", {"start_ms": T0 + 1})):
+        told = desk.ask(f"contract=a&purpose=policy&product=flow&run=live{query}")
+        rows = desk.store.slices("flow", "live", **choice)  # type: ignore[arg-type]
+        files.export(rows, "flow", "csv", tmp_path / "x", window_column="window" not in choice)
+        assert (told.status, told.body) == (200, (tmp_path / "x").read_bytes())
+        assert told.headers["cache-control"] == "no-store"
+    shown = desk.ask("contract=a&purpose=policy&product=flow&format=parquet")
+    assert shown.status == 200 and shown.body[:4] == b"PAR1"
+    assert desk.told() == [("given", "", 6), ("given", "", 1), ("given", "", 0), ("given", "", 6)]
+
+
+def test_refusals_are_told_with_their_reason(desk: Desk) -> None:
+    for query, reason in (
+        ("contract=a&purpose=policy&product=trips&run=live", "product"),
+        ("contract=a&purpose=disaster_support&product=flow&run=live", "purpose"),
+        ("contract=a&purpose=policy&product=flow&run=none", "unknown_run"),
+        ("contract=a&purpose=policy&product=flow&run=second", "workbench"),
+    ):
+        told = desk.ask(query)
+        assert (told.status, told.json()) == (403, {"error": reason})
+        assert desk.told()[-1] == ("refused", reason, 0)
+    newest, _ = desk.store.contracts()
+    desk.store.put_contract("a", 3, parse(newest.encode()).moved("leak", NOW).text())
+    told = desk.ask("contract=a&purpose=policy&product=flow&run=live")
+    assert (told.status, told.json()) == (403, {"error": "suspended"})
+    assert len(desk.told()) == 5
+
+
+def test_without_the_right_key_nothing_is_looked_at(desk: Desk) -> None:
+    good = "contract=a&purpose=policy&product=flow&run=live"
+    others = [(good.replace("=a", f"={name}"), KEY) for name in ("b", "c")]
+    for query, key in ((good, None), (good, ""), (good, KEY + "x"), *others):
+        told = desk.ask(query, key)
+        assert (told.status, told.json()) == (401, {"error": "key"})
+    assert desk.client.get(f"/api/company/export?{good}", authorization=f"Basic {KEY}").status == 401
+    assert desk.told() == []
+    tries = [desk.ask(good, "wrong").status for _ in range(PER_ADDRESS[0])]
+    assert tries.count(401) == PER_ADDRESS[0] - 6
+    assert desk.ask(good).status == 429
+    assert desk.told() == []
+
+
+def test_what_is_asked_for_must_be_something(desk: Desk) -> None:
+    for query, word in (
+        ("purpose=policy&product=flow", "contract"),
+        ("contract=a&product=flow", "purpose"),
+        ("contract=a&purpose=policy", "product"),
+        ("contract=a&purpose=policy&product=none", "product"),
+        ("contract=a&purpose=policy&product=flow&format=xml", "format"),
+        ("contract=a&purpose=policy&product=flow&window=2h", "window"),
+        ("contract=a&purpose=policy&product=alerts&window=1h", "window"),
+        ("contract=a&purpose=policy&product=flow&from=5&to=5", "from"),
+    ):
+        told = desk.ask(query)
+        assert (told.status, told.json()) == (400, {"error": word})
+    assert desk.told() == []
