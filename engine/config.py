@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.consent import PURPOSES
 from engine.errors import BadInput
 from engine.model import FORMATS, PRODUCTS
+from engine.profile_tables import fault
 
 # section -> key -> default; the type of the default is the type of the key. All keys are valid from the first
 # version on, also those of products that are not built yet.
@@ -22,8 +24,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "zones": {"k": 5, "beside_gates": False},
     "touches": {"k": 5, "guard": 1},
     "screens": {"k": 5, "guard": 1},
-    "profiles": {"k": 10, "guard": 1, "providers": 3, "tables": [], "key_file": ""},
-    "trips": {"k": 10, "guard": 1},
+    "profiles": {"k": 10, "guard": 1, "providers": 3, "tables": [], "key_file": "", "purpose": "policy"},
+    "trips": {"k": 10, "guard": 1, "gap_s": 3600, "purpose": "policy"},
     "points": {"track_ms": 2000},
     "beams": {"pair_ms": 1500},
     "topics": {"people": "auto", "signage": "auto", "profiles": "auto"},
@@ -32,7 +34,10 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "store": {"keep_days": 0, "keep_days_of": {}},
     "alerts": {"webhook": ""},
 }
-_LEAST = {"k": 1, "guard": 0, "bound_ms": 0, "tick_ms": 1, "providers": 1, "track_ms": 1, "pair_ms": 1, "keep_days": 0}
+_LEAST = {
+    "k": 1, "guard": 0, "bound_ms": 0, "tick_ms": 1, "providers": 1, "track_ms": 1, "pair_ms": 1, "keep_days": 0,
+    "gap_s": 1,
+}  # fmt: skip
 _MOST = 1_000_000_000  # of every number: sums of two stay far inside the kernels' integers
 _MOST_DAYS = 36_500  # a century: a row's end stays a time the store can hold
 _WEBHOOK = re.compile(r"https?://[^/?#\s]+\S*")
@@ -42,6 +47,8 @@ _WORDS = {
     ("topics", "people"): FORMATS,
     ("topics", "signage"): FORMATS,
     ("topics", "profiles"): FORMATS,
+    ("profiles", "purpose"): PURPOSES,
+    ("trips", "purpose"): PURPOSES,
 }
 
 
@@ -114,8 +121,9 @@ class Config:
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     def hash(self) -> str:
-        """SHA-256 over the settings that decide figures: not [status] (live counters only), [store] or [alerts]."""
+        """SHA-256 over the settings that decide figures: not [status] (live counters), [store], [alerts], paths."""
         deciding = {s: v for s, v in self._values.items() if s not in ("status", "topics", "store", "alerts")}
+        deciding["profiles"] = {key: value for key, value in deciding["profiles"].items() if key != "key_file"}
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def as_toml(self) -> str:
@@ -145,6 +153,8 @@ def _checked(section: str, key: str, value: Any) -> Any:
         )
     if isinstance(value, list) and not all(isinstance(entry, str) for entry in value):
         raise BadInput(f"config: {key} in [{section}] must be a list of texts")
+    if key == "tables" and (wrong := fault(value)) is not None:
+        raise BadInput(f"config: tables in [profiles]: {wrong}")
     if key == "webhook" and value and not _WEBHOOK.fullmatch(value):
         raise BadInput(f"config: {key} in [{section}] must be an http or https URL, or empty")
     words = _WORDS.get((section, key))

@@ -40,9 +40,12 @@ guard = 1
 providers = 3
 tables = []
 key_file = ""
+purpose = "policy"
 [trips]
 k = 10
 guard = 1
+gap_s = 3600
+purpose = "policy"
 [points]
 track_ms = 2000
 [beams]
@@ -210,6 +213,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def _settings() -> st.SearchStrategy[dict[str, dict[str, Any]]]:
     words = {"people": ("auto", "json", "arrow"), "phase": ("city_only", "self_sustaining")}
     words["signage"] = words["profiles"] = words["people"]
+    words["purpose"] = ("disaster_support", "policy")
 
     def value(key: str, default: object) -> st.SearchStrategy[Any]:
         if isinstance(default, bool):
@@ -219,7 +223,7 @@ def _settings() -> st.SearchStrategy[dict[str, dict[str, Any]]]:
         if isinstance(default, dict):
             return st.dictionaries(st.sampled_from(list(PRODUCTS)), st.integers(0, 36_500))
         if isinstance(default, list):
-            return st.lists(st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_characters="\x7f")))
+            return st.lists(st.sampled_from(["gender", "gender*birth_year", "interests"]), unique=True)
         if key == "webhook":
             return st.sampled_from(["", "https://user:p%20w@a.example:8443/x?y=1#é"])
         if key in words:

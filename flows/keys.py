@@ -1,0 +1,173 @@
+"""Keys of pseudonyms: one for each run, product and day, in a file that all processes of a run share (PRIVACY.md R1).
+
+The file lies outside the recovery directory, mode 0600: whoever has the one cannot tell people with the other. A key is
+made when the first event of its day asks for it, and destroyed when the run has closed that day everywhere and that is
+committed: from then on nobody can tell which pseudonym was whose, nor which of two days were one person's.
+
+A change is written to a new file, synced and put in the old one's place, so that a kill leaves the one or the other;
+then the old file's bytes, which nobody can reach by a name any more, are overwritten with zeros and synced. What a disk
+or file system copies elsewhere (snapshots, wear levelling, journals of data) is out of reach: docs/OPERATIONS.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from engine.errors import BadInput, UsageError
+from engine.rfc3339 import format_ms
+
+KEY_BYTES = 32
+
+
+class MemoryKeys:
+    """Keys that are kept nowhere: of a replay, which is one process and is not resumed."""
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[str, int], bytes] = {}
+
+    def key(self, product: str, day_ms: int) -> bytes:
+        """See engine.profile.Keys."""
+        return self._keys.setdefault((product, day_ms), secrets.token_bytes(KEY_BYTES))
+
+    def find(self, product: str, day_ms: int) -> bytes | None:
+        """See engine.profile.Keys."""
+        return self._keys.get((product, day_ms))
+
+    def destroy(self, before_ms: int) -> int:
+        """Forget the keys of days that begin before ``before_ms``; returns how many there were."""
+        gone = [name for name in self._keys if name[1] < before_ms]
+        for name in gone:
+            del self._keys[name]
+        return len(gone)
+
+
+class KeyFile:
+    """The keys of run ``run_id`` in ``path``. Raises BadInput where the file cannot be used, or others can read it."""
+
+    def __init__(self, path: Path, run_id: str) -> None:
+        self._path, self._run_id = path, run_id
+        self._known: dict[str, bytes] = {}  # asked for with every event: the file only with the first of a day
+
+    def key(self, product: str, day_ms: int) -> bytes:
+        """See engine.profile.Keys."""
+        name = self._name(product, day_ms)
+        known = self._known.get(name)
+        if known is None:
+            with self._held() as keys:
+                if name not in keys:
+                    keys[name] = secrets.token_hex(KEY_BYTES)
+                    self._write(keys)
+                known = self._known[name] = bytes.fromhex(keys[name])
+        return known
+
+    def find(self, product: str, day_ms: int) -> bytes | None:
+        """See engine.profile.Keys."""
+        with self._held() as keys:
+            found = keys.get(self._name(product, day_ms))
+        return None if found is None else bytes.fromhex(found)
+
+    def destroy(self, before_ms: int) -> int:
+        """Destroy this run's keys of days that begin before ``before_ms``; returns how many there were."""
+        with self._held() as keys:
+            gone = [name for name in keys if self._is_before(name, before_ms)]
+            for name in gone:
+                del keys[name]
+            if gone:
+                self._write(keys)
+        self._known = {name: key for name, key in self._known.items() if not self._is_before(name, before_ms)}
+        return len(gone)
+
+    def _name(self, product: str, day_ms: int) -> str:
+        return json.dumps([self._run_id, product, format_ms(day_ms)])
+
+    def _is_before(self, name: str, before_ms: int) -> bool:
+        run_id, _, day = json.loads(name)
+        return bool(run_id == self._run_id and day < format_ms(before_ms))
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[dict[str, str]]:
+        """The keys, while no other process can change them."""
+        try:
+            lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise BadInput(f"key file {self._path}: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield self._read()
+        finally:
+            os.close(lock)
+
+    def _read(self) -> dict[str, str]:
+        try:
+            with open(self._path, "rb") as file:
+                if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                    raise BadInput(f"key file {self._path}: others may read or write it; it must have mode 0600")
+                keys = json.loads(file.read() or b"{}")
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise BadInput(f"key file {self._path}: {error.strerror}") from None
+        except ValueError:
+            raise BadInput(f"key file {self._path}: damaged") from None
+        if not isinstance(keys, dict) or not all(isinstance(v, str) for v in keys.values()):
+            raise BadInput(f"key file {self._path}: damaged")
+        return keys
+
+    def _write(self, keys: Mapping[str, str]) -> None:
+        """Put the file in place of the old one, whose bytes are destroyed."""
+        new = f"{self._path}.new"
+        try:
+            file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(file, "wb") as out:
+                out.write(json.dumps(dict(keys)).encode())
+                out.flush()
+                os.fsync(out.fileno())
+            old = _opened(self._path)
+            os.replace(new, self._path)
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
+            with _closing(directory):
+                os.fsync(directory)
+            if old is not None:
+                with _closing(old):
+                    _overwrite(old)
+        except OSError as error:
+            raise BadInput(f"key file {self._path}: {error.strerror}") from None
+
+
+def checked(key_file: str, recovery: Path) -> Path:
+    """The path of a key file. Raises UsageError where there is none, or it lies in the recovery directory."""
+    if not key_file:
+        raise UsageError("[profiles] key_file: phase self_sustaining needs a file for the keys of pseudonyms")
+    path = Path(key_file).absolute()
+    if path.resolve().is_relative_to(recovery.resolve()):
+        raise UsageError("[profiles] key_file must not lie in the recovery directory: together they would tell people")
+    return path
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+
+
+@contextlib.contextmanager
+def _closing(file: int) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        os.close(file)
+
+
+def _overwrite(file: int) -> None:
+    size, done = os.fstat(file).st_size, 0
+    while done < size:
+        done += os.pwrite(file, bytes(size - done), done)
+    os.fsync(file)
