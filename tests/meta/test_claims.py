@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-import subprocess
+import runpy
 import sys
 from typing import Any
 from xml.etree import ElementTree
@@ -41,9 +41,13 @@ def test_the_command_is_the_one_that_was_run(each: claims.Claims) -> None:
 
 
 @pytest.mark.parametrize("script", sorted({each.script for each in ALL.values()}))
-def test_the_scripts_know_the_options(script: str) -> None:
-    command = [sys.executable, "-m", f"benchmarks.{script}", "--help"]
-    known = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def test_the_scripts_know_the_options(
+    script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit, match=r"^0$"):
+        runpy.run_module(f"benchmarks.{script}", run_name="__main__", alter_sys=True)
+    known = capsys.readouterr().out
     options = {word for each in ALL.values() if each.script == script for word in each.options if word[:2] == "--"}
     assert "--json" in known and {option for option in options if option not in known} == set()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import pytest
@@ -54,41 +56,64 @@ def ours(module: str) -> bool:
     return within(module, *PACKAGES)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_imports_follow_the_arrows(path: Path) -> None:
+def crossing(path: Path) -> set[str]:
+    """What a module imports of ours against the arrows."""
     package = name(path).split("/")[0]
     # `from engine import model` names engine too: that alone is no import of a room's inside.
     found = imports(path)
     used = {m for m in found if ours(m) and not (m in PACKAGES and any(o.startswith(m + ".") for o in found))}
-    wrong = {m for m in used if not within(m, package, *ARROWS[package])}
-    assert wrong == set()
+    return {m for m in used if not within(m, package, *ARROWS[package])}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name)
-def test_foreign_modules_stay_in_their_rooms(path: Path) -> None:
+def foreign(path: Path) -> set[str]:
+    """What a module imports of others' that belongs into another room."""
     package = name(path).split("/")[0]
-    wrong = {m for m in imports(path) for root, rooms in OUTSIDE.items() if within(m, root) and package not in rooms}
-    assert wrong == set()
+    return {m for m in imports(path) for root, rooms in OUTSIDE.items() if within(m, root) and package not in rooms}
 
 
-@pytest.mark.parametrize("path", sources("engine", (".py", ".pyx", ".pxd")), ids=name)
-def test_the_engine_has_no_clock(path: Path) -> None:
-    assert CLOCKS.findall(path.read_text()) == []
+def broken(paths: Iterable[Path], rule: Callable[[Path], Collection[object]]) -> dict[str, Collection[object]]:
+    """The files in which a rule finds something, with what it finds; there must be files."""
+    found = {name(path): rule(path) for path in paths}
+    assert found
+    return {path: wrong for path, wrong in found.items() if wrong}
 
 
-@pytest.mark.parametrize("path", sources("engine"), ids=name)
-def test_the_engine_has_no_input_and_output(path: Path) -> None:
-    assert {m for m in imports(path) if within(m, *IO)} == set()
-    calls = {n.func.id for n in ast.walk(parsed(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
-    assert calls & {"open", "print", "input", "eval", "exec"} == set()
+def test_imports_follow_the_arrows() -> None:
+    assert broken(MODULES, crossing) == {}
 
 
-@pytest.mark.parametrize("path", sources("engine", (".pyx", ".pxd")), ids=name)
-def test_kernels_import_only_libc_cpython_and_themselves(path: Path) -> None:
+def test_foreign_modules_stay_in_their_rooms() -> None:
+    assert broken(MODULES, foreign) == {}
+
+
+def test_the_engine_has_no_clock() -> None:
+    paths = sources("engine", (".py", ".pyx", ".pxd"))
+    assert broken(paths, lambda path: CLOCKS.findall(path.read_text())) == {}
+
+
+@functools.cache
+def called(path: Path) -> frozenset[str]:
+    """Names that a module calls, with a dot before them where they are of something (a method, a module's function)."""
+    calls = [n.func for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)]
+    names = {f.id for f in calls if isinstance(f, ast.Name)}
+    return frozenset(names | {f".{f.attr}" for f in calls if isinstance(f, ast.Attribute)})
+
+
+def test_the_engine_has_no_input_and_output() -> None:
+    modules = sources("engine")
+    assert broken(modules, lambda path: {m for m in imports(path) if within(m, *IO)}) == {}
+    assert broken(modules, lambda path: called(path) & {"open", "print", "input", "eval", "exec"}) == {}
+
+
+def brought(path: Path) -> set[str]:
+    """What a kernel imports that it may not."""
     found = re.findall(r"^\s*(?:from\s+(\S+)\s+c?import|c?import\s+(\S+))", path.read_text(), re.MULTILINE)
-    modules = {a or b for a, b in found}
     allowed = ("libc", "cpython", "cython", "engine.fast", "engine.errors", "engine.model", "orjson", "__future__")
-    assert {m for m in modules if not within(m, *allowed)} == set()
+    return {m for m in (a or b for a, b in found) if not within(m, *allowed)}
+
+
+def test_kernels_import_only_libc_cpython_and_themselves() -> None:
+    assert broken(sources("engine", (".pyx", ".pxd")), brought) == {}
 
 
 RELEASING = {
@@ -136,16 +161,12 @@ def test_what_rows_show_of_sensors_is_decided_on_released_rows_alone() -> None:
     assert {m for m in used if not within(m, *(f"engine.{of}" for of in known))} == set()
 
 
-@pytest.mark.parametrize("path", [p for p in files(".py") if not name(p).startswith("tests/")], ids=name)
-def test_released_rows_are_made_in_the_engine_s_last_stages_only(path: Path) -> None:
-    calls = [n.func for n in ast.walk(parsed(path)) if isinstance(n, ast.Call)]
-    names = {f.id if isinstance(f, ast.Name) else f.attr for f in calls if isinstance(f, ast.Name | ast.Attribute)}
-    assert "Released" not in names or name(path) in RELEASING
+def test_released_rows_are_made_in_the_engine_s_last_stages_only() -> None:
+    others = [path for path in files(".py") if not name(path).startswith("tests/") and name(path) not in RELEASING]
+    assert broken(others, lambda path: called(path) & {"Released", ".Released"}) == {}
 
 
-@pytest.mark.parametrize("path", [p for package in ("engine", "flows", "sinks") for p in sources(package)], ids=name)
-def test_nothing_is_printed_where_events_pass(path: Path) -> None:
-    calls = [n for n in ast.walk(parsed(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
-    prints = [n for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
+def test_nothing_is_printed_where_events_pass() -> None:
     # The guard of the flow's callbacks says in one line why the process ends; that is all.
-    assert prints == [] or name(path) == "flows/guard.py"
+    rooms = [path for package in ("engine", "flows", "sinks") for path in sources(package)]
+    assert broken(rooms, lambda path: called(path) & {"print"}).keys() <= {"flows/guard.py"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,8 +14,9 @@ PACKAGES = ("engine", "flows", "sinks", "loadgen", "dashboard", "hitonami")
 SKIP = {".git", ".venv", ".cache", "build", "dist", "__pycache__", "node_modules"}
 
 
-def files(*suffixes: str) -> list[Path]:
-    """The files that belong to the repository, ending in one of ``suffixes`` (all without); sorted."""
+@functools.cache
+def _all() -> tuple[Path, ...]:
+    """Every file that belongs to the repository, sorted; found once."""
     names: list[Path]
     if shutil.which("git") and (ROOT / ".git").exists():
         listing = subprocess.run(
@@ -27,7 +29,12 @@ def files(*suffixes: str) -> list[Path]:
         names = [ROOT / name for name in listing.stdout.split("\0") if name]
     else:
         names = [p for p in ROOT.rglob("*") if not SKIP & set(p.relative_to(ROOT).parts)]
-    return sorted(p for p in names if p.is_file() and (not suffixes or p.name.endswith(suffixes)))
+    return tuple(sorted(p for p in names if p.is_file()))
+
+
+def files(*suffixes: str) -> list[Path]:
+    """The files that belong to the repository, ending in one of ``suffixes`` (all without); sorted."""
+    return [path for path in _all() if not suffixes or path.name.endswith(suffixes)]
 
 
 def sources(package: str, suffixes: tuple[str, ...] = (".py",)) -> list[Path]:
@@ -45,7 +52,8 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), name(path))
 
 
-def imports(path: Path) -> set[str]:
+@functools.cache
+def imports(path: Path) -> frozenset[str]:
     """Every module a file imports, anywhere in it, as dotted names (``from a import b`` gives a and a.b)."""
     found: set[str] = set()
     package = path.relative_to(ROOT).with_suffix("").parts[:-1]
@@ -56,7 +64,7 @@ def imports(path: Path) -> set[str]:
             base = list(package[: len(package) - node.level + 1]) if node.level else []
             module = ".".join(base + ([node.module] if node.module else []))
             found |= {module} | {f"{module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def within(module: str, *roots: str) -> bool:
