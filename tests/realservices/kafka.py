@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Mapping
@@ -155,13 +156,28 @@ class Kafka:
         data = self.directory / f"node{node}"
         if (data / "meta.properties").exists():
             return
-        path = self.directory / f"node{node}.properties"
+        self._write(self.directory / f"node{node}.properties", node, data)
+        shutil.copytree(self._formatted(node), data)
+
+    def _formatted(self, node: int) -> Path:
+        """Data of such a node as Kafka's own tool formats them: which takes a Java of its own, so once for all."""
+
+        def fetch(target: Path) -> None:
+            path = target.with_suffix(".properties")
+            self._write(path, node, target)
+            command = [java(), "-Xmx64m", *JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{jars()}/*"]
+            command += ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(path)]
+            done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+            path.unlink()
+            if done.returncode:
+                raise ServiceError(f"{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+        return fetched(
+            f"kafka-formatted/{VERSION}-{node}-of-{self.nodes}", fetch, "Kafka's storage could not be formatted"
+        )
+
+    def _write(self, path: Path, node: int, data: Path) -> None:
         path.write_text("".join(f"{key}={value}\n" for key, value in self._properties(node, data).items()))
-        command = [java(), "-Xmx64m", *JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{jars()}/*"]
-        command += ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-        if done.returncode:
-            raise ServiceError(f"Kafka's storage could not be formatted: {done.stdout[-2000:]}{done.stderr[-2000:]}")
 
     def _properties(self, node: int, data: Path) -> dict[str, str]:
         replicas = str(min(self.nodes, 3))
