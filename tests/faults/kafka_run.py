@@ -14,9 +14,10 @@ from confluent_kafka import Message, Producer
 import loadgen
 from engine.model import LENGTH_MS, WINDOWS
 from sinks.clickhouse.store import Store
-from tests.faults.kills import COMMAND, Live, Report, compare, replayed
+from tests.faults.kills import Live, Report, compare, replayed
 from tests.realservices.kafka import Kafka
 from tests.support import topics
+from tests.support.command import COMMAND
 
 PATIENCE_S = 90  # a slow machine is no fault
 

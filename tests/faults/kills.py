@@ -31,9 +31,8 @@ from engine.model import DIGESTED, LENGTH_MS, WINDOWS
 from sinks.clickhouse.store import Store
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
+from tests.support.command import COMMAND, ROOT, command
 
-COMMAND = [sys.executable, "-m", "hitonami.cli"]
-ROOT = Path(__file__).resolve().parents[2]
 CHUNK_S, STEP_MS = 0.1, 1_000  # every 0.1 s comes 1 s of events: 10 times as fast as life
 
 
@@ -175,8 +174,7 @@ class Live:
 
 def replayed(at: list[str], run_id: str = "replay") -> dict[str, Any]:
     """Replay the topic of ``at`` (--kafka, --topic, --store, …) to its end; the summary."""
-    command = [*COMMAND, "replay", *at, "--run-id", run_id]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = command("replay", *at, "--run-id", run_id, timeout=300)
     assert done.returncode == 0, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return summary

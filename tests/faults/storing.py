@@ -12,10 +12,11 @@ import loadgen
 from engine.errors import HitonamiError
 from engine.model import PRODUCTS
 from sinks.clickhouse.store import Store
-from tests.faults.kills import COMMAND, Feed, Live, Report, await_closed, compare, replayed
+from tests.faults.kills import Feed, Live, Report, await_closed, compare, replayed
 from tests.faults.relay import Relay
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
+from tests.support.command import COMMAND
 
 PATIENCE_S = 120  # of waits that a slow machine may need; none of them is a figure
 PARTITIONS = 4

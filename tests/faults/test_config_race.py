@@ -27,10 +27,11 @@ import pytest
 from confluent_kafka import Producer
 
 from sinks.clickhouse.store import Store
-from tests.faults.kills import COMMAND, ROOT, Live, Report, await_closed, compare
+from tests.faults.kills import Live, Report, await_closed, compare
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
 from tests.services.test_registry_publish import contents
+from tests.support.command import COMMAND, ROOT, command
 from tests.support.naive import DIRECTIONS, approved, window
 
 PARTITIONS, PROCESSES = 4, 2
@@ -299,7 +300,7 @@ def await_process(live: Live) -> None:
 
 
 def output(*words: str) -> str:
-    done = subprocess.run([*COMMAND, *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = command(*words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,9 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 import loadgen
 from sinks.clickhouse.store import Store
-from tests.faults.kills import COMMAND, ROOT, Live, Report, await_closed, compare
+from tests.faults.kills import Live, Report, await_closed, compare
 from tests.realservices.kafka import Kafka
+from tests.support.command import COMMAND, command
 
 START_MS = (int(time.time()) - 7_200) * 1000
 
@@ -87,9 +87,7 @@ def test_partitions_added_while_it_runs_are_taken_up_at_the_next_start(
             live.end()
 
         def replayed(*words: str) -> None:
-            done = subprocess.run(
-                [*COMMAND, "replay", *words, *at], cwd=ROOT, capture_output=True, text=True, timeout=120
-            )
+            done = command("replay", *words, *at)
             assert done.returncode == 0, done.stderr
             summary = json.loads(done.stdout.splitlines()[-1])
             assert [summary[key] for key in ("read", "accepted", "rejected")] == [
@@ -101,5 +99,5 @@ def test_partitions_added_while_it_runs_are_taken_up_at_the_next_start(
 
         replayed(*where, "--run-id", "topic")
         dump = str(tmp_path / "dump.parquet")
-        subprocess.run([*COMMAND, "dump", *where, "-o", dump], cwd=ROOT, check=True, timeout=60)
+        assert command("dump", *where, "-o", dump, timeout=60).returncode == 0
         replayed(dump, "--run-id", "dump")

@@ -11,11 +11,12 @@ import pytest
 from confluent_kafka import Producer
 
 from sinks.clickhouse.store import Store
-from tests.faults.kills import COMMAND, Live, await_closed
+from tests.faults.kills import Live, await_closed
 from tests.faults.relay import Relay
 from tests.faults.storing import await_that
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
+from tests.support.command import COMMAND
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.slow]
 

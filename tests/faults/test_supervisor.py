@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,8 +17,9 @@ from confluent_kafka.admin import AdminClient
 
 import loadgen
 from sinks.clickhouse.store import Store
-from tests.faults.kills import COMMAND, ROOT, STOP_S, Live, await_closed
+from tests.faults.kills import STOP_S, Live, await_closed
 from tests.realservices.kafka import Kafka
+from tests.support.command import COMMAND, command
 
 START_MS = (int(time.time()) - 7_200) * 1000
 
@@ -192,7 +192,7 @@ def test_a_stored_offset_that_is_gone_ends_it_with_one_line(world: World, live: 
 
 def test_wrong_options_end_it_at_once(world: World, tmp_path: Path) -> None:
     def run(*words: str) -> tuple[int, list[str]]:
-        done = subprocess.run([*COMMAND, "run", *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        done = command("run", *words, timeout=60)
         return done.returncode, done.stderr.splitlines()
 
     more = ["--topic", world.topic, "--registry", str(world.work / "registry.json"), "--recovery", str(tmp_path / "x")]

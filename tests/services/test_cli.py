@@ -1,18 +1,18 @@
 """Exit codes and one-line errors of the command line."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.services.test_live_replay import COMMAND, ROOT, hitonami
+from tests.services.test_live_replay import hitonami
+from tests.support.command import command
 
 
 def failing(*words: object, code: int) -> str:
     """Standard error of a command that must fail with one line."""
-    done = subprocess.run([*COMMAND, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = command(*words, timeout=60)
     assert done.returncode == code, (done.returncode, done.stdout[-300:], done.stderr[-300:])
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("hitonami: ")
     return done.stderr
@@ -123,7 +123,7 @@ def test_no_value_leaves_by_an_error_path(made: Path, tmp_path: Path) -> None:
         "--dead-letters",
         letters,
     )
-    done = subprocess.run([*COMMAND, *map(str, words)], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = command(*words, timeout=60)
     summary = json.loads(done.stdout.splitlines()[-1])
     assert (summary["read"], summary["accepted"], sum(summary["rejected"].values())) == (7, 1, 6)
     assert len(letters.read_text().splitlines()) == 6

@@ -21,7 +21,7 @@ from sinks.clickhouse.store import Store
 from tests.realservices.kafka import Kafka
 from tests.services.released import T0, flow, run, table
 from tests.services.test_live_replay import COMMAND, ROOT
-from tests.support.command import hitonami
+from tests.support.in_process import hitonami
 
 CANARY = "7c0ffee7canary"
 VALID = ("--from", "2020-01-01T00:00:00+09:00", "--to", "2120-01-01T00:00:00+09:00", "--report-months", 120)

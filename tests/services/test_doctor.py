@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,14 +13,14 @@ from confluent_kafka import Producer
 from flows import checkup
 from flows.kafka import Cluster
 from sinks.clickhouse.store import Store
-from tests.realservices.cache import ROOT, free_port
+from tests.realservices.cache import free_port
 from tests.realservices.kafka import Kafka
+from tests.support.command import command
 
 
 def doctor(*words: object) -> tuple[int, list[str]]:
     """Exit code and lines."""
-    command = [sys.executable, "-m", "hitonami.cli", "doctor", *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = command("doctor", *words, timeout=60)
     return done.returncode, done.stdout.splitlines()
 
 

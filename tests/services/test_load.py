@@ -15,7 +15,8 @@ import loadgen
 from engine.errors import BadInput, UsageError
 from hitonami.cli import app
 from sinks.clickhouse.store import Store
-from tests.services.test_live_replay import COMMAND, hitonami
+from tests.services.test_live_replay import hitonami
+from tests.support.command import COMMAND
 
 if TYPE_CHECKING:
     from tests.realservices.kafka import Kafka

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -77,7 +78,7 @@ class World:
         config = Config({"flow": PRIVACY[self.threshold], "time": {"bound_ms": self.bound}})
         return run(self.registry, self.logs, config, **how)
 
-    @property
+    @functools.cached_property
     def naive(self) -> Naive:
         return Naive(self.registry, self.logs, self.threshold, self.bound)
 
