@@ -6,8 +6,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 READY := @sh scripts/set-up.sh test
-# Of the time of the suite more than half is waiting for services: three workers keep two cores busy.
-WORKERS := 3
+# Of the time of the suite more than half is waiting for services: four workers keep two cores busy.
+WORKERS := 4
 
 help:
 	@echo 'make demo         set up and start everything on this machine: prints the URL of the page'

@@ -26,8 +26,19 @@ install() { # words of pip; its own cache and settings stay the user's
   }
 }
 
+build() { # in a shell of its own, which becomes it: so it can be killed
+  echo "compiling the kernels ($mode)"
+  exec env ENGINE_BUILD="$mode" "$venv/bin/python" setup.py --quiet build_ext --inplace --parallel 2 >/dev/null
+}
+
+built() {
+  rm -f "$venv"/kernels-*
+  touch "$venv/kernels-$mode"
+}
+
 # Scripts in .venv/bin name this directory; a moved clone and a Python that is gone need a new one.
 here=$(pwd -P)
+building=''
 if [ "$(cat "$venv/made" 2>/dev/null)" != "$here" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
   python=$(sh scripts/find-python.sh)
   echo "setting up $venv with $python"
@@ -35,22 +46,30 @@ if [ "$(cat "$venv/made" 2>/dev/null)" != "$here" ] || ! "$venv/bin/python" -c '
   "$python" -m venv "$venv"
   install 'setuptools>=77,<83' 'Cython>=3.1,<4'
   printf '%s\n' "$here" >"$venv/made"
+  # These two are all that the kernels need: they are compiled while pip fetches the rest.
+  build &
+  building=$!
+  trap 'kill "$building" 2>/dev/null; exit 130' INT TERM
 fi
 
-# ENGINE_BUILD=none: dependencies and the command only; the kernels are compiled in place below.
+# ENGINE_BUILD=none: dependencies and the command only; the kernels are compiled in place, above or below.
+failed=''
 if [ "$1" = test ] && due "$venv/for-test" "$venv/made" pyproject.toml; then
   echo 'installing what the demo and the tests need (a few minutes the first time)'
-  ENGINE_BUILD=none install --no-build-isolation -e '.[demo,test,dev]'
-  touch "$venv/for-demo" "$venv/for-test"
+  (ENGINE_BUILD=none install --no-build-isolation -e '.[demo,test,dev]') || failed=pip
+  [ -n "$failed" ] || touch "$venv/for-demo" "$venv/for-test"
 elif due "$venv/for-demo" "$venv/made" pyproject.toml; then
   echo 'installing what the demo needs (a few minutes the first time)'
-  ENGINE_BUILD=none install --no-build-isolation -e '.[demo]'
-  touch "$venv/for-demo"
+  (ENGINE_BUILD=none install --no-build-isolation -e '.[demo]') || failed=pip
+  [ -n "$failed" ] || touch "$venv/for-demo"
 fi
 
-if due "$venv/kernels-$mode" "$venv/for-demo" setup.py engine/fast/*.pyx engine/fast/*.pxd flows/fast/*.pyx flows/fast/*.pxd; then
-  echo "compiling the kernels ($mode)"
-  ENGINE_BUILD=$mode "$venv/bin/python" setup.py --quiet build_ext --inplace --parallel 2 >/dev/null
-  rm -f "$venv"/kernels-*
-  touch "$venv/kernels-$mode"
+if [ -n "$building" ]; then
+  wait "$building" || failed=kernels
+  [ -n "$failed" ] || built
+elif [ -z "$failed" ] &&
+  due "$venv/kernels-$mode" "$venv/for-demo" setup.py engine/fast/*.pyx engine/fast/*.pxd flows/fast/*.pyx flows/fast/*.pxd; then
+  (build)
+  built
 fi
+[ -z "$failed" ]
