@@ -3,7 +3,7 @@
     GET /api/demo   {"scenes": [name…], "scene": name, "run": id}: what there is; what plays, or will in a moment
     POST /api/demo  {"scene": name}: play it, as a new run; the same answer. 400 where there is no such scene
 
-Only the demo's server has them; the page asks and shows no switch where the answer is 404.
+Only the demo's server has them; /api/session tells the page whether there are any.
 """
 
 from __future__ import annotations

@@ -5,22 +5,25 @@
 
 Windows that start at ``from`` or later and have ended by ``to``. Rows leave the store slice by slice, each when the
 one before has gone out: neither the server nor the live page waits for a long file. Who may read runs of the class
-workbench is asked before (guard.py), as of every route with ?run=. At most ``MOST`` files go out at once.
+workbench is asked before (guard.py), as of every route with ?run=. At most ``MOST`` files go out at once,
+and whoever takes less than ``PIECE`` bytes of one in ``PIECE_S`` gets no more of it: a client that has stalled must not
+keep others waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from dashboard import asked
 from dashboard.answers import NO_STORE
@@ -37,7 +40,9 @@ if TYPE_CHECKING:
 
 SHOWN = ("flow", "zones", "headings", "health", "alerts", "rejects")
 MOST = 2  # files at once: each makes the live page wait for a slice now and then
+PIECE, PIECE_S = 65_536, 20.0
 _TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+log = logging.getLogger("hitonami.dashboard")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -117,15 +122,22 @@ async def _download(request: Request) -> Response:
 
 
 class _File(StreamingResponse):
-    """A file on its way; it counts as one until it has gone out, or whoever asked for it is gone."""
+    """A file on its way; it counts as one until it has gone out, or whoever asked for it is gone or has stalled."""
 
     def __init__(self, feed: Feed, body: AsyncIterator[bytes], headers: Mapping[str, str], kind: str) -> None:
         super().__init__(body, 200, headers, kind)
         self._feed = feed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def taken(message: Message) -> None:
+            # a server's send waits until the client has taken most of what was sent before
+            async with asyncio.timeout(PIECE_S):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, taken)
+        except (TimeoutError, ClientDisconnect):
+            log.info("a download was given up: whoever asked for it is gone or does not take it")
         finally:
             self._feed.downloads -= 1
 
@@ -135,14 +147,21 @@ async def _written(
 ) -> AsyncIterator[bytes]:
     """The file, piece by piece."""
     drain = _Drain()
+
+    def pieces() -> Iterator[bytes]:
+        written = memoryview(drain.take())
+        return (bytes(written[at : at + PIECE]) for at in range(0, len(written), PIECE))
+
     out = WRITERS[format](drain)  # type: ignore[arg-type]  # a raw file is all that writers need
     table: pa.Table | None = first
     while table is not None:
         await asyncio.to_thread(out.write, shaped(table, product, window_column))
-        yield drain.take()
+        for piece in pieces():
+            yield piece
         table = await feed.call(lambda _: next(rows, None))
     await asyncio.to_thread(out.close)
-    yield drain.take()
+    for piece in pieces():
+        yield piece
 
 
 ROUTES = [Route("/api/download", _download)]

@@ -1,6 +1,6 @@
 """The routes of the login: who am I, in and out.
 
-GET  /api/session   {"name", "role", "login": whether there are users, "may": [permission…]}
+GET  /api/session   {"name", "role", "login": are there users, "demo": are there scenes to play, "may": [permission…]}
 POST /api/login     {"name", "password"} → the session and its cookie; 401; 429 with Retry-After
 POST /api/logout    {} → the session is over, also its open streams
 """
@@ -19,13 +19,15 @@ from dashboard.door import Door, Wait
 from dashboard.roles import OPEN, PERMISSIONS, Who
 
 
-def _told(who: Who, door: Door) -> dict[str, Any]:
+def _told(who: Who, request: Request) -> dict[str, Any]:
     may = [permission for permission in PERMISSIONS if permission != OPEN and who.may(permission)]
-    return {"name": who.name, "role": who.role, "login": door.users is not None, "may": may}
+    of = request.app.state
+    login, demo = of.door.users is not None, of.scenes is not None
+    return {"name": who.name, "role": who.role, "login": login, "demo": demo, "may": may}
 
 
 async def _session(request: Request) -> Response:
-    return answer(_told(request.state.who, request.app.state.door))
+    return answer(_told(request.state.who, request))
 
 
 async def _login(request: Request) -> Response:
@@ -44,7 +46,7 @@ async def _login(request: Request) -> Response:
     if found is None:
         return refused("name or password", 401)
     who, made = found
-    response = answer(_told(who, door))
+    response = answer(_told(who, request))
     _set(response, door, made)
     return response
 

@@ -4,8 +4,9 @@ Four words of how full each zone is, ranges of people, and how old that is. Noth
 of rejects or run id. It is made from what the operators' page shows at the same moment (feed.py), so the two never
 disagree, and never from a workbench run, which is another release of the same people.
 
-A message is ``{"now", "zones": [{"id", "name", "word", "people", "age_ms"}]}``; the first one has all zones (event
-``all``), the next ones, once a tick, those that have changed in more than age (event ``some``). ``word`` is a place in
+A message is ``{"now", "timezone", "zones": [{"id", "name", "word", "people", "age_ms"}]}``; the first one has all zones
+(event ``all``), the next ones, once a tick, those that have changed in more than age (event ``some``). ``timezone`` is
+the one of the registry, in which the page tells the time; null where there is none. ``word`` is a place in
 WORDS; it is null, and ``people`` too, where nothing is known or what is known is older than the zone's rows may be.
 ``age_ms`` counts from the end of the zone's newest row; null = there is none.
 """
@@ -53,6 +54,11 @@ def zones_of(view: View | None, now_ms: int) -> Zones:
     return found
 
 
+def timezone_of(view: View | None) -> str | None:
+    """The registry's time zone; None of a workbench run, or without a run."""
+    return None if view is None or view.status["kind"] == "workbench" else view.layout["run"]["timezone"]
+
+
 def word_of(los: int | None) -> int | None:
     """The word for a grade (its place in LOS): free A and B, normal C, busy D, crowded E and F; None for unknown."""
     return None if los is None else OF_GRADE.get(LOS[los])
@@ -92,7 +98,7 @@ class Public:
             self._follow(channel)
             # a tick that comes during the first message is the next
             at, now_ms = channel.hub.seq, self._now_ms(channel)
-            yield b"retry: 1000\n\n" + _frame("all", now_ms, zones_of(channel.view, now_ms))
+            yield b"retry: 1000\n\n" + _frame("all", now_ms, timezone_of(channel.view), zones_of(channel.view, now_ms))
             while not (channel.hub.closed or self._feed.closed):
                 if at == channel.hub.seq:
                     await channel.hub.changed()
@@ -100,7 +106,11 @@ class Public:
                 # one that reads too slowly to be told each change gets all again
                 missed, at = channel.hub.seq - at, channel.hub.seq
                 self._follow(channel)
-                yield self._frame if missed == 1 else _frame("all", self._now_ms(channel), self._last)
+                yield (
+                    self._frame
+                    if missed == 1
+                    else _frame("all", self._now_ms(channel), timezone_of(channel.view), self._last)
+                )
         finally:
             self.streams -= 1
             channel.listeners -= 1
@@ -115,10 +125,10 @@ class Public:
         if of == self._of:
             return
         now_ms = self._now_ms(channel)
-        zones = zones_of(channel.view, now_ms)
+        zones, timezone = zones_of(channel.view, now_ms), timezone_of(channel.view)
         same = [zone["id"] for zone in zones] == [zone["id"] for zone in self._last]
         changed = [new for new, old in zip(zones, self._last, strict=False) if not _alike(new, old)]
-        self._frame = _frame("some", now_ms, changed) if same else _frame("all", now_ms, zones)
+        self._frame = _frame("some", now_ms, timezone, changed) if same else _frame("all", now_ms, timezone, zones)
         self._of, self._last = of, zones
 
 
@@ -126,8 +136,9 @@ def _alike(new: dict[str, Any], old: dict[str, Any]) -> bool:
     return all(new[name] == old[name] for name in ("name", "word", "people"))
 
 
-def _frame(event: str, now_ms: int, zones: Zones) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (event.encode(), orjson.dumps({"now": now_ms, "zones": zones}))
+def _frame(event: str, now_ms: int, timezone: str | None, zones: Zones) -> bytes:
+    body = {"now": now_ms, "timezone": timezone, "zones": zones}
+    return b"event: %s\ndata: %s\n\n" % (event.encode(), orjson.dumps(body))
 
 
 async def _events(request: Request) -> Response:

@@ -28,7 +28,7 @@ addWords({
     al_did_unshelve: 'Off the shelf', al_did_resolve: 'Resolved', al_did_reopen: 'Reopened', al_failed: '“{what}” has failed: {why}',
     al_sending: 'sending…', al_sent: 'not confirmed yet', al_gone: 'gone', al_reason: 'Reason (needed)', al_text: 'Note (needed)', al_minutes: 'Shelve for',
     al_minute: '{n} min', al_save: 'Save', al_cancel: 'Cancel', al_needed: 'Please fill this in', al_owner: 'owner {name}', al_nobody: 'no owner', al_until: 'shelved until {until}',
-    al_by: 'value {value} / limit {limit} {unit}', al_ago: '{s} ago', al_keys: 'a acknowledge, t take over, n note, s shelve, r resolve, ↑↓ move',
+    al_by: 'value {value} / limit {limit} {unit}', al_ago: '{s} ago', al_keys: 'a ack · t take · n note · s shelve · r resolve · ↑↓',
     al_loading: 'loading…', al_again: 'Try again', al_more: '{n} more', al_resolvedAt: 'over at {time}', al_stillOn: 'standing', al_done: 'What was done', al_nothing: 'nothing was done',
     al_unit_density: '/m²', al_unit_stopped: '/m²', al_unit_flow: '/min/m', al_unit_speed: 'm/s', al_unit_counterflow: '%', al_unit_sensor_loss: '%',
     al_why: 'Why', al_readonly: 'No actions in a replay',

@@ -199,6 +199,8 @@ export class AlertsPanel {
   draw(store, alerts) {
     const on = this.tab !== 'history';
     this.hand.hidden = !on;
+    // a phone hides the switches only where they hide nothing
+    this.element.classList.toggle('plain', this.tab === 'standing' && !Object.values(this.chosen).some(Boolean));
     this.past.hidden = on;
     const wanted = alerts.filter((alert) => chosen(alert, this.chosen));
     const held = on && this.held && !this.anew;

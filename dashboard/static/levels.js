@@ -10,6 +10,7 @@
  */
 
 export const WINDOWS = ['10s', '1m', '5m', '15m', '1h'];
+export const VIEWS = ['situation', 'tables', 'signage', 'attributes', 'governance'];
 const LEVELS = ['city', 'place', 'zone', 'sensor'];
 
 export class Levels {
@@ -29,14 +30,20 @@ export class Levels {
   /** Call `listener` after each move; `reopen`: another run or window is asked for. @param {(reopen: boolean) => void} listener */
   onchange(listener) { this.listeners.push(listener); }
 
-  /** @type {'situation' | 'tables'} */
-  get view() { return this.query.get('view') === 'tables' ? 'tables' : 'situation'; }
+  /** One of VIEWS. */
+  get view() {
+    const asked = this.query.get('view') ?? '';
+    return VIEWS.includes(asked) ? asked : VIEWS[0];
+  }
+
+  /** Whether the view shows the run of the stream: others ask for what they show. */
+  get streamed() { return VIEWS.indexOf(this.view) < 2; }
+
   get run() { return this.query.get('run') ?? ''; }
   get window() {
     const asked = this.query.get('window') ?? '';
     return WINDOWS.includes(asked) ? asked : '';
   }
-
 
   /** @returns {Level} */
   get level() {

@@ -1,5 +1,5 @@
 /** The page for everybody: four words and ranges of people. What is not known, or not heard any more, is unknown. */
-import {ago} from './figures.js';
+import {ago, clock} from './figures.js';
 import {addWords, firstLang, lang, recall, remember, setLang, t} from './i18n.js';
 
 addWords({
@@ -30,16 +30,17 @@ const $ = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const root = document.documentElement;
 /** @type {Map<string, Held>} */ let zones = new Map();
 /** @type {Map<string, Record<'item' | 'name' | 'word' | 'mark' | 'people' | 'age', HTMLElement>>} */ const cards = new Map();
-let heard = performance.now(), base = 0, told = false, tries = 0, dirty = false;
+let heard = performance.now(), base = 0, timezone = '', told = false, tries = 0, dirty = false;
 /** @type {EventSource | null} */ let events = null;
 
 /** The server's clock: the browser's own plays no part in ages. */
 const now = () => base + (performance.now() - heard);
 
-/** @param {string} type @param {{now: number, zones: Zone[]}} m */
+/** @param {string} type @param {{now: number, timezone: string | null, zones: Zone[]}} m */
 function take(type, m) {
   heard = performance.now();
   base = m.now;
+  timezone = m.timezone ?? '';
   told = true;
   tries = 0;
   if (type === 'all') zones = new Map();
@@ -106,7 +107,8 @@ function draw() {
   const silent = performance.now() - heard;
   put($('public-trouble'), silent > CUT_MS ? t('publicCut', {s: ago(silent)}) : '');
   if (!told) return;
-  put($('public-clock'), new Intl.DateTimeFormat(lang === 'ja' ? 'ja-JP' : 'en-GB', {timeStyle: 'medium'}).format(now()));
+  // the place has one time, wherever whoever looks at it is; without a place there is none
+  put($('public-clock'), timezone ? clock(now(), timezone, true) : '—');
   for (const [id, card] of cards) {
     const held = /** @type {Held} */ (zones.get(id)), {zone} = held, word = silent > VOID_MS ? null : zone.word;
     put(card.name, zone.name[lang]);

@@ -8,7 +8,7 @@ import {shelved} from './alerts.js';
 import {ask, wording} from './ask.js';
 import {clock} from './figures.js';
 import {addWords, lang, t} from './i18n.js';
-import {fromLocal, toLocal} from './local-time.js';
+import {FORM, fromLocal, timeField, toLocal, zoneName} from './local-time.js';
 import {Player, SPEEDS} from './player.js';
 import {Store} from './store.js';
 import {put} from './tables.js';
@@ -17,12 +17,12 @@ addWords({
   ja: {
     rp_title: '過去の再生', rp_run: '再生する実行', rp_from: '開始', rp_to: '終了', rp_start: '▶ 再生を始める', rp_back: '現在に戻る', rp_play: '▶ 再生', rp_pause: '⏸ 一時停止',
     rp_seek: '再生位置', rp_speed: '速さ', rp_times: '{n} 倍', rp_loading: '読み込み中…', rp_failed: '再生できません: {why}', rp_again: '再試行',
-    rp_noRuns: '再生できる実行がありません', rp_span: '開始は終了より前にしてください', rp_mark: 'REPLAY 再生', rp_not: '現在の値ではありません', rp_live: '現在の警報 {counts}', rp_new: '新着あり',
+    rp_noRuns: '再生できる実行がありません', rp_span: '開始は終了より前にしてください', rp_form: '時刻は {form}（{zone}）の形で入力してください', rp_mark: 'REPLAY 再生', rp_not: '現在の値ではありません', rp_live: '現在の警報 {counts}', rp_new: '新着あり',
   },
   en: {
     rp_title: 'Replay', rp_run: 'Run to play', rp_from: 'From', rp_to: 'To', rp_start: '▶ Start the replay', rp_back: 'Back to live', rp_play: '▶ Play', rp_pause: '⏸ Pause',
     rp_seek: 'Position', rp_speed: 'Speed', rp_times: '{n}×', rp_loading: 'loading…', rp_failed: 'Cannot be played: {why}', rp_again: 'Try again',
-    rp_noRuns: 'No run can be played', rp_span: 'The start must come before the end', rp_mark: 'REPLAY', rp_not: 'this is not the present', rp_live: 'live alerts {counts}', rp_new: 'new',
+    rp_noRuns: 'No run can be played', rp_span: 'The start must come before the end', rp_form: 'Times look like {form} ({zone})', rp_mark: 'REPLAY', rp_not: 'this is not the present', rp_live: 'live alerts {counts}', rp_new: 'new',
   },
 });
 
@@ -35,6 +35,7 @@ const ADDRESS_MS = 1000; // browsers allow about 100 changes of the address in h
 /** @type {Record<string, number>} */
 const LENGTHS = {'10s': 10_000, '1m': 60_000, '5m': 300_000, '15m': 900_000, '1h': 3_600_000};
 const FRAMES = 60; // windows in a chunk
+const MINUTE_MS = 60_000;
 const SPAN_MS = 3_600_000; // offered at first: the last hour
 const LEARN_MS = 10_000;
 const root = document.documentElement;
@@ -72,6 +73,7 @@ export class Replay {
     this.choice = /** @type {HTMLSelectElement} */ (this.labelled('run', 'select'));
     this.start = this.time('from');
     this.end = this.time('to');
+    this.zoned = make('span', 'soft', this.chooser);
     this.go = this.button(this.chooser);
     this.go.type = 'submit';
     this.wrong = make('span', 'replay-wrong', this.chooser);
@@ -118,7 +120,8 @@ export class Replay {
   /** @param {string} name */
   time(name) {
     const input = /** @type {HTMLInputElement} */ (this.labelled(name, 'input'));
-    Object.assign(input, {type: 'datetime-local', step: 1, name});
+    input.name = name;
+    timeField(input, () => this.zone);
     return input;
   }
 
@@ -155,21 +158,25 @@ export class Replay {
   offer() {
     const run = this.runs.find(({run_id}) => run_id === this.choice.value);
     if (run?.from_ms == null || run.to_ms == null) return;
-    const [least, most] = [run.from_ms, run.to_ms].map((ms) => toLocal(ms, this.zone));
-    for (const input of [this.start, this.end]) Object.assign(input, {min: least, max: most});
+    put(this.zoned, zoneName(run.to_ms, this.zone));
     const offered = `${run.run_id} ${this.zone}`;
     if (offered === this.offered) return; // what was typed stays
     this.offered = offered;
-    this.start.value = toLocal(Math.max(run.from_ms, run.to_ms - SPAN_MS), this.zone);
-    this.end.value = most;
+    const end = Math.floor(run.to_ms / MINUTE_MS) * MINUTE_MS, from = Math.max(run.from_ms, end - SPAN_MS);
+    // whole minutes, where there is one
+    this.start.value = toLocal(from < end ? from : run.from_ms, this.zone);
+    this.end.value = toLocal(from < end ? end : run.to_ms, this.zone);
   }
 
   begin() {
     const from = fromLocal(this.start.value, this.zone), to = fromLocal(this.end.value, this.zone);
-    const wrong = from == null || to == null || from >= to;
-    this.fault = () => (wrong ? t('rp_span') : '');
+    for (const [input, ms] of /** @type {[HTMLInputElement, number | null][]} */ ([[this.start, from], [this.end, to]])) {
+      if (ms == null) input.setAttribute('aria-invalid', 'true');
+    }
+    this.fault = () => (from == null || to == null ? t('rp_form', {form: FORM, zone: this.zoned.textContent ?? ''}) : from >= to ? t('rp_span') : '');
     put(this.wrong, this.fault());
-    if (!wrong) this.context.levels.go({replay: this.choice.value, at: String(from), since: String(from), until: String(to)});
+    if (from == null || to == null || from >= to) return;
+    this.context.levels.go({replay: this.choice.value, at: String(from), since: String(from), until: String(to)});
   }
 
   /** Do what the address says. */
@@ -251,7 +258,7 @@ export class Replay {
 
   /** @param {Store} store */
   update(store) {
-    const kind = store.layout?.run.kind ?? '';
+    const kind = this.context.levels.streamed ? store.layout?.run.kind ?? '' : '';
     if (root.dataset.kind !== kind) root.dataset.kind = kind; // a run that is a replay itself has the border too
     const shown = store.problem ? '' : store.layout?.run.id ?? '', caughtUp = this.behind && store.problem !== 'behind';
     this.behind = store.problem === 'behind';

@@ -22,13 +22,18 @@ export class Role {
     this.context = context;
     this.looked = performance.now();
     const box = document.createElement('details'), summary = document.createElement('summary');
-    this.who = document.createElement('span');
+    this.who = who();
+    this.who.e.className = 'role-who';
+    this.full = document.createElement('p'); // on a phone, where the summary has room for one letter only
     this.button = document.createElement('button');
     this.button.type = 'button';
     this.button.onclick = () => this.logout();
-    summary.append(this.who);
-    box.append(summary, this.button);
-    this.alone = document.createElement('span');
+    summary.append(this.who.e);
+    const menu = document.createElement('div');
+    menu.append(this.full, this.button);
+    box.append(summary, menu);
+    this.alone = who();
+    this.alone.e.className = 'role-alone';
     box.hidden = true;
     box.addEventListener('keydown', (e) => {
       if (e.key !== 'Escape') return;
@@ -36,17 +41,25 @@ export class Role {
       summary.focus();
     });
     this.box = box;
-    element.append(this.alone, box);
+    this.summary = summary;
+    element.append(this.alone.e, box);
   }
 
   update() {
     const {session, line} = this.context, now = performance.now();
     const told = session.name ? `${session.name} · ${t(`role_${session.role}`)}` : '';
-    put(this.who, told);
-    put(this.alone, session.login ? '' : told);
-    this.who.title = this.alone.title = told;
+    for (const {e, name, role} of [this.who, this.alone]) {
+      put(name, session.name);
+      put(role, told ? ` · ${t(`role_${session.role}`)}` : '');
+      e.title = told;
+    }
+    this.alone.e.hidden = session.login;
+    this.summary.dataset.first = [...session.name][0] ?? '';
+    put(this.full, told);
     put(this.button, t('logout'));
-    this.box.hidden = !session.login || !told;
+    this.button.hidden = !session.login;
+    this.box.hidden = !told;
+    this.box.classList.toggle('no-login', !session.login);
     const silent = now - Math.max(line.heard, line.asked) > SILENT_MS;
     if (now - this.looked > (silent ? SILENT_MS : LOOK_MS)) this.look();
   }
@@ -72,4 +85,13 @@ export class Role {
     } catch { /* the banner tells that the server is away */ }
     this.button.disabled = false;
   }
+}
+
+/** A place for name and role: of a long name a part gives way, never the role. */
+function who() {
+  const e = document.createElement('span'), name = document.createElement('span'), role = document.createElement('span');
+  name.className = 'role-name';
+  role.className = 'role-role';
+  e.append(name, role);
+  return {e, name, role};
 }

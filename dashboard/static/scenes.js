@@ -28,7 +28,7 @@ export class Scenes {
     this.state = document.createElement('span');
     this.state.setAttribute('role', 'status');
     element.setAttribute('role', 'group');
-    this.ask();
+    this.asked = false;
   }
 
   /** Ask what plays, or have another scene played. @param {string} [scene] */
@@ -55,6 +55,11 @@ export class Scenes {
 
   /** @param {import('./store.js').Store} store */
   update(store) {
+    if (!this.context.session.demo) return; // elsewhere there is nothing to ask for
+    if (!this.asked) {
+      this.asked = true;
+      void this.ask();
+    }
     if (!this.told) return;
     if (!this.buttons.size) this.make(this.told.scenes);
     const shown = store.layout?.run.id ?? '';

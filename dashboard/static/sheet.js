@@ -164,7 +164,7 @@ export class Sheet {
   foot(store, zone) {
     const {session} = this.context, run = store.layout?.run, foot = make('footer', '', this.element);
     make('p', '', foot, `${t('sh_versions')}: ${t('sh_run')} ${run?.id} · ${t('sh_registry')} ${run?.registry_version ?? '—'} · ${t('sh_code')} ${run?.code_version ?? '—'} · ${t('sh_config')} ${run?.config_hash ?? '—'}`);
-    make('p', '', foot, t('sh_by', {who: session.name || '—', role: session.role, time: clock((this.context.present ?? store).now(), zone, true)}));
+    make('p', '', foot, t('sh_by', {who: session.name || '—', role: t(`role_${session.role}`), time: clock((this.context.present ?? store).now(), zone, true)}));
     make('p', 'sheet-sign', foot, t('sh_sign'));
   }
 }

@@ -42,12 +42,16 @@ export class Strip {
    */
   update(store, row, w, h, named) {
     const zone = /** @type {Place} */ (store.layout?.zones[row]), until = history.until(store);
-    // a new picture with each row told, and once a while so that it moves on
-    const key = `${zone.id} ${w} ${h} ${history.version} ${Math.floor(until / 10_000)} ${lang}`;
+    const now = zoneNow(store, row), known = now.dens != null;
+    // a new picture with each row told, with what becomes unknown, and once a while so that it moves on
+    const key = `${zone.id} ${w} ${h} ${known} ${history.version} ${Math.floor(until / 10_000)} ${lang}`;
     if (key === this.drawn || w < 8) return;
     this.drawn = key;
-    const past = history.past(zone.id, until), forecast = history.forecast(zone.id), normal = history.normal(zone.id);
+    const past = history.past(zone.id, until), normal = history.normal(zone.id);
     const from = until - HOUR_MS, to = until + AHEAD_MS, step = 2 * Math.max(60_000, zone.length_ms);
+    const gaps = holes(past.t, past.dens, from, until, step, known);
+    // what follows from figures goes with them: nothing comes next after what is not known
+    const forecast = known && gaps.at(-1)?.[1] !== until ? history.forecast(zone.id) : null;
     const limits = limitsNow(store, zone);
     const inside = (/** @type {number[]} */ ts, /** @type {Column} */ values) => values.filter((v, i) => v != null && ts[i] >= from && ts[i] <= to);
     const top = 1.15 * Math.max(zone.edges?.[2] ?? 0.1, ...limits.map(({limit}) => limit),
@@ -63,12 +67,11 @@ export class Strip {
     attr(this.next, 'd', forecast ? band(forecast.t, forecast.low, forecast.high, x, y, w) : '');
     attr(this.mid, 'd', forecast ? curve(forecast.t, forecast.mid, x, y, step) : '');
     attr(this.now, 'd', `M${x(until).toFixed(1)} 0V${h}`);
-    attr(this.unknown, 'd', holes(past.t, past.dens, from, until, step).map(([a, b]) => `M${x(a).toFixed(1)} 0H${x(b).toFixed(1)}V${h}H${x(a).toFixed(1)}Z`).join(''));
+    attr(this.unknown, 'd', gaps.map(([a, b]) => `M${x(a).toFixed(1)} 0H${x(b).toFixed(1)}V${h}H${x(a).toFixed(1)}Z`).join(''));
     this.limits.replaceChildren(...limits.map(({limit, severity}) => svg('path', {d: `M0 ${y(limit).toFixed(1)}H${w}`, class: `limit ${severity}`})));
     say(this.name, named ? zone.name[lang] : '');
     attr(this.most, 'x', w - 3);
     say(this.most, w > 220 ? t('densIs', {n: top.toFixed(1)}) : w > 90 ? top.toFixed(1) : '');
-    const now = zoneNow(store, row);
     attr(this.e, 'aria-label', t('stripOf', {name: zone.name[lang], now: now.dens == null ? t('unknown') : now.dens.toFixed(2)}));
     attr(this.e, 'data-grade', shade(now.grade));
   }
@@ -122,8 +125,12 @@ function hours({t: starts, p10, p90}, x, y) {
   }).join('');
 }
 
-/** Spans of which nothing is known. @param {number[]} ts @param {Column} values @param {number} from @param {number} to @param {number} step @returns {[number, number][]} */
-function holes(ts, values, from, to, step) {
+/**
+ * Spans of which nothing is known; the one at the end however short it is, unless what holds there is `known`.
+ * @param {number[]} ts @param {Column} values @param {number} from @param {number} to @param {number} step @param {boolean} known
+ * @returns {[number, number][]}
+ */
+function holes(ts, values, from, to, step, known) {
   /** @type {[number, number][]} */ const out = [];
   let last = from;
   ts.forEach((ms, i) => {
@@ -131,6 +138,6 @@ function holes(ts, values, from, to, step) {
     if (ms - last > step) out.push([last, ms]);
     last = ms;
   });
-  if (to - last > step) out.push([last, to]);
+  if (to - last > (known ? step : 0)) out.push([last, to]);
   return out;
 }

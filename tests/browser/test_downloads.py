@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,29 @@ def test_few_files_go_out_at_once(server: tuple[Server, Store], monkeypatch: pyt
     monkeypatch.setattr(downloads, "MOST", 1)
     for _ in range(3):  # one that has gone out does not count any more
         assert raw(page, "product=health")[0] == 200
+
+
+def test_a_client_that_stalls_gives_its_place_up(server: tuple[Server, Store], monkeypatch: pytest.MonkeyPatch):
+    page, _ = server
+    written = downloads._written
+
+    async def endless(*given: Any) -> Any:
+        while True:
+            async for piece in written(*given):
+                yield piece * 20
+
+    monkeypatch.setattr(downloads, "MOST", 1)
+    monkeypatch.setattr(downloads, "PIECE_S", 0.5)
+    monkeypatch.setattr(downloads, "_written", endless)
+    connection = http.client.HTTPConnection(page.url.removeprefix("http://"), timeout=20)
+    connection.request("GET", "/api/download?product=flow")
+    answer = connection.getresponse()  # and no more of it is read than its head
+    monkeypatch.setattr(downloads, "_written", written)
+    assert raw(page, "product=health")[0] == 503
+    until = time.monotonic() + 20
+    while (status := raw(page, "product=health")[0]) == 503 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert status == 200
+    with pytest.raises((http.client.HTTPException, OSError)):  # what it has of the file does not look like all of it
+        answer.read()
+    connection.close()

@@ -124,3 +124,34 @@ def test_op_19_the_login_page_is_for_everyone(page: Page, store: FakeStore, serv
         found = Axe().run(page).response["violations"]
         assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_op_18_on_the_phone_role_and_logout_are_reached_from_every_view(
+    page: Page, store: FakeStore, served: Served, users: Users
+):
+    page.set_viewport_size({"width": 390, "height": 844})
+    url = served(store, users=users).url
+    page.goto(url)
+    typed(page, PASSWORD)
+    who, out = page.locator("#role summary"), page.get_by_role("button", name="ログアウト")
+    for view in ("状況", "警報", "経過", "その他", "表"):
+        if view == "表":
+            page.goto(f"{url}/?view=tables")
+        else:
+            page.locator("#tabs").get_by_role("button", name=view).click()
+        who.click()
+        expect(page.locator("#role p")).to_have_text(f"{NAME} · 運用")
+        for tall in (who, out):
+            size = tall.bounding_box()
+            assert size and size["height"] >= 44 and size["width"] >= 44 and size["x"] + size["width"] <= 390, view
+        out.click(trial=True)  # nothing lies over it
+        who.click()
+        expect(out).to_be_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    who.click()
+    out.click()
+    expect(page).to_have_url(f"{url}/login")
+    page.goto(served(store).url)  # without users it is told too
+    page.locator("#role summary").click()
+    expect(page.locator("#role p")).to_have_text("local · 運用")
+    expect(page.get_by_role("button", name="ログアウト")).to_have_count(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -200,9 +201,12 @@ def test_op_19_axe_finds_nothing_serious_in_the_alerts(
     open_situation(page, served(store).url)
     items(page).nth(0).locator("[data-act=shelve]").click()
     items(page).nth(0).get_by_role("button", name="決定").click()
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        assert serious(page) == []
+    store.standing["live"] += [alert(clock, "c", state="resolved", standing=False, resolved_ms=clock.ms(), note="x")]
+    for tab in ("standing", "shelved", "history"):
+        page.locator(f"[data-tab={tab}]").click()
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            assert serious(page) == [], (tab, theme)
 
 
 def test_op_06_on_the_phone_every_button_can_be_hit_and_the_mark_blinks_slowly(
@@ -231,3 +235,37 @@ def test_since_in_a_replayed_run_goes_by_its_own_time(page: Page, served: Served
     store.standing["r1"] = [alert(clock, "a", began_ms=start + 10_000 - 300_000)]
     open_situation(page, served(store).url)
     expect(items(page).locator(".alert-since")).to_have_text("15:55:10 · 5 分 前")
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (960, 540), (1920, 1080)])
+def test_op_06_however_many_alerts_come_and_go_nothing_below_them_moves(
+    page: Page, store: FakeStore, clock: Clock, served: Served, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    url = served(store).url
+    shapes = "[...document.querySelectorAll('main section:not([hidden])')].map(e => e.getBoundingClientRect().top)"
+    for query, rows in (("", "#alerts-panel .alert"), ("?view=tables", "#alert-table tbody tr[data-alert]")):
+        store.standing["live"] = []
+        page.goto(f"{url}/{query}")
+        expect(page.locator("html")).not_to_have_class(re.compile("empty"))
+        expect(page.locator(f"{rows}")).to_have_count(0)
+        before = page.evaluate(shapes)
+        store.standing["live"] = [alert(clock, f"a{i}", zone="c1" if i % 2 else "c2") for i in range(30)]
+        expect(page.locator(rows)).to_have_count(30)
+        assert page.evaluate(shapes) == before, query
+        last = page.locator(rows).last
+        last.scroll_into_view_if_needed()
+        expect(last).to_be_in_viewport()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    if width < 700:  # no line of its own for what is seldom told
+        page.goto(url)
+        expect(page.locator("#alerts-panel .alert")).to_have_count(30)
+        head, first = (
+            page.locator(f"#alerts-panel {part}").bounding_box() for part in (".alerts-head", ".alerts-list")
+        )
+        assert head and first and first["y"] - head["y"] - head["height"] < 8
+        page.locator("#tabs").get_by_role("button", name="警報").click()
+        expect(page.locator(".alerts-filters")).to_be_visible()
+        page.locator("[data-filter=severity]").select_option("warning")
+        page.locator("#tabs").get_by_role("button", name="状況").click()
+        expect(page.locator(".alerts-filters")).to_be_visible()  # what hides alerts is not hidden itself

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from sinks.clickhouse.store import Store
 from tests.browser.conftest import Clock, Served
@@ -40,8 +40,8 @@ def test_op_08_replay_cannot_be_mistaken_for_live(page: Page, real: Store, serve
     expect(root).not_to_have_attribute("data-mode", "replay")
     expect(page.locator("#replay")).to_have_text("")
     # choose run and span, in the run's own time zone
-    expect(page.get_by_label("終了")).to_have_value("2026-02-07T16:07")
-    page.get_by_label("開始").fill("2026-02-07T16:02:05")
+    expect(page.get_by_label("終了")).to_have_value("2026-02-07 16:07")
+    page.get_by_label("開始").fill("2026-02-07 16:02:05")
     page.get_by_role("button", name="再生を始める").click()
     expect(root).to_have_attribute("data-mode", "replay")
     banner = page.locator("#replay")
@@ -205,13 +205,45 @@ def test_op_08_times_are_those_of_the_runs_zone(page: Page, store: FakeStore, se
           const ms = fromLocal(text, zone);
           return ms === null ? null : [ms, toLocal(ms, zone)];
         };
-        return [at('2026-02-07T16:00:10', 'Asia/Tokyo'), at('2026-10-25T02:30:00', 'Europe/Berlin'),
-          at('2026-03-29T02:30:00', 'Europe/Berlin'), at('', 'UTC')]; }""",
+        return [at('2026-02-07 16:00:10', 'Asia/Tokyo'), at('2026-10-25 02:30', 'Europe/Berlin'),
+          at('2026-03-29 02:30:00', 'Europe/Berlin'), at('2026/2/7T16:00', 'Asia/Tokyo'),
+          at(' ２０２６-０２-０７　１６：００', 'Asia/Tokyo'),
+          ...['', '7.2.2026 16:00', '2026-02-30 10:00', '2026-02-07', '2026-02-07 24:00', '2026-13-01 00:00']
+            .map(text => at(text, 'UTC'))]; }""",
         static(page),
     )
     assert told == [
-        [1_770_447_610_000, "2026-02-07T16:00:10"],
-        [1_792_888_200_000, "2026-10-25T02:30:00"],  # the first of the two
-        [1_774_747_800_000, "2026-03-29T03:30:00"],  # there was none: an hour on
-        None,
+        [1_770_447_610_000, "2026-02-07 16:00:10"],
+        [1_792_888_200_000, "2026-10-25 02:30"],  # the first of the two
+        [1_774_747_800_000, "2026-03-29 03:30"],  # there was none: an hour on
+        [1_770_447_600_000, "2026-02-07 16:00"],
+        [1_770_447_600_000, "2026-02-07 16:00"],
+        *[None] * 6,
     ]
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_times_are_typed_in_one_form_whatever_the_browser_s_language(
+    browser: Browser, real: Store, served: Served, locale: str
+) -> None:
+    context = browser.new_context(locale=locale, timezone_id="America/New_York")
+    page = context.new_page()
+    page.goto(served(real).url)
+    start, end = page.get_by_label("From", exact=True), page.get_by_label("To", exact=True)
+    expect(end).to_have_value("2026-02-07 16:07")
+    expect(page.locator("#replay-bar")).to_contain_text("GMT+9")
+    start.focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("07.02.2026 16:03")
+    page.keyboard.press("Enter")
+    expect(page.locator(".replay-wrong")).to_have_text("Times look like YYYY-MM-DD HH:MM (GMT+9)")
+    expect(start).to_have_attribute("aria-invalid", "true")
+    start.focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("2026/2/7 16:03")
+    page.keyboard.press("Tab")
+    expect(start).to_have_value("2026-02-07 16:03")
+    expect(start).not_to_have_attribute("aria-invalid", "true")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(f"since={T0 + 180_000}&until={T0 + 420_000}"))
+    context.close()

@@ -49,7 +49,7 @@ def test_the_situation_sheet_is_one_page_with_all_that_is_known(
     expect(told.nth(0)).to_have_text("■ 重大 密度が高い")
     for i, words in ((3, "値 2.50 ／ 限度 2.00 人/m²"), (5, "kato"), (6, "gate C")):
         expect(told.nth(i)).to_have_text(words)
-    for words in ("北2条 (観測なし", "s0 j1 無応答", "台帳 1", "印刷 local（operator）", "署名", "観測率"):
+    for words in ("北2条 (観測なし", "s0 j1 無応答", "台帳 1", "印刷 local（運用）", "署名", "観測率"):
         expect(sheet).to_contain_text(words)
     assert sheet.locator("img").count() == 0
     assert page.locator("header#header, main, #banners").evaluate_all(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from dashboard.public import people_of, word_of
 from engine.model import LOS
@@ -91,7 +94,7 @@ def test_op_18_the_public_stream_holds_zones_words_and_ranges_alone(served: Serv
     got = stream(served(canaries(clock)).url, 3)
     assert b"canary" not in got and b"771234" not in got and b"\nid:" not in got
     first, *later = told(got)
-    assert set(first) == {"now", "zones"}
+    assert set(first) == {"now", "timezone", "zones"} and first["timezone"] == "Asia/Tokyo"
     assert [set(zone) for zone in first["zones"]] == [{"id", "name", "word", "people", "age_ms"}] * 2
     free, unknown = first["zones"]
     assert (free["id"], free["word"], free["people"]) == ("c1", 2, [10, 29]) and free["age_ms"] >= 0
@@ -101,7 +104,7 @@ def test_op_18_the_public_stream_holds_zones_words_and_ranges_alone(served: Serv
 
 def test_op_18_a_workbench_run_is_never_public(served: Served, clock: Clock) -> None:
     got = stream(served(canaries(clock, "workbench"), run_id="canary-run").url, 1)
-    assert told(got)[0]["zones"] == []
+    assert (told(got)[0]["zones"], told(got)[0]["timezone"]) == ([], None)
 
 
 def test_a_zone_of_longer_windows_is_told_in_those(served: Served, clock: Clock) -> None:
@@ -147,6 +150,19 @@ def test_op_18_public_words_follow_the_data_and_are_unknown_when_it_stops(
         expect(card(page, number)).to_have_class("public-zone unknown")
         expect(card(page, number).locator(".public-people")).to_have_text("")
         expect(card(page, number).locator(".public-age")).to_have_text("2 min ago")
+
+
+def test_the_public_clock_is_that_of_the_place_and_not_of_whoever_looks(
+    browser: Browser, served: Served, clock: Clock
+) -> None:
+    url = served(filled(clock)).url + "/public"
+    context = browser.new_context(timezone_id="America/New_York", locale="ja-JP")
+    page = context.new_page()
+    page.goto(url)
+    told = expect(page.locator("#public-clock"))
+    now = [datetime.fromtimestamp(clock() + ahead, ZoneInfo("Asia/Tokyo")) for ahead in range(25)]
+    told.to_have_text(re.compile("^(" + "|".join(f"{at:%Y/%m/%d %H:%M:%S} JST" for at in now) + ")$"))
+    context.close()
 
 
 def test_op_18_the_public_page_says_that_it_is_cut_off_and_takes_nothing_for_the_present(

@@ -62,8 +62,13 @@ def test_a_scene_is_chosen_on_the_page_which_follows_its_run(
 def test_there_is_no_switch_but_in_the_demo_and_none_for_who_may_not(
     page: Page, store: FakeStore, served: Served
 ) -> None:
-    open_page(page, served(store).url)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_response("**/api/session"):
+        open_page(page, served(store).url)
+    page.wait_for_timeout(300)
     expect(page.locator("#scenes")).to_be_empty()
+    assert not [url for url in asked if url.endswith("/api/demo")]  # what is not there is not asked for
     open_page(page, served(store, scenes=Stage(), local=Who("sato", "viewer")).url)
     buttons = page.locator("#scenes button")
     expect(buttons).to_have_count(4)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Clock, Served
-from tests.browser.situation import REGISTRY, drawn, open_situation, ranked, walkway
+from tests.browser.situation import REGISTRY, drawn, grade, open_situation, ranked, walkway
 
 pytestmark = pytest.mark.browser
 JST = ZoneInfo("Asia/Tokyo")
@@ -82,3 +82,26 @@ def test_op_16_17_the_last_hour_stands_with_its_usual_band_limits_and_forecast(
     for zone_id, box in ends.items():
         below = page.locator(f".strip-box[data-zone={zone_id}]").bounding_box()
         assert box and below and abs(box["x"] - below["x"]) < 3 and abs(box["width"] - below["width"]) < 4
+
+
+def test_op_17_nothing_comes_next_after_what_is_not_known(page: Page, served: Served, clock: Clock):
+    minutes = [clock.ms() // 60_000 * 60_000 - 60_000 * i for i in range(30, 0, -1)]
+    ahead = [clock.ms() + 60_000 * i for i in range(1, 16)]
+    dense = {name: [0.5] * 30 for name in ("dens", "dens_lo", "dens_hi")}
+    forecast = {"t": ahead, "mid": [0.7] * 15, "low": [0.6] * 15, "high": [0.9] * 15, "to_limit": None}
+    told = {"window": "1m", "length_ms": 60_000, "normal": {}, "forecast": {"c2": forecast},
+            "zones": {"c2": {"t": minutes, **dense, "los": [2] * 30}}}  # fmt: skip
+    page.route("**/api/history?*", lambda route: route.fulfill(json=told))
+    store = walkway(clock)
+    open_situation(page, served(store).url)
+    strip = page.locator(".strip-box[data-zone=c2] .strip")
+    expect(strip.locator(".next")).to_have_attribute("d", re.compile("^M"))
+    known = strip.locator(".unknown").get_attribute("d") or ""
+    grade(store, clock, "c2", "unknown")  # the server was asked before, and is asked again in a minute only
+    for part in ("next", "next-range"):
+        expect(strip.locator(f".{part}")).to_have_attribute("d", "")
+    until = re.match("M([0-9.]+) ", strip.locator(".now").get_attribute("d") or "")
+    assert until and f"H{until[1]}V" in (strip.locator(".unknown").get_attribute("d") or "")  # hatched up to now
+    assert f"H{until[1]}V" not in known
+    grade(store, clock, "c2", "C")
+    expect(strip.locator(".next")).to_have_attribute("d", re.compile("^M"))

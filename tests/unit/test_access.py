@@ -171,7 +171,7 @@ def alone() -> Iterator[Server]:
 def test_without_users_everybody_is_the_local_operator(alone: Server):
     client = Client(alone)
     assert client.get("/api/session").json() == {
-        "name": "local", "role": "operator", "login": False, "may": ["see", "act", "workbench", "scene"],
+        "name": "local", "role": "operator", "login": False, "demo": False, "may": ["see", "act", "workbench", "scene"],
     }  # fmt: skip
     assert client.get("/").status == client.get("/events?run=w1").status == 200
     assert client.get("/api/audit").status == 403

@@ -43,7 +43,8 @@ def test_login_gives_a_cookie_that_no_script_and_no_other_site_has(desk: Desk):
     client = Client(desk.server)
     told = client.login("operator", PASSWORD)
     assert told.json() == {
-        "name": "operator", "role": "operator", "login": True, "may": ["see", "act", "workbench", "scene"],
+        "name": "operator", "role": "operator", "login": True, "demo": True,
+        "may": ["see", "act", "workbench", "scene"],
     }  # fmt: skip
     assert re.fullmatch(r"hitonami=[\w-]{43}; HttpOnly; Path=/; SameSite=strict", told.headers["set-cookie"])
     assert client.get("/api/session").json() == told.json()
