@@ -6,6 +6,7 @@
     acts.py         alerts and what people do with them, the trail
     frames.py       a stored span as the page showed it
     why.py          what a figure rests on
+    attributes.py   signage and consenting people, for analysts
     downloads.py    rows as files
     company.py      the same for companies, by contract
     history.py      figures over time, what is usual then, what comes next
@@ -32,7 +33,20 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from dashboard import acts, assets, company, demo_routes, downloads, frames, history, login, public, reads, why
+from dashboard import (
+    acts,
+    assets,
+    attributes,
+    company,
+    demo_routes,
+    downloads,
+    frames,
+    history,
+    login,
+    public,
+    reads,
+    why,
+)
 from dashboard.answers import NO_STORE, refused
 from dashboard.demo_routes import Scenes
 from dashboard.door import Door
@@ -79,6 +93,7 @@ def create_app(
         *downloads.ROUTES,
         *company.ROUTES,
         *why.ROUTES,
+        *attributes.ROUTES,
         *public.ROUTES,
     ]
     routes += [] if scenes is None else demo_routes.ROUTES

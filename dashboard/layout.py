@@ -39,8 +39,8 @@ class Register:
         document = json.loads(text) if text else {}
         document = document if isinstance(document, dict) else {}
         self.version: str | None = document.get("version")
-        self.zones, self.gates, self.sensors, self.places = (
-            _named(document, part) for part in ("zones", "gates", "sensors", "places")
+        self.zones, self.gates, self.sensors, self.places, self.devices = (
+            _named(document, part) for part in ("zones", "gates", "sensors", "places", "devices")
         )
         checked = check(text.encode())[0] if document.get("thresholds") else None
         self.rules = () if checked is None else checked.thresholds

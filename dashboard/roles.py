@@ -8,6 +8,8 @@ Every route of the page stands in TABLE; one that does not is refused (guard.py)
     workbench   runs of the class workbench, which are a second release of the same people (PRIVACY.md R5)
     audit       the trail of what people did
     scene       the demo's switch of scenes
+    attributes  signage, and what consenting people are: tables of distinct people
+    governance  consents, contracts, and what companies have read
 """
 
 from __future__ import annotations
@@ -15,15 +17,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-OPEN, SEE, ACT, WORKBENCH, AUDIT, SCENE = PERMISSIONS = ("open", "see", "act", "workbench", "audit", "scene")
+OPEN, SEE, ACT, WORKBENCH, AUDIT, SCENE, ATTRIBUTES, GOVERNANCE = PERMISSIONS = (
+    "open",
+    "see",
+    "act",
+    "workbench",
+    "audit",
+    "scene",
+    "attributes",
+    "governance",
+)
 PUBLIC = "public"  # the role of whoever has not logged in; nobody can be given it
 
 ROLES: Mapping[str, frozenset[str]] = {
     PUBLIC: frozenset({OPEN}),
     "viewer": frozenset({OPEN, SEE}),
     "operator": frozenset({OPEN, SEE, ACT, WORKBENCH, SCENE}),
-    "supervisor": frozenset({OPEN, SEE, ACT, WORKBENCH, AUDIT, SCENE}),
-    "analyst": frozenset({OPEN, SEE, WORKBENCH}),
+    "supervisor": frozenset({OPEN, SEE, ACT, WORKBENCH, AUDIT, SCENE, ATTRIBUTES, GOVERNANCE}),
+    "analyst": frozenset({OPEN, SEE, WORKBENCH, ATTRIBUTES}),
 }
 GIVEN = tuple(role for role in ROLES if role != PUBLIC)  # the roles a user can have
 
@@ -50,6 +61,9 @@ TABLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/frames"): SEE,
     ("GET", "/api/download"): SEE,
     ("GET", "/api/company/export"): OPEN,  # asks for a key of its own (company.py)
+    ("GET", "/api/signage"): ATTRIBUTES,
+    ("GET", "/api/profiles"): ATTRIBUTES,
+    ("GET", "/api/trips"): ATTRIBUTES,
     ("GET", "/api/demo"): SEE,
     ("POST", "/api/demo"): SCENE,
 }

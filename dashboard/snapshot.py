@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _REGISTERS = 16  # kept: of a city each is some megabytes, and every edit of a threshold is another one
 _LAYOUTS = 32  # kept: of the views that are open, and of a few before them
+OTHERS = ("device ", "provider ")  # what a run counts at that is not one of people
 
 # What the page says of a standing alert (sinks/clickhouse/alerts.py Alert).
 ALERT_FIELDS = (
@@ -103,7 +104,7 @@ class View:
 
 
 def choose(store: Store, run_id: str | None) -> Run | None:
-    """The run to show: the one asked for, else the newest live one, else the newest replay; None where there is none.
+    """The run to show: the one asked for, else of those of people the newest live one, else the newest replay; or None.
 
     A workbench run is another release of the same people: it is shown only when asked for by name. So is a run beside
     people, which has no gates.
@@ -113,6 +114,12 @@ def choose(store: Store, run_id: str | None) -> Run | None:
     rank = {"live": 1, "replay": 0}
     known = [run for run in store.runs() if run.kind in rank and run.events == PEOPLE]
     return max(known, key=lambda run: (rank[run.kind], run.started_ms, run.run_id), default=None)
+
+
+def of_people(run: Run) -> bool:
+    """Whether a run counts people at places. Those of other streams have no gates: what they count at stands in
+    ``leaves`` under its kind, such as ``device kita2-01`` (flows/streams.py)."""
+    return not run.leaves or not all(name.startswith(OTHERS) for name in run.leaves)
 
 
 def status_of(run: Run | None) -> dict[str, Any]:
@@ -177,11 +184,11 @@ class Views:
         )
 
     def runs(self) -> list[dict[str, Any]]:
-        """All runs, the newest first: what they are, and the span of their finest stored windows in ms.
+        """All runs of people, the newest first: what they are, and the span of their finest stored windows in ms.
 
         Not first_ms and last_ms: those of a live run are times at which people were seen (PRIVACY.md R6).
         """
-        runs = sorted(self._store.runs(), key=lambda run: (run.started_ms, run.run_id), reverse=True)
+        runs = sorted(filter(of_people, self._store.runs()), key=lambda run: (run.started_ms, run.run_id), reverse=True)
         told = []
         for run in runs:
             start, end = self._span(run)

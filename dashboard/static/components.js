@@ -4,7 +4,7 @@
  *
  * @typedef {import('./store.js').Store} Store
  * @typedef {{update(store: Store): void, build?(store: Store): void}} Component
- * @typedef {{name: string, role: string, login: boolean, may: string[]}} Session
+ * @typedef {{name: string, role: string, login: boolean, demo: boolean, may: string[]}} Session
  * @typedef {object} Context
  * @property {Store} store
  * @property {import('./levels.js').Levels} levels where the page is
@@ -20,6 +20,7 @@
  *   message to the store, as heard at `at` (performance.now())
  */
 import {AlertsPanel} from './alerts-panel.js';
+import {Attributes} from './attributes.js';
 import {Foot} from './foot.js';
 import {Header} from './header.js';
 import {Latency} from './latency.js';
@@ -29,21 +30,26 @@ import {Replay} from './replay.js';
 import {Role} from './role.js';
 import {Scenes} from './scenes.js';
 import {Sheet} from './sheet.js';
+import {Signage} from './signage.js';
 import {Strips} from './strips.js';
 import {TablesView} from './tables-view.js';
 import {Tabs} from './tabs.js';
+import {Views} from './views.js';
 import {Why} from './why.js';
 
 /** `always`: brought up to date in every view. @type {{host: string, always?: boolean, make: (e: HTMLElement, context: Context) => Component}[]} */
 export const COMPONENTS = [
   {host: '#header', make: (e, context) => new Header(e, context)},
   {host: '#role', make: (e, context) => new Role(e, context)},
+  {host: '#views', make: (e, context) => new Views(e, context)},
   {host: '#map', make: (e, context) => new MapView(e, context)},
   {host: '#strips', make: (e, context) => new Strips(e, context)},
   {host: '#ranked', make: (e, context) => new Ranked(e, context)},
   {host: '#foot', make: (e) => new Foot(e)},
   {host: '#tabs', make: (e, context) => new Tabs(e, context)},
   {host: '#tables', make: (e, context) => new TablesView(e, context)},
+  {host: '#signage', make: (e, context) => new Signage(e, context)},
+  {host: '#attributes', make: (e, context) => new Attributes(e, context)},
   {host: '#scenes', make: (e, context) => new Scenes(e, context)},
   {host: '#alerts-panel', make: (e, context) => new AlertsPanel(e, context)},
   {host: '#why-panel', always: true, make: (e, context) => new Why(e, context)},

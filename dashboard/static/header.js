@@ -55,9 +55,9 @@ export class Header {
     put($('lang'), t('other'));
     $('lang').lang = lang === 'ja' ? 'en' : 'ja';
     put($('theme'), t(dark() ? 'toLight' : 'toDark'));
-    put($('to-view'), t(view === 'tables' ? 'toSituation' : 'toTables'));
+    put($('to-view'), t(view === 'situation' ? 'toTables' : 'toSituation'));
     $('to-view').setAttribute('href', levels.link({view: other(view)}));
-    $('skip').setAttribute('href', view === 'tables' ? '#gates' : '#ranked');
+    $('skip').setAttribute('href', levels.streamed ? (view === 'tables' ? '#gates' : '#ranked') : `#${view}`);
     this.crumbs(store);
     this.banners(store);
     if (!store.ready) return;
@@ -118,11 +118,11 @@ export class Header {
   banners(store) {
     const {heard, asked} = this.context.line, {layout} = store, kind = layout?.run.kind;
     const silent = performance.now() - Math.max(heard, asked);
-    if (!past()) put($('replay'), kind && kind !== 'live' ? `${t(kind)}  ${t(`${kind}Banner`)} — ${layout?.run.id} — ${shownTime(store)}` : '');
+    if (!past()) put($('replay'), kind && kind !== 'live' && this.context.levels.streamed ? `${t(kind)}  ${t(`${kind}Banner`)} — ${layout?.run.id} — ${shownTime(store)}` : '');
     put($('trouble'), silent > SILENT_MS ? t('offline', {s: ago(performance.now() - heard)})
       : store.problem === 'store' ? t('store')
       : store.problem === 'quiet' || store.problem === 'behind' ? t(store.problem, {s: ago(store.now() - (store.closed ?? 0))})
-      : store.problem === 'no_run' ? t('noRunYet') : '');
+      : store.problem === 'no_run' && this.context.levels.streamed ? t('noRunYet') : '');
   }
 }
 
@@ -137,4 +137,4 @@ function dark() {
 }
 
 /** @param {string} view */
-function other(view) { return view === 'tables' ? null : 'tables'; }
+function other(view) { return view === 'situation' ? 'tables' : null; }

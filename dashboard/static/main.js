@@ -2,12 +2,12 @@
 import {COMPONENTS} from './components.js';
 import {firstLang, lang, recall, setLang} from './i18n.js';
 import {SILENT_MS} from './header.js';
-import {Levels} from './levels.js';
+import {Levels, VIEWS} from './levels.js';
 import {Store} from './store.js';
 import {Stream} from './stream.js';
 
 /** @type {import('./components.js').Session} */
-const NOBODY = {name: '', role: 'viewer', login: false, may: ['see']};
+const NOBODY = {name: '', role: 'viewer', login: false, demo: false, may: ['see']};
 
 const root = document.documentElement;
 const store = new Store();
@@ -60,7 +60,7 @@ function draw() {
   root.dataset.view = levels.view;
   root.dataset.level = levels.level;
   // without a layout the parts have no rows: what is drawn now would move when it comes
-  root.classList.toggle('empty', !store.layout);
+  root.classList.toggle('empty', !store.layout && levels.streamed);
   if (drawn !== lang) setLang(lang);
   drawn = lang;
   for (const held of parts) {
@@ -93,8 +93,8 @@ root.classList.add('empty');
 setLang(firstLang());
 parts = COMPONENTS.map(({host, make, always}) => {
   const e = /** @type {HTMLElement} */ (document.querySelector(host));
-  const view = always ? '' : e.closest('.of-tables') ? 'tables' : e.closest('.of-situation') ? 'situation' : '';
-  return {host: e, view, part: make(e, context), layout: undefined, lang: ''};
+  const view = VIEWS.find((name) => e.closest(`.of-${name}`)) ?? '';
+  return {host: e, view: always ? '' : view, part: make(e, context), layout: undefined, lang: ''};
 });
 levels.onchange((reopen) => { if (reopen) listen(); later(); });
 draw();

@@ -10,7 +10,7 @@ from typing import Any, Unpack
 import pyarrow as pa
 
 from engine.model import I64, Released
-from sinks.clickhouse import alerts, checkup, consents, contracts, digest, history, reader, reads, runs, schema
+from sinks.clickhouse import alerts, checkup, consents, contracts, digest, history, reader, reads, runs, schema, tables
 from sinks.clickhouse.alerts import Action, Alert, ThresholdChange
 from sinks.clickhouse.checkup import Checkup
 from sinks.clickhouse.company import Ask, CompanyRead
@@ -174,6 +174,24 @@ class Store:
         first = reader.newest_start(self._connection, product, run_id, window, oldest=True)
         last = reader.newest_start(self._connection, product, run_id, window)
         return None if first is None or last is None else (first, last)
+
+    def runs_with(self, products: Sequence[str]) -> list[str]:
+        """Ids of the runs that have rows of any of these tables of distinct people (sinks/clickhouse/tables.py)."""
+        return tables.runs_with(self._connection, products)
+
+    def starts(self, product: str, run_id: str, most: int) -> list[int]:
+        """Starts (ms) of the newest windows of such a table, the newest first."""
+        return tables.starts(self._connection, product, run_id, most)
+
+    def devices(self, run_id: str, start_ms: int, end_ms: int) -> list[str]:
+        """Devices with rows in windows that start in ``[start_ms, end_ms)``."""
+        return tables.devices(self._connection, run_id, start_ms, end_ms)
+
+    def table_rows(
+        self, product: str, run_id: str, start_ms: int, end_ms: int, most: int, device: str | None = None
+    ) -> pa.Table:
+        """The first rows of such a table in windows that start in ``[start_ms, end_ms)``, by key."""
+        return tables.table_rows(self._connection, product, run_id, start_ms, end_ms, most, device)
 
     def sensor_states(self, run_id: str, before_ms: int | None = None) -> list[tuple[str, str, int]]:
         """(sensor, state, since in ms) by the newest row of health of every sensor that has one, by sensor.

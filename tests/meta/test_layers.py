@@ -31,6 +31,7 @@ ARROWS = {
         "engine.registry",
         "engine.timezone",
         "engine.contract",
+        "engine.config",
     ),
     "hitonami": PACKAGES,
 }

@@ -45,6 +45,9 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/frames"): SEEING,
     ("GET", "/api/download"): SEEING,
     ("GET", "/api/company/export"): EVERYBODY,  # whoever has a company's key
+    ("GET", "/api/signage"): {"analyst", "supervisor"},
+    ("GET", "/api/profiles"): {"analyst", "supervisor"},
+    ("GET", "/api/trips"): {"analyst", "supervisor"},
     ("GET", "/api/demo"): SEEING,
     ("POST", "/api/demo"): ACTING,
 }

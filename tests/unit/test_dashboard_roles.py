@@ -42,8 +42,8 @@ def test_nobody_can_be_given_the_public_role():
     [
         ("viewer", {"open", "see"}),
         ("operator", {"open", "see", "act", "workbench", "scene"}),
-        ("supervisor", {"open", "see", "act", "workbench", "audit", "scene"}),
-        ("analyst", {"open", "see", "workbench"}),
+        ("supervisor", {"open", "see", "act", "workbench", "audit", "scene", "attributes", "governance"}),
+        ("analyst", {"open", "see", "workbench", "attributes"}),
         ("public", {"open"}),
         ("no such role", set()),
     ],
