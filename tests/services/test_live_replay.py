@@ -88,12 +88,17 @@ def in_arrays(messages: list[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
 
 def read_of(port: int) -> float:
     """Events that the run with this health port tells as read; 0 where it does not answer."""
+    return told_of(port, "hitonami_events_read_total") or 0
+
+
+def told_of(port: int, metric: str) -> float | None:
+    """What the run with this health port tells of itself; None where it does not."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            found = re.search(r"^hitonami_events_read_total(?:\{\S*)? (\S+)$", answer.read().decode(), re.MULTILINE)
+            found = re.search(rf"^{metric}(?:\{{\S*)? (\S+)$", answer.read().decode(), re.MULTILINE)
     except OSError:
-        return 0
-    return float(found[1]) if found else 0
+        return None
+    return float(found[1]) if found else None
 
 
 class Live:
