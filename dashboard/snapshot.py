@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 _REGISTERS = 16  # kept: of a city each is some megabytes, and every edit of a threshold is another one
 _LAYOUTS = 32  # kept: of the views that are open, and of a few before them
-OTHERS = ("device ", "provider ")  # what a run counts at that is not one of people
 
 # What the page says of a standing alert (sinks/clickhouse/alerts.py Alert).
 ALERT_FIELDS = (
@@ -116,12 +115,6 @@ def choose(store: Store, run_id: str | None) -> Run | None:
     return max(known, key=lambda run: (rank[run.kind], run.started_ms, run.run_id), default=None)
 
 
-def of_people(run: Run) -> bool:
-    """Whether a run counts people at places. Those of other streams have no gates: what they count at stands in
-    ``leaves`` under its kind, such as ``device kita2-01`` (flows/streams.py)."""
-    return not run.leaves or not all(name.startswith(OTHERS) for name in run.leaves)
-
-
 def status_of(run: Run | None) -> dict[str, Any]:
     """The counters of the run's row; reasons in the order of the checks, zeros left out."""
     if run is None:
@@ -188,7 +181,11 @@ class Views:
 
         Not first_ms and last_ms: those of a live run are times at which people were seen (PRIVACY.md R6).
         """
-        runs = sorted(filter(of_people, self._store.runs()), key=lambda run: (run.started_ms, run.run_id), reverse=True)
+        runs = sorted(
+            (r for r in self._store.runs() if r.events == PEOPLE),
+            key=lambda run: (run.started_ms, run.run_id),
+            reverse=True,
+        )
         told = []
         for run in runs:
             start, end = self._span(run)

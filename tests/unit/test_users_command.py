@@ -19,9 +19,9 @@ from dashboard.users import Users
 from engine.errors import UsageError
 from hitonami.cli import app
 from tests.browser.fake_store import FakeStore
-from tests.support.in_process import hitonami
 from tests.support.desk import CHEAP, PASSWORD
 from tests.support.http import Client
+from tests.support.in_process import hitonami
 
 
 @pytest.fixture(autouse=True)
