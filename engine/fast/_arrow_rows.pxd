@@ -204,7 +204,7 @@ cdef inline int next_batch(Reader* reader, Stream* stream, const Table* table, B
             stream.begun = True
             for field in range(F_NONE):
                 reader.words[field].count = 0
-            if not read_schema(&stream.flat, &header, version, reader.base != NULL, reader.columns):
+            if not read_schema(&stream.flat, &header, version, reader.columns):
                 return UNREADABLE
         elif kind == DICTIONARY:
             done = take_dictionary(reader, &stream.flat, &header, length, table)

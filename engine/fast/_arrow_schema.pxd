@@ -6,7 +6,8 @@ from libc.string cimport memcpy, memset
 
 from engine.fast._arrow_flat cimport Flat, Node, Vector, child_of, number_of, place, target_table, vector_of
 from engine.fast._scan_key cimport (
-    F_BEAM, F_DIR, F_NONE, F_ON, F_RECORD_TS, F_SENSOR, F_SPEED, F_TS, F_TYPE, F_X, F_Y, KEY_BYTES, field_at,
+    F_BEAM, F_DIR, F_NONE, F_ON, F_RECORD_TS, F_SENSOR, F_SPEED, F_TS, F_TYPE, F_X, F_Y, KEY_BYTES, TOUCHES,
+    field_at,
 )
 
 # What a column gives.
@@ -73,7 +74,7 @@ cdef inline int text_width(int64_t type_) noexcept nogil:
     return 4 if type_ == T_UTF8 else 8
 
 
-cdef inline int field_of(const Flat* flat, const Vector* name, bint touches) noexcept nogil:
+cdef inline int field_of(const Flat* flat, const Vector* name) noexcept nogil:
     """The field that a column's name is; F_NONE where it is none."""
     cdef uint8_t quoted[KEY_BYTES + 1]
     cdef int length
@@ -82,15 +83,15 @@ cdef inline int field_of(const Flat* flat, const Vector* name, bint touches) noe
         return F_NONE
     memcpy(quoted, flat.data + name.at, name.count)
     quoted[name.count] = c'"'  # a quote inside would end the key early: the length tells
-    field = field_at(quoted, quoted + name.count + 1, touches, &length)
+    field = field_at(quoted, quoted + name.count + 1, &length)
     return field if field != F_NONE and length == name.count else F_NONE
 
 
-cdef inline bint takes(int field, int form, bint touches) noexcept nogil:
+cdef inline bint takes(int field, int form) noexcept nogil:
     """Whether a field takes what a column gives."""
     if field == F_TS or field == F_RECORD_TS:
         return form == NUMBERS or form == TIMES or form == TEXT or form == WORDS
-    if touches or field == F_SENSOR or field == F_TYPE or field == F_DIR or field == F_BEAM:
+    if TOUCHES or field == F_SENSOR or field == F_TYPE or field == F_DIR or field == F_BEAM:
         return form == TEXT or form == WORDS
     if field == F_X or field == F_Y or field == F_SPEED:
         return form == NUMBERS or form == REALS
@@ -129,7 +130,7 @@ cdef inline bint timestamp_type(const Flat* flat, const Node* type_, Column* col
 
 
 cdef inline bint read_column(
-    const Flat* flat, const Node* field, int name, const Layout* start, bint touches, Column* column
+    const Flat* flat, const Node* field, int name, const Layout* start, Column* column
 ) noexcept nogil:
     """A column that the field ``name`` has; False where the stream is unreadable."""
     cdef int64_t type_
@@ -172,7 +173,7 @@ cdef inline bint read_column(
                 return False
         elif not typed or not timestamp_type(flat, &type_table, column):
             return False
-    if not takes(name, column.form, touches):
+    if not takes(name, column.form):
         column.form = WRONG
     return True
 
@@ -210,10 +211,8 @@ cdef inline bint step_behind(const Flat* flat, const Node* field, int64_t versio
     return True
 
 
-cdef inline bint read_schema(
-    const Flat* flat, const Node* schema, int64_t version, bint touches, Column* columns
-) noexcept nogil:
-    """The columns by field (F_NONE of them), of signage or of people; False where the stream is unreadable."""
+cdef inline bint read_schema(const Flat* flat, const Node* schema, int64_t version, Column* columns) noexcept nogil:
+    """The columns by field (F_NONE of them); False where the stream is unreadable."""
     cdef Layout layout = Layout(0, 0, 0, 0)
     cdef Vector fields
     cdef Vector text
@@ -227,8 +226,8 @@ cdef inline bint read_schema(
     for i in range(fields.count):
         if not target_table(flat, fields.at + 4 * i, &field) or not vector_of(flat, &field, 0, 1, &text):
             return False
-        name = field_of(flat, &text, touches)
-        if name != F_NONE and not read_column(flat, &field, name, &layout, touches, &columns[name]):
+        name = field_of(flat, &text)
+        if name != F_NONE and not read_column(flat, &field, name, &layout, &columns[name]):
             return False
         if not step_behind(flat, &field, version, 1, &layout):
             return False

@@ -15,7 +15,7 @@ from engine.fast._arrow_schema cimport TEXT, WORDS, Column
 from engine.fast._row cimport is_word, kind_of_word
 from engine.fast._scan cimport ABSENT, INTEGER, OTHER, PLAIN, utf8_end
 from engine.fast._scan_ids cimport Slot, Table, slot_of
-from engine.fast._scan_key cimport F_BEAM, F_DIR, F_NONE, F_RECORD_TS, F_SENSOR, F_TS, F_TYPE
+from engine.fast._scan_key cimport F_BEAM, F_DIR, F_NONE, F_RECORD_TS, F_SENSOR, F_TS, F_TYPE, TOUCHES
 from engine.fast._scan_text cimport rfc3339_ms
 from engine.fast._types cimport ID_BYTES, KIND_NONE, NO_TIME, REGISTRY, SET
 
@@ -42,7 +42,7 @@ cdef struct Reader:    # state between messages of one log
     Column columns[F_NONE]
     Words words[F_NONE]
     Known known
-    const uint8_t* base  # of signage, where texts are told by their place: the message's first byte; of people NULL
+    const uint8_t* base  # of signage, where texts are told by their place: the message's first byte
 
 
 cdef inline void release(Reader* reader) noexcept nogil:
@@ -75,7 +75,7 @@ cdef inline uint8_t text_value(
 ) noexcept nogil:
     """INTEGER, of signage PLAIN, or OTHER where the field does not take this text."""
     cdef Slot key
-    if base != NULL and field != F_TS and field != F_RECORD_TS:
+    if TOUCHES and field != F_TS and field != F_RECORD_TS:
         value[0] = (p - base) << SIZE_BITS | (size & 127)
         if field == F_TYPE and (kind_of_word(p, size) == SET or kind_of_word(p, size) == REGISTRY):
             return OTHER
@@ -175,7 +175,7 @@ cdef inline int read_words(
     cdef Opened opened
     cdef Column column
     cdef Known* known = &reader.known
-    cdef bint kept = field == F_SENSOR and reader.base == NULL  # places are of one message alone
+    cdef bint kept = field == F_SENSOR and not TOUCHES  # places are of one message alone
     if (kept and known.size == size and known.text_width == width
             and memcmp(known.message, flat.data, size) == 0):
         words.count = known.count

@@ -8,9 +8,11 @@ from engine.fast._arrow_rows cimport MARK, stream_rows
 from engine.fast._arrow_words cimport NO_MEMORY, UNREADABLE, Reader, release
 from engine.fast._columns cimport Columns, put
 from engine.fast._row cimport Row, blank_row
+from engine.fast._scan cimport blank
 from engine.fast._scan_ids cimport Slot, Table, slot_of
 from engine.fast._scan_key cimport Fields
-from engine.fast._scan_message cimport AN_OBJECT, BROKEN, FINISHED, Cursor, next_value, open_message
+from engine.fast._scan_message cimport AT_ELEMENT, AT_TAIL, BROKEN, FINISHED, NO_VALUE, Cursor, behind_value, open_message
+from engine.fast._scan_record cimport record_end, value_end
 from engine.fast._scan_rules cimport judge
 from engine.fast._types cimport (
     ARROW, AUTO, BAD_VALUE, BEAM, COUNT, COUNT_MAX, CROSS, FAR_M, FAST_M_S, HEARTBEAT, ID_BYTES, JSON, KIND_NONE, MALFORMED,
@@ -81,6 +83,28 @@ cdef class Ids:
 cdef enum:
     DIRECTION_COUNT = 3
 
+cdef inline int next_row(Cursor* cursor, const Table* table, int64_t message_ts, Row* row) noexcept nogil:
+    cdef Fields fields
+    cdef const uint8_t* end = cursor.end
+    cdef const uint8_t* p = cursor.p
+    cdef bint is_element = cursor.state == AT_ELEMENT
+    if cursor.state == NO_VALUE:
+        return BROKEN
+    if cursor.state == AT_TAIL:
+        return FINISHED if blank(p, end) == end else BROKEN
+    if p < end and p[0] == c"{":
+        p = record_end(p + 1, end, 1 + is_element, &fields)
+        if p == NULL:
+            return BROKEN
+        judge(&fields, table, end, message_ts, row)
+    else:
+        p = value_end(p, end, 1)
+        if p == NULL:
+            return BROKEN
+        blank_row(row, MALFORMED, message_ts)
+    return behind_value(cursor, p, is_element)
+
+
 cdef inline Py_ssize_t json_rows(
     const uint8_t* p, const uint8_t* end, const Table* table, int64_t message_ts, const Columns* out,
     Py_ssize_t filled, int32_t message, bint control,
@@ -90,23 +114,16 @@ cdef inline Py_ssize_t json_rows(
     ``control``: only messages of control records are taken.
     """
     cdef Cursor cursor
-    cdef Fields fields
-    cdef Row row
-    cdef int found
+    cdef Row found
+    cdef int state
     open_message(&cursor, p, end)
     while True:
-        found = next_value(&cursor, False, &fields)
-        if found == FINISHED:
+        state = next_row(&cursor, table, message_ts, &found)
+        if state == FINISHED:
             return filled
-        if found == BROKEN:
+        if state == BROKEN or (control and not is_control(found.kind)):
             return UNREADABLE
-        if found == AN_OBJECT:
-            judge(&fields, table, end, message_ts, &row)
-        else:
-            blank_row(&row, MALFORMED, message_ts)
-        if control and not is_control(row.kind):
-            return UNREADABLE
-        put(out, filled, &row, message)
+        put(out, filled, &found, message)
         filled += 1
 
 

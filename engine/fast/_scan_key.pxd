@@ -1,5 +1,9 @@
 # cython: language_level=3, wraparound=False, initializedcheck=False
-"""Keys: which of the fields an event may use they name; and what was found in these fields."""
+"""Keys: which of the fields an event may use they name; and what was found in these fields.
+
+A module is compiled for people or, with HITO_TOUCHES at the head of its .pyx, for signage: a parameter would cost the
+loop over crosses a twentieth.
+"""
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
@@ -37,6 +41,14 @@ cdef enum:
     F_SCREEN = 4
     F_TO = 5
     F_LANG = 6
+
+cdef extern from *:
+    """
+    #ifndef HITO_TOUCHES
+    #define HITO_TOUCHES 0
+    #endif
+    """
+    const bint TOUCHES "HITO_TOUCHES"
 
 # A key with its closing quote, as the little-endian word it is read as.
 cdef extern from *:
@@ -209,12 +221,12 @@ cdef inline int touch_field(const uint8_t* p, const uint8_t* end, int* length) n
     return F_NONE
 
 
-cdef inline int field_at(const uint8_t* p, const uint8_t* end, bint touches, int* length) noexcept nogil:
-    """key_field of signage, or of people."""
-    return touch_field(p, end, length) if touches else key_field(p, end, length)
+cdef inline int field_at(const uint8_t* p, const uint8_t* end, int* length) noexcept nogil:
+    """key_field of the stream that the module reads."""
+    return touch_field(p, end, length) if TOUCHES else key_field(p, end, length)
 
 
-cdef inline int escaped_key(const uint8_t* p, const uint8_t* close, bint touches) noexcept nogil:
+cdef inline int escaped_key(const uint8_t* p, const uint8_t* close) noexcept nogil:
     """The field of a key that is written with escapes."""
     cdef uint8_t plain[KEY_BYTES + 1]
     cdef int length
@@ -223,7 +235,7 @@ cdef inline int escaped_key(const uint8_t* p, const uint8_t* close, bint touches
     if size < 0:
         return F_NONE
     plain[size] = c'"'  # an unescaped quote inside would end the key early: the length tells
-    field = field_at(plain, plain + size + 1, touches, &length)
+    field = field_at(plain, plain + size + 1, &length)
     return field if field != F_NONE and length == size else F_NONE
 
 

@@ -4,8 +4,6 @@
 from libc.stdint cimport uint8_t
 
 from engine.fast._scan cimport blank
-from engine.fast._scan_key cimport Fields
-from engine.fast._scan_record cimport record_end, value_end
 
 cdef enum:
     ONE_OBJECT  # cursor stands before an object that is the message
@@ -14,10 +12,9 @@ cdef enum:
     NO_VALUE    # before something else
 
 cdef enum:
-    AN_OBJECT  # what next_value found
-    NO_OBJECT  # an element of another kind
-    FINISHED   # no more, the message is well formed
-    BROKEN     # the message is malformed, what was found before is void
+    ROW       # what a reader of the next value found: a row
+    FINISHED  # no more rows, the message is well formed
+    BROKEN    # the message is malformed, rows given before are void
 
 cdef struct Cursor:
     const uint8_t* p
@@ -41,29 +38,17 @@ cdef inline void open_message(Cursor* cursor, const uint8_t* start, const uint8_
             cursor.state = AT_TAIL
 
 
-cdef inline int next_value(Cursor* cursor, bint touches, Fields* fields) noexcept nogil:
-    """The next value and, of an object, its fields: those of signage (``touches``) or of people."""
-    cdef const uint8_t* end = cursor.end
-    cdef const uint8_t* p = cursor.p
-    cdef bint is_element = cursor.state == AT_ELEMENT
-    cdef bint is_object
-    if cursor.state == NO_VALUE:
-        return BROKEN
-    if cursor.state == AT_TAIL:
-        return FINISHED if blank(p, end) == end else BROKEN
-    is_object = p < end and p[0] == c"{"
-    p = record_end(p + 1, end, 1 + is_element, touches, fields) if is_object else value_end(p, end, 1)
-    if p == NULL:
-        return BROKEN
+cdef inline int behind_value(Cursor* cursor, const uint8_t* p, bint is_element) noexcept nogil:
+    """Move to the value after the one that ends at p; ROW, or BROKEN where nothing may follow so."""
     cursor.state = AT_TAIL
     if is_element:
-        p = blank(p, end)
-        if p < end and p[0] == c",":
+        p = blank(p, cursor.end)
+        if p < cursor.end and p[0] == c",":
             cursor.state = AT_ELEMENT
-            p = blank(p + 1, end)
-        elif p < end and p[0] == c"]":
+            p = blank(p + 1, cursor.end)
+        elif p < cursor.end and p[0] == c"]":
             p += 1
         else:
             return BROKEN
     cursor.p = p
-    return AN_OBJECT if is_object else NO_OBJECT
+    return ROW

@@ -115,13 +115,8 @@ cdef inline const uint8_t* field_end(
     return value_end(p, end, depth)
 
 
-cdef inline const uint8_t* record_end(
-    const uint8_t* p, const uint8_t* end, int depth, bint touches, Fields* fields
-) noexcept nogil:
-    """An object whose opening brace lies before p, itself the ``depth``-th open container; its fields.
-
-    ``touches``: those of signage, else of people; written out in each call, so that the compiler makes one of each.
-    """
+cdef inline const uint8_t* record_end(const uint8_t* p, const uint8_t* end, int depth, Fields* fields) noexcept nogil:
+    """An object whose opening brace lies before p, itself the ``depth``-th open container; its fields."""
     cdef int field
     cdef int kind
     cdef int length
@@ -135,7 +130,7 @@ cdef inline const uint8_t* record_end(
         if p >= end or p[0] != c'"':
             return NULL
         p += 1
-        field = field_at(p, end, touches, &length)
+        field = field_at(p, end, &length)
         if field != F_NONE:
             p += length
         else:
@@ -144,7 +139,7 @@ cdef inline const uint8_t* record_end(
             if p == NULL:
                 return NULL
             if kind == ESCAPED:
-                field = escaped_key(start, p, touches)
+                field = escaped_key(start, p)
         p = colon_end(p + 1, end)
         if p == NULL or p >= end:
             return NULL

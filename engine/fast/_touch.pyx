@@ -1,3 +1,4 @@
+# distutils: define_macros = HITO_TOUCHES=1
 # cython: language_level=3, wraparound=False, initializedcheck=False
 """Compiled twin of engine/touch.py: same names, same arguments, same rows."""
 

@@ -8,12 +8,13 @@ from engine.fast._arrow_cells cimport BLOCK, Cells
 from engine.fast._arrow_rows cimport BATCH, Stream, load_block, next_batch, open_columns, open_stream
 from engine.fast._arrow_words cimport FINE, NO_MEMORY, SIZE_BITS, UNREADABLE, Reader
 from engine.fast._names cimport Book, number_of_word
-from engine.fast._scan cimport PLAIN
+from engine.fast._scan cimport PLAIN, blank
 from engine.fast._scan_ids cimport Slot, Table, slot_of
 from engine.fast._scan_key cimport (
     F_DEVICE, F_LANG, F_NONE, F_RECORD_TS, F_SCREEN, F_SESSION, F_TO, F_TS, F_TYPE, Fields,
 )
-from engine.fast._scan_message cimport AN_OBJECT, BROKEN, FINISHED, Cursor, next_value, open_message
+from engine.fast._scan_message cimport AT_ELEMENT, AT_TAIL, BROKEN, FINISHED, NO_VALUE, Cursor, behind_value, open_message
+from engine.fast._scan_record cimport record_end, value_end
 from engine.fast._touch_row cimport NO_TEXT, Text, TouchRow, blank_touch, judge_touch
 from engine.fast._types cimport MALFORMED, TOUCH, is_control
 
@@ -69,6 +70,28 @@ cdef inline bint put_touch(Touches* to, int64_t at, const TouchRow* row, int32_t
     )
 
 
+cdef inline int next_touch(Cursor* cursor, const Table* devices, int64_t message_ts, TouchRow* row) noexcept nogil:
+    cdef Fields fields
+    cdef const uint8_t* end = cursor.end
+    cdef const uint8_t* p = cursor.p
+    cdef bint is_element = cursor.state == AT_ELEMENT
+    if cursor.state == NO_VALUE:
+        return BROKEN
+    if cursor.state == AT_TAIL:
+        return FINISHED if blank(p, end) == end else BROKEN
+    if p < end and p[0] == c"{":
+        p = record_end(p + 1, end, 1 + is_element, &fields)
+        if p == NULL:
+            return BROKEN
+        judge_touch(&fields, devices, end, message_ts, row)
+    else:
+        p = value_end(p, end, 1)
+        if p == NULL:
+            return BROKEN
+        blank_touch(row, MALFORMED, message_ts)
+    return behind_value(cursor, p, is_element)
+
+
 cdef inline int64_t json_touches(
     const uint8_t* p, const uint8_t* end, int64_t message_ts, Touches* out, int64_t filled, int32_t message, bint control,
 ) noexcept nogil:
@@ -77,21 +100,14 @@ cdef inline int64_t json_touches(
     ``control``: only messages of control records are taken.
     """
     cdef Cursor cursor
-    cdef Fields fields
     cdef TouchRow row
-    cdef int found
+    cdef int state
     open_message(&cursor, p, end)
     while True:
-        found = next_value(&cursor, True, &fields)
-        if found == FINISHED:
+        state = next_touch(&cursor, out.devices, message_ts, &row)
+        if state == FINISHED:
             return filled
-        if found == BROKEN:
-            return UNREADABLE
-        if found == AN_OBJECT:
-            judge_touch(&fields, out.devices, end, message_ts, &row)
-        else:
-            blank_touch(&row, MALFORMED, message_ts)
-        if control and not is_control(row.kind):
+        if state == BROKEN or (control and not is_control(row.kind)):
             return UNREADABLE
         if not put_touch(out, filled, &row, message):
             return NO_MEMORY
