@@ -59,11 +59,12 @@ class SignageRows:
     def _touches(self, start: int, rows: I64, names: tuple[str, ...], version: str, unit: str) -> list[Released]:
         # of a session the first touch of the screen counts, whichever partition holds it
         rows = first_of(rows, (DEVICE, SCREEN, HIGH, LOW), FIRST)
-        cells, n = np.unique(rows[:, (DEVICE, SCREEN, OTHER)], axis=0, return_counts=True)
-        roots, of_root, listed = np.unique(cells[:, :2], axis=0, return_inverse=True, return_counts=True)
-        many, size = len(cells), len(cells) + len(roots)
+        cells, of_root, n = _counted(rows, len(names))
+        many = len(cells)
+        roots, listed = cells[np.flatnonzero(np.diff(of_root, prepend=-1)), :2], np.bincount(of_root)
+        size = many + len(roots)
         parent = np.full(size, -1, np.int32)
-        parent[:many] = many + of_root.reshape(-1)
+        parent[:many] = many + of_root
         people, absent = np.zeros(size, np.int64), np.zeros(size, np.int64)
         people[:many] = n
         absent[many:] = len(LANGUAGES) - listed
@@ -82,7 +83,7 @@ class SignageRows:
         self, code: int, start: int, rows: I64, names: tuple[str, ...], version: str, unit: str
     ) -> list[Released]:
         rows = first_of(rows, (DEVICE, SCREEN, OTHER, HIGH, LOW), FIRST)
-        cells, n = np.unique(rows[:, (DEVICE, SCREEN, OTHER)], axis=0, return_counts=True)
+        cells, _, n = _counted(rows, len(names))
         end = int(self._clock.next(np.array([start], np.int64), code)[0])
         quarters = range(start - start % _QUARTER_MS, end, _QUARTER_MS)
         hidden = unlisted(len(LANGUAGES), self._k, self._guard)
@@ -113,6 +114,18 @@ def proven(rows: Sequence[Released]) -> int:
             total = np.array([not word for word in told.names["lang"]], np.bool_)[told.columns["lang"]]
             out += int(np.asarray(told.columns["n_low"], np.int64)[total].sum())
     return out
+
+
+def _counted(rows: I64, names: int) -> tuple[I64, I64, I64]:
+    """The cells of rows: their codes (c, 3) of device, screen and other in order, the place of (device, screen), rows.
+
+    Integers made of two codes each sort many times as fast as rows of three.
+    """
+    screens, of_row = np.unique(rows[:, DEVICE] * names + rows[:, SCREEN], return_inverse=True)
+    cells, n = np.unique(of_row.reshape(-1) * names + rows[:, OTHER], return_counts=True)
+    of_cell = cells // names
+    codes = np.column_stack([screens[of_cell] // names, screens[of_cell] % names, cells % names])
+    return codes, of_cell, n.astype(np.int64)
 
 
 def _told(
