@@ -8,7 +8,7 @@ hour is two windows, and a date that a zone skipped has none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -17,8 +17,8 @@ import numpy as np
 from engine.errors import BadInput
 from engine.model import DAY, HOUR, I8, I64, LENGTH_MS, TS_MAX, TS_MIN, WINDOWS
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_STEP_MS = 86_400_000  # no zone has changed its offset twice within a day
+_MS = timedelta(milliseconds=1)
+_STEP_S = 86_400  # no zone has changed its offset twice within a day
 _H, _D = LENGTH_MS[HOUR], LENGTH_MS[DAY]
 
 
@@ -137,21 +137,20 @@ def _offset_changes(name: str) -> tuple[list[int], list[int]]:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadInput("registry: unknown timezone") from None
 
-    def offset_at(ms: int) -> int:
-        delta = (_EPOCH + timedelta(milliseconds=ms)).astimezone(zone).utcoffset()
-        assert delta is not None
-        return round(delta.total_seconds() * 1000)
+    def offset_at(second: int) -> timedelta | None:
+        return datetime.fromtimestamp(second, zone).utcoffset()
 
-    first = TS_MIN - 400 * _D
+    # a hundred thousand days at every start of every process: compared as they come, told in ms where they differ
+    first = (TS_MIN - 400 * _D) // 1000
     changes, offsets = [first], [offset_at(first)]
-    for low in range(first, TS_MAX + 400 * _D, _STEP_MS):
-        high = low + _STEP_MS
+    for low in range(first, (TS_MAX + 400 * _D) // 1000, _STEP_S):
+        high = low + _STEP_S
         if (after := offset_at(high)) == offsets[-1]:
             continue
-        lo, hi = low // 1000, high // 1000  # offsets change at whole seconds
+        lo, hi = low, high  # offsets change at whole seconds
         while hi - lo > 1:
             middle = (lo + hi) // 2
-            lo, hi = (middle, hi) if offset_at(middle * 1000) == offsets[-1] else (lo, middle)
-        changes.append(hi * 1000)
+            lo, hi = (middle, hi) if offset_at(middle) == offsets[-1] else (lo, middle)
+        changes.append(hi)
         offsets.append(after)
-    return changes, offsets
+    return [second * 1000 for second in changes], [offset // _MS for offset in offsets if offset is not None]
