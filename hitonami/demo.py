@@ -16,9 +16,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from dashboard.app import create_app
-from dashboard.roles import Who
-from dashboard.serve import serve
 from engine import registry as registries
 from engine.config import Config
 from engine.errors import HitonamiError
@@ -82,6 +79,10 @@ def demo() -> None:
 
     Example: hitonami demo
     """
+    from dashboard.app import create_app  # the page takes its time to load: for this command alone
+    from dashboard.roles import Who
+    from dashboard.serve import serve
+
     stage = Stage()
     signals = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a closed terminal ends it too; under nohup it goes on

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +17,7 @@ from engine.errors import UsageError
 from engine.model import GAP_MS
 from flows import guard
 from flows.cluster import run_cluster
-from flows.health import gathered
+from flows.health import State, gathered
 from flows.kafka import Cluster
 from flows.live import run_live
 from flows.logs import topic_of
@@ -24,7 +26,6 @@ from flows.streams import events_of, stream_of
 from flows.worker import Job
 from hitonami import __version__
 from hitonami.common import StoreOption, kafka_settings, new_run_id, opened, out, progress, say, span_of
-from hitonami.health import served
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
 
@@ -82,7 +83,7 @@ def run(
     cluster = Cluster(kafka, settings, topic, source)
     version, chosen = registries.load(registry), Config.load(config)  # before a store is made
     with (
-        served(health_host, health_port, lambda: gathered(recovery, processes)) as url,
+        _served(health_host, health_port, lambda: gathered(recovery, processes)) as url,
         opened(store) as opened_store,
     ):
         if opened_store.embedded and processes != 1:
@@ -195,6 +196,15 @@ def dump(
     with progress() as tell:
         written = dump_topic(cluster, output, from_ms=from_ms, to_ms=to_ms, progress=tell)
     say(f"{written} records")
+
+
+def _served(host: str, port: int | None, read: Callable[[], State]) -> AbstractContextManager[str | None]:
+    """The health port for the time of a block; its server takes its time to load, so only where one is asked for."""
+    if port is None:
+        return nullcontext()
+    from hitonami.health import served
+
+    return served(host, port, read)
 
 
 def _letters(path: Path | None, cluster: Cluster | None, events: str) -> DeadLetters | None:
