@@ -93,7 +93,7 @@ def audit(
 
     Example: hitonami audit --store chdb:///tmp/figures --all-runs
     """
-    from hitonami.audit import audit_rule, audit_store, audit_tables, settings_of
+    from hitonami.audit import audit_rule, audit_store, audit_tables, settings_of, table_settings_of
 
     if context.invoked_subcommand is not None:
         return
@@ -105,7 +105,7 @@ def audit(
             known_run(held, run_id)
         chosen = stored if all_runs else [run_id] if run_id is not None else stored[-1:]
         report = audit_rule(settings=settings_of(held, chosen))
-        report.add(audit_tables())
+        report.add(audit_tables(settings=table_settings_of(held, chosen)))
         report.add(audit_store(held, chosen, all_runs))
     out.print(json.dumps(report.as_dict()), markup=False)
     if not report.passed:
