@@ -39,7 +39,7 @@ TABLE_SIZES = (
     TableSize(2, 1, 7, 2),
     TableSize(2, 1, (2, 2, 2, 1), 2),
     TableSize(2, 0, (5, 2), 2),
-    TableSize(2, 0, ((2, 1), (2, 2)), 2),
+    TableSize(2, 1, ((3, 2), (2, 1)), 2),
     TableSize(3, 1, 5, 4),
     TableSize(3, 1, (3, 2, 1), 3),
     TableSize(3, 2, 6, 3),

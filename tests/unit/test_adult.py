@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 
 from benchmarks import adult
+from engine.config import Config
 from hitonami.audit.table_rerun import narrowed
 from hitonami.audit.table_rules import TableRule
+from tests.support import profile_run
 
 CLASSES = {"sex_age": (142, 4, 22), "sex_age_race": (528, 62, 425)}  # classes, singletons, rows in classes below 5
 
@@ -77,3 +80,47 @@ def test_cells_of_few_providers_are_left_out_of_totals_too(census: list[dict[str
     assert ((low <= left.people) & (left.people <= high)).all()
     totals = np.setdiff1d(np.arange(len(low)), table.shape.cells)
     assert left.people[-1] < table.people[-1] and (low[totals] == left.people[totals]).all()
+
+
+JOBS = dict(zip(("White", "Black", "Asian-Pac-Islander", "Amer-Indian-Eskimo", "Other"),
+                ("employee", "executive", "student", "homemaker", "other"), strict=True))  # fmt: skip
+T0 = 1_770_390_000_000  # 2026-02-07T00:00:00+09:00
+REGISTRY = {"version": "v1", "timezone": "Asia/Tokyo", "zones": [{"id": "odori", "kind": "plaza"}]}
+
+
+@pytest.mark.parametrize("providers", [3, 1])
+def test_the_census_as_people_who_consented(census: list[dict[str, str]], providers: int) -> None:
+    """Through the stream profiles: an event each, bands of five years, race told as occupation, four providers."""
+    rng = np.random.default_rng(3)
+    by = rng.choice(4, len(census), p=adult.SHARES).tolist()
+    log, n, shares = [], Counter[tuple[str, ...]](), Counter[tuple[Any, ...]]()
+    for number, (person, provider) in enumerate(zip(census, by, strict=True)):
+        sex, born, job = person["sex"][0].lower(), 2026 - int(person["age"]), JOBS[person["race"]]
+        told = {"provider": f"p{provider}", "subject": f"u{number}", "ts": T0 + number, "zone": "odori"}
+        log.append(json.dumps({**told, "gender": sex, "birth_year": born, "occupation": job}).encode())
+        cell = sex, f"{born - born % 5}-{born - born % 5 + 4}", job
+        n[cell] += 1
+        shares[cell, provider] += 1
+    counts = Counter[tuple[str, ...]]()
+    for cell, people in n.items():
+        of = [shares[cell, provider] for provider in range(4)]
+        if providers == 1 or (sum(share > 0 for share in of) >= providers and people - max(of) >= 10):
+            counts.update({cell[:depth]: people for depth in range(4)})
+
+    settings = {"tables": ["gender*birth_year*occupation"], "providers": providers}
+    gates = [profile_run.gate()]
+    rows, (part,) = profile_run.run(REGISTRY, [log], Config({"profiles": settings}), gates)
+    assert part.accepted == len(census)
+    shown = {}
+    for row in rows:
+        if row["product"] == "profiles":
+            path = tuple(filter(None, (*row["row"].split("/"), row["col"])))
+            shown[path] = row["n_low"], row["n_high"]
+            assert row["n_low"] <= counts[path] <= row["n_high"]
+            assert row["n_low"] >= 10 and row["status"] == ("released" if row["n_low"] == row["n_high"] else "range")
+    kinds = Counter(len(path) for path in shown)
+    assert kinds[0] == 1 and kinds[1] == 2 and kinds[2] > 20 and kinds[3] > 60
+    alike = {path for path in counts if path and path[:-1] in shown and shown[path[:-1]][1] < 50}  # may be withheld
+    small = {path for path in counts if len(path) == 3 and counts[path] < 10}
+    assert {path for path in counts if len(path) == 3} - small - set(shown) <= alike
+    assert not small & set(shown) and (len(small) > 20 or providers == 3)
