@@ -99,8 +99,8 @@ class SignagePartition:
         self._untold = 0  # accepted events not told yet
         self._refused = Refused()
         self._line = Line(bound_ms, since)
-        self._touches = Distinct(COLUMNS, _BY, FIRST)  # of open windows
-        self._moves = Distinct(COLUMNS, (*_BY, OTHER), FIRST)
+        self._touches = Distinct(COLUMNS, _BY, FIRST, CLOSE)  # of open windows
+        self._moves = Distinct(COLUMNS, (*_BY, OTHER), FIRST, CLOSE)
         self._chunks = TouchChunks(new_names(), key)
         if state is not None:
             self._restore(state)
@@ -214,7 +214,7 @@ class SignagePartition:
         w = _cell(self.watermark)
         if w <= self._told_to:
             return []
-        rows = np.concatenate([self._touches.take(CLOSE, w), self._moves.take(CLOSE, w)])
+        rows = np.concatenate([self._touches.take(w), self._moves.take(w)])
         rows = rows[np.lexsort([rows[:, START], rows[:, CODE]])]
         rejects = self._refused.take(self._line.first, w).copy()
         names: tuple[str, ...] = ()
@@ -273,8 +273,8 @@ class SignagePartition:
         self._sequence, self._versions, pieces = registries
         self._records = Records(pieces)
         touches, moves, names = rows
-        self._touches = Distinct(COLUMNS, _BY, FIRST, touches)
-        self._moves = Distinct(COLUMNS, (*_BY, OTHER), FIRST, moves)
+        self._touches = Distinct(COLUMNS, _BY, FIRST, CLOSE, touches)
+        self._moves = Distinct(COLUMNS, (*_BY, OTHER), FIRST, CLOSE, moves)
         self._chunks = TouchChunks(new_names(names), self._key)
         self._refused, self._line = Refused(refused), Line(self._bound_ms, state=line)
 

@@ -38,17 +38,17 @@ def test_of_each_key_the_first_row_stays(
     found = first_of(table(rows), (0, 1), 2)
     assert sorted(map(tuple, found.tolist())) == sorted((*key, order) for key, order in wanted.items())
     assert first_of(table(rows[::-1]), (0, 1), 2).tolist() == found.tolist()  # a function of the rows
-    kept = Distinct(3, (0, 1), 2)
+    kept = Distinct(3, (0, 1), 2, 0)
     kept.add(table(rows[:cut]))
-    kept = Distinct(3, (0, 1), 2, kept.state())
+    kept = Distinct(3, (0, 1), 2, 0, kept.state())
     kept.add(table(rows[cut:]))
-    done = kept.take(0, 0).tolist()
+    done = kept.take(0).tolist()
     assert all(row[0] <= 0 for row in done)
     assert sorted(done + kept.rows().tolist()) == sorted(found.tolist())
 
 
 def test_repeats_take_no_room() -> None:
-    kept = Distinct(3, (0, 1), 2)
+    kept = Distinct(3, (0, 1), 2, 0)
     for _ in range(5):
         kept.add(np.ones((distinct._MANY // 2, 3), np.int64))
     assert len(kept.rows()) == 1
