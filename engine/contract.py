@@ -165,13 +165,13 @@ class Contract:
         return product in self.products and purpose in self.purposes
 
     def refusal(self, product: str, purpose: str, at_ms: int) -> str | None:
-        """Why the product may not be had for the purpose at that instant; None: it may.
+        """Why the product may not be had for the purpose at that instant, by the states of then; None: it may.
 
-        A bar holds for whatever instant: what arrives late must not pass as from before it.
+        Bars that came later are the company's (``Contracts``): what arrives late must not pass as from before them.
         """
-        for state in BARRED:
-            if state in (self.stands, self._stood(at_ms)):
-                return state
+        stood = self._stood(at_ms)
+        if stood in BARRED:
+            return stood
         if at_ms < self.from_ms:
             return "not_yet_valid"
         if at_ms >= self.to_ms:
