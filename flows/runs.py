@@ -45,7 +45,8 @@ class Setup:
 
     ``past_ms``: of a live run that will not be resumed, windows that begin before it are stored many in one insert, as
     a replay's are: what such a run has to catch up with takes seconds then, not minutes. ``shards``: of a live run,
-    where it is not what its gates ask for. ``events``: the stream it is a run of (flows/streams.py).
+    where it is not what its gates ask for. ``events``: the stream it is a run of (flows/streams.py). ``consents``:
+    where their topic is; None: in the cluster of the events.
     """
 
     store: Store
@@ -57,6 +58,7 @@ class Setup:
     past_ms: int = NO_TIME
     shards: int | None = None
     events: str = "people"
+    consents: Cluster | None = None
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The streams a run can be of: what each is made of. One run is one stream (docs/adr/0045).
 
     hitonami run|replay --events    people     signage     profiles
-    partition                       Partition  Signage…    …           engine: messages → what has closed
-    dataflow                        people.py  signage.py  …           flows: what has closed → rows
+    partition                       Partition  Signage…    Profile…         engine: messages → what has closed
+    dataflow                        people.py  signage.py  profiles.py  flows: what has closed → rows
 
 Whatever else a run needs (logs, ticks, recovery, processes, the sink, the run's row) is the same for all of them.
 A new stream is an entry in ``STREAMS``.
@@ -23,7 +23,7 @@ from engine.errors import UsageError
 from engine.partition import Partition
 from engine.registry import Registry
 from engine.tables import Tables
-from flows import people, signage, subjects
+from flows import people, profiles, signage, subjects
 from flows.external_sort import Stamps, people_stamps
 from flows.source import FileSource, KafkaSource, Maker, Parts
 from flows.store_sink import Advance, StoreSink, of_gates
@@ -111,7 +111,28 @@ SIGNAGE = Stream(
     places=signage.places,
     stamps=signage.stamps,
 )
-STREAMS: Mapping[str, Stream] = {stream.name: stream for stream in (PEOPLE, SIGNAGE)}
+
+
+def _open_profiles(setup: Setup, cluster: Cluster | None, recovery: Path | None) -> Opened:
+    made = profiles.opened(setup, cluster, recovery)
+    return Opened(made.make, made.holds, made.close)
+
+
+PROFILES = Stream(
+    name="profiles",
+    open=_open_profiles,
+    begin=profiles.begin,
+    dataflow=profiles.dataflow,
+    shards=lambda _registry: 1,
+    keys=subjects.keys,
+    closed_step="profiles.subjects",
+    closed=subjects.closed_of,
+    advance_step="profiles.subjects",
+    advance=subjects.advance_of,
+    places=profiles.places,
+    stamps=profiles.stamps,
+)
+STREAMS: Mapping[str, Stream] = {stream.name: stream for stream in (PEOPLE, SIGNAGE, PROFILES)}
 
 
 def stream_of(events: str) -> Stream:

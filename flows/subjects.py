@@ -9,7 +9,7 @@ from typing import Any
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
-from bytewax.operators import StatefulBatchLogic
+from bytewax.operators import KeyedStream, StatefulBatchLogic
 
 from engine import subjects
 from engine.book import Versions
@@ -80,10 +80,19 @@ def keys(_shards: int) -> list[str]:
     return [shard_key(0)]
 
 
-def flow_of(name: str, source: FileSource | KafkaSource, sink: StoreSink, make: Make) -> Dataflow:
-    """The flow of one run; ``make`` makes what closes and releases its windows, from a snapshot or anew."""
+def flow_of(
+    name: str,
+    source: FileSource | KafkaSource,
+    sink: StoreSink,
+    make: Make,
+    then: Callable[[KeyedStream[object]], KeyedStream[object]] = lambda rows: rows,
+) -> Dataflow:
+    """The flow of one run; ``make`` makes what closes and releases its windows, from a snapshot or anew.
+
+    ``then``: a step between that and the store.
+    """
     flow = Dataflow(name)
     facts = op.input("logs", flow, source)
     rows = op.stateful_batch("subjects", facts, guarded(lambda state: _Logic(make, state)))
-    op.output("store", rows, sink)
+    op.output("store", then(rows), sink)
     return flow

@@ -14,6 +14,7 @@ import threading
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from bytewax.recovery import RecoveryConfig
 
@@ -33,6 +34,7 @@ from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
 READY, STARTED, STOPPING = b"ready\n", b"started\n", b"stopping\n"
 PEER_ENDED = 75  # exit code of a process that ends because another one did: it has nothing to say
 DEAD_LETTERS = "rejects"  # their topic
+CONSENTS = "consents"  # topic of what people have consented to
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Job:
     code_version: str
     recovery: str
     events: str = "people"
+    consents: str | None = None
     dead_letters: str | None = None
     partitions: int = 0
     topic_id: str = ""
@@ -77,7 +80,9 @@ class Job:
         registry = registries.parse(self.registry.encode())
         config = Config(json.loads(self.config))
         letters = DeadLetters.of(target, self.events)
-        return Setup(store, registry, config, self.run_id, self.code_version, letters, events=self.events)
+        consents = None if self.consents is None else Cluster(self.consents, self.kafka_settings, CONSENTS)
+        more: Any = {"events": self.events, "consents": consents}
+        return Setup(store, registry, config, self.run_id, self.code_version, letters, **more)
 
     def _producer(self) -> dict[str, str]:
         return {"bootstrap.servers": self.kafka, **self.kafka_settings}

@@ -23,7 +23,7 @@ from flows.live import run_live
 from flows.logs import topic_of
 from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka
 from flows.streams import events_of, stream_of
-from flows.worker import Job
+from flows.worker import CONSENTS, Job
 from hitonami import __version__
 from hitonami.common import StoreOption, kafka_settings, new_run_id, opened, out, progress, say, span_of
 from sinks.clickhouse.store import Store
@@ -41,6 +41,10 @@ LettersOption = Annotated[Path | None, typer.Option("--dead-letters", help="File
 TopicOption = Annotated[str, typer.Option("--topic", help="Topic of the events.")]
 EventsOption = Annotated[
     str | None, typer.Option("--events", help="people or signage; where not given, by the topic's name.")
+]
+ConsentsOption = Annotated[
+    str | None,
+    typer.Option("--consents", metavar="HOST:PORT", help="Kafka of topic consents, where it is another; for profiles."),
 ]
 SourceOption = Annotated[str, typer.Option("--source", help="How Kafka is read: hot, or safe (slower).")]
 
@@ -61,6 +65,7 @@ def run(
     topic: TopicOption = "people",
     source: SourceOption = "hot",
     events: EventsOption = None,
+    consents: ConsentsOption = None,
     health_port: Annotated[
         int | None,
         typer.Option("--health-port", metavar="N", help="Port of /healthz, /readyz and /metrics; 0: a free one."),
@@ -88,7 +93,8 @@ def run(
     ):
         if opened_store.embedded and processes != 1:
             raise UsageError("--processes: an embedded store is owned by one process")
-        setup = Setup(opened_store, version, chosen, run_id, __version__, events=stream)
+        at = _consents(consents, settings, stream)
+        setup = Setup(opened_store, version, chosen, run_id, __version__, events=stream, consents=at)
         days = setup.config.keep_days()
         if days is not None:
             opened_store.keep(days)
@@ -114,6 +120,7 @@ def run(
                 code_version=__version__,
                 recovery=str(recovery.resolve()),
                 events=stream,
+                consents=consents,
                 dead_letters=None if dead_letters is None else str(dead_letters.resolve()),
             )
             summary = run_cluster(setup, job, start, processes, on_start=tell)
@@ -138,6 +145,7 @@ def replay(
     topic: TopicOption = "people",
     source: SourceOption = "hot",
     events: EventsOption = None,
+    consents: ConsentsOption = None,
 ) -> None:
     """Replay files or a topic into the store; prints a JSON summary last.
 
@@ -155,7 +163,8 @@ def replay(
     settings = kafka_settings(kafka_config)
     with opened(store) as opened_store:
         letters = _letters(dead_letters, None, stream)
-        setup = Setup(opened_store, version, chosen, run_id, __version__, letters, events=stream)
+        at = _consents(consents, settings, stream)
+        setup = Setup(opened_store, version, chosen, run_id, __version__, letters, events=stream, consents=at)
         with progress() as tell:
             if paths:
                 summary = replay_files(setup, paths, order, from_ms=from_ms, to_ms=to_ms, progress=tell)
@@ -205,6 +214,13 @@ def _served(host: str, port: int | None, read: Callable[[], State]) -> AbstractC
     from hitonami.health import served
 
     return served(host, port, read)
+
+
+def _consents(bootstrap: str | None, settings: dict[str, str], stream: str) -> Cluster | None:
+    """Where --consents says that the topic is. Raises UsageError for streams of which nobody has to consent."""
+    if bootstrap is not None and stream != "profiles":
+        raise UsageError("--consents: only with --events profiles")
+    return None if bootstrap is None else Cluster(bootstrap, settings, CONSENTS)
 
 
 def _letters(path: Path | None, cluster: Cluster | None, events: str) -> DeadLetters | None:

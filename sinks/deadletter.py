@@ -44,7 +44,25 @@ PEOPLE_FIELDS = (
     "record_ts",
 )
 SIGNAGE_FIELDS = ("device", "ts", "type", "session", "screen", "to", "lang", "record_ts")
-FIELDS = {"people": PEOPLE_FIELDS, "signage": SIGNAGE_FIELDS}
+# Values of these are about one person: their names alone are told, as those of all.
+PROFILE_FIELDS = (
+    "provider",
+    "subject",
+    "ts",
+    "type",
+    "zone",
+    "residence",
+    "gender",
+    "birth_year",
+    "income",
+    "household",
+    "children",
+    "occupation",
+    "interests",
+    "lang",
+    "record_ts",
+)
+FIELDS = {"people": PEOPLE_FIELDS, "signage": SIGNAGE_FIELDS, "profiles": PROFILE_FIELDS}
 REFUSED = frozenset(REASONS[1:]) - {REASONS[code] for code in NOT_DEAD_LETTERED}
 LOOK_BYTES = 1 << 20  # a longer message is not looked into
 BUFFER_BYTES = 1 << 16

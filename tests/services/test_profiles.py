@@ -1,0 +1,184 @@
+"""Profiles and trips through the real Kafka and the real command line: the truth, and no trace of people.
+
+A live run is killed in mid-stream, a person withdraws, and nothing of anybody (no subject, no field that nobody asked
+for, nothing of the refused) stands in what the run writes: store, recovery directory, logs, dead letters, topics.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+
+import loadgen
+from loadgen.profiles import ProfileLoad
+from tests.realservices.kafka import Kafka
+from tests.support.command import hitonami
+from tests.support.topics import log
+
+COMMAND = [sys.executable, "-m", "hitonami.cli"]
+ROOT = Path(__file__).resolve().parents[2]
+CANARIES = re.compile(rb"person-[0-9]|canary", re.IGNORECASE)
+TABLE = "gender*income"
+K, PROVIDERS, TRAPS = 5, 3, 26
+
+
+class Live:
+    """``hitonami run`` as a process of its own; what it says is kept in files."""
+
+    def __init__(self, work: Path, *words: object) -> None:
+        self._work, self._command = work, [*COMMAND, "run", *map(str, words)]
+        self._lives = 0
+
+    def start(self) -> None:
+        self._lives += 1
+        said = self._work / f"said-{self._lives}"
+        with open(f"{said}.out", "wb") as out, open(f"{said}.err", "wb") as err:
+            self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=out, stderr=err)
+        until = time.monotonic() + 60
+        while b"running" not in Path(f"{said}.out").read_bytes():
+            assert self.process.poll() is None and time.monotonic() < until, Path(f"{said}.err").read_text()[-500:]
+            time.sleep(0.05)
+
+    def end(self, sign: int) -> dict[str, Any]:
+        self.process.send_signal(sign)
+        self.process.wait(20)
+        if sign == signal.SIGKILL:
+            return {}
+        assert self.process.returncode == 0, (self._work / f"said-{self._lives}.err").read_text()[-500:]
+        return dict(json.loads((self._work / f"said-{self._lives}.out").read_text().splitlines()[-1]))
+
+
+def traps(load: ProfileLoad) -> Iterator[bytes]:
+    """Events that are refused, with a canary in every field: TRAPS of them, two for want of a consent."""
+    known = next(person for person in load.people if "provider-0" in person.consents)
+    good = {"provider": "provider-0", "subject": "canary-s", "ts": 1_770_400_000_000}
+    for name in ("zone", "residence", "gender", "birth_year", "income", "household", "children", "occupation", "lang"):
+        yield json.dumps({**good, name: ["canary-value"]}).encode()
+        yield json.dumps({**good, name: f"canary-{name}" if name != "lang" else 3}).encode()
+    yield json.dumps({**good, "provider": "canary-provider"}).encode()
+    yield json.dumps({**good, "interests": ["canary-interest"], "canary-field": 1}).encode()
+    yield json.dumps({**good, "type": "canary-type"}).encode()
+    yield json.dumps({**good, "ts": "canary-time"}).encode()
+    yield json.dumps({**good, "ts": 4_000_000_000_000, "subject": known.subject}).encode()
+    yield b'{"provider":"provider-0","subject":"canary'
+    yield b'{"type":"registry","registry":{"version":"canary","zones":[{"id":"canary"}]}}'
+    yield json.dumps([{**good, "email": "canary@example"}, "canary"]).encode()
+
+
+def send(kafka: Kafka, topic: str, values: list[tuple[bytes, bytes]]) -> None:
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
+    for key, value in values:
+        producer.produce(topic, value=value, key=key)
+    assert producer.flush(30) == 0
+
+
+def with_extras(value: bytes) -> bytes:
+    """The event as a careless provider sends it: with fields that nobody asked for."""
+    return value[:-1] + b',"name":"canary-name","birth_date":"1984-02-03 canary","home":{"address":"canary"}}'
+
+
+def exported(product: str, store: str, run_id: str, work: Path, *more: str) -> list[dict[str, str]]:
+    path = work / f"{product}-{run_id}.csv"
+    hitonami("export", product, "--store", store, "--run-id", run_id, "-o", path, *more)
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def right(load: ProfileLoad, without: str, store: str, run_id: str, work: Path, *more: str) -> None:
+    """What the run has stored is the truth about those who consented, but ``without``."""
+    cells = {cell: known.counted(K, PROVIDERS) for cell, known in load.cells(0, TABLE.split("*"), (without,)).items()}
+    got = {(r["row"], r["col"]): r for r in exported("profiles", store, run_id, work, *more)}
+    shown = {cell: n for cell, n in cells.items() if n >= K}
+    assert len(shown) > 10 and {cell: int(got[cell]["n"]) for cell in shown} == shown
+    assert {cell for cell in got if cell[1]} == set(shown)
+    for gender in "fm":
+        total = got[gender, ""]
+        assert int(total["n_low"]) == sum(n for cell, n in shown.items() if cell[0] == gender) < int(total["n_high"])
+    trips = {cell: known.counted(K, PROVIDERS) for cell, known in load.trips(0, (without,)).items()}
+    moved = {(r["from"], r["to"]): int(r["n"]) for r in exported("trips", store, run_id, work, *more)}
+    assert moved == {cell: n for cell, n in trips.items() if n >= K} and len(moved) == 12
+
+
+@pytest.mark.kafka
+@pytest.mark.embedded
+@pytest.mark.slow
+def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], tmp_path: Path) -> None:
+    load = ProfileLoad(seed=7, people=300)
+    store, name = f"chdb://{tmp_path}/store", topic(name="profiles", partitions=2, timestamps="LogAppendTime")
+    loadgen.create_topic(kafka.bootstrap, "rejects", partitions=1)  # where it is missing
+    (tmp_path / "registry.json").write_text(json.dumps(load.registry()))
+    (tmp_path / "config.toml").write_text(
+        f'[privacy]\nphase = "self_sustaining"\n[time]\ntick_ms = 5000\n[trips]\nk = {K}\n'
+        f'[profiles]\nk = {K}\ntables = ["{TABLE}"]\nkey_file = "{tmp_path}/keys/file"\n'
+    )
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "consents.jsonl").write_bytes(b"\n".join(value for _, value in load.consents()))
+    hitonami("consent", "import", tmp_path / "consents.jsonl", "--kafka", kafka.bootstrap)
+    for provider in load.providers:
+        span = ("--from", "2026-01-01T00:00:00+09:00", "--to", "2027-01-01T00:00:00+09:00", "--report-months", "12")
+        both = ("--product", "profiles", "--product", "trips", "--purpose", "policy")
+        at = ("--kafka", kafka.bootstrap, "--store", store)
+        hitonami("contract", "add", f"{name}-{provider}", "--company", provider, *both, *span, *at)
+
+    leaving = next(person for person in load.people if len(person.consents) == 2)
+    events = [(key, with_extras(value)) for key, value in load.events()]
+    half = len(events) // 2
+    at = ("--store", store, "--registry", tmp_path / "registry.json", "--config", tmp_path / "config.toml")
+    how = ("--kafka", kafka.bootstrap, "--topic", name, "--events", "profiles", "--recovery", tmp_path / "recovery")
+    live = Live(tmp_path, *how, *at)
+    live.start()
+    send(kafka, name, [*events[:half], *((b"provider-0", trap) for trap in traps(load))])
+    time.sleep(2)
+    live.end(signal.SIGKILL)
+    for provider in leaving.consents:
+        hitonami("consent", "withdraw", provider, leaving.subject, "--kafka", kafka.bootstrap)
+    live.start()
+    send(kafka, name, events[half:])
+    recovery = [path.read_bytes() for path in (tmp_path / "recovery").rglob("*") if path.is_file()]
+    keys = json.loads((tmp_path / "keys" / "file").read_text())
+    until = time.monotonic() + 60
+    while json.loads((tmp_path / "keys" / "file").read_text()):  # destroyed when the day's rows go out
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    told = live.end(signal.SIGTERM)
+    refused = sum(visit.person is leaving for visit in load.visits[half:])
+    known = len(events) - load.accepted()
+    assert told["rejected"]["no_consent"] == known + refused + 2
+    assert told["read"] == len(events) + TRAPS and told["accepted"] == load.accepted() - refused
+
+    right(load, leaving.subject, store, "live", tmp_path)
+    assert len(keys) >= 2  # there were some while the day was open
+
+    lines = [value for _, value in events]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "day.jsonl").write_bytes(b"\n".join(lines))
+    letters = ("--dead-letters", tmp_path / "letters.jsonl", "--consents", kafka.bootstrap)
+    again = ("--run-id", "again", "--events", "profiles")
+    hitonami("replay", tmp_path / "in" / "day.jsonl", *at, *letters, *again)
+    right(load, leaving.subject, store, "again", tmp_path)
+    assert len((tmp_path / "letters.jsonl").read_text().splitlines()) > known
+
+    found = {"recovery while the day was open": b"".join(recovery)}
+    mine = {tmp_path / "consents.jsonl", tmp_path / "in" / "day.jsonl"}
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and path not in mine:
+            found[str(path)] = path.read_bytes()
+    letters_of = log(kafka, "rejects", 0)
+    assert sum(name.encode() in (message.value() or b"") for message in letters_of) > known
+    for message in letters_of:
+        found[f"rejects {message.offset()}"] = message.value() or b""
+    assert [place for place, data in found.items() if CANARIES.search(data)] == []
+    assert len(found) > 30 and any("recovery" in place for place in found)
+    assert os.stat(tmp_path / "keys" / "file").st_mode & 0o777 == 0o600
