@@ -27,10 +27,11 @@ from flows.guard import tell
 from flows.health import forget, health
 from flows.joins import find_joins, search, write_joins
 from flows.kafka import Cluster
+from flows.keeper import Maker
 from flows.people import execute
 from flows.recovery import check_writable, holds_state, lock, open_recovery, remembered, resume_epoch, states
 from flows.runs import Setup, Summary, book_of, new_run, row_of, summary_of
-from flows.source import KafkaSource, Maker, Parts
+from flows.source import KafkaSource, Parts
 from flows.store_sink import RunRow, StoreSink
 from flows.streams import PEOPLE, stream_of
 from sinks.webhook import Webhook

@@ -24,11 +24,12 @@ from flows import guard
 from flows.dump import DumpWriter
 from flows.joins import find_joins
 from flows.kafka import Cluster
+from flows.keeper import Maker
 from flows.logs import open_logs
 from flows.people import execute
 from flows.reader import SafeReader, stamps
 from flows.retry import retried
-from flows.source import FileSource, KafkaSource, Maker, Parts
+from flows.source import FileSource, KafkaSource, Parts
 from flows.store_sink import RunRow, Span, StoreSink
 from flows.streams import stream_of
 from sinks.clickhouse.runs import Run

@@ -16,8 +16,9 @@ from engine.signage_rows import SignageRows, proven
 from engine.subjects import Subjects
 from engine.tables import Tables
 from flows.external_sort import Stamps
+from flows.keeper import Maker
 from flows.recovery import remembered
-from flows.source import FileSource, KafkaSource, Maker, Parts
+from flows.source import FileSource, KafkaSource, Parts
 from flows.store_sink import StoreSink
 from flows.subjects import flow_of
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from engine.book import Book
-from engine.model import AUTO, CELL_MS, END, I64, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
+from engine.model import AUTO, CELL_MS, END, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
 from engine.partial import decode
 from engine.partition import Fed, Partition
 from flows.guard import guarded, stop, tell
 from flows.health import health
 from flows.hot import open_reader
 from flows.kafka import BEGINNING, Cluster, OffsetGone, Ticker, Watch
+from flows.keeper import Item, Keeper, Maker
 from flows.logs import Log
 from flows.reader import Reader
 from sinks.deadletter import DeadLetters
 
-Item = tuple[str, bytes]  # shard key, partial or tick
 _FILE_BYTES = 8 << 20  # of a file per call: rows of many windows close together, so their figures come in bulk
 _LIVE_BYTES = 1 << 20  # of a live partition per call
 _REPLAY_BYTES = 4 << 20  # of another partition of a topic per call: windows that close together cost less
@@ -52,65 +51,6 @@ def is_tick(blob: bytes) -> bool:
 def shard_number(blob: bytes) -> int:
     """The shard that an item, tick or partial, is for."""
     return int.from_bytes(blob, "little") if is_tick(blob) else decode(blob).shard
-
-
-class Told(Protocol):
-    """What a partition tells one key of the flow."""
-
-    @property
-    def shard(self) -> int:
-        """The key it is for."""
-        ...
-
-    def encode(self) -> bytes:
-        """The blob that is sent."""
-        ...
-
-
-class Keeper(Protocol):
-    """One partition of any stream: engine.partition.Partition, and what stands for it in streams beside people."""
-
-    number: int
-    ended: bool
-    accepted: int
-    rejected: I64
-    first_ms: int
-    last_ms: int
-
-    @property
-    def watermark(self) -> int:
-        """W in ms."""
-        ...
-
-    @property
-    def untold_ms(self) -> int:
-        """How far W has moved since partials were made."""
-        ...
-
-    @property
-    def read(self) -> int:
-        """Events read so far."""
-        ...
-
-    def feed(self, payloads: Payloads) -> Fed:
-        """Take in messages in log order."""
-        ...
-
-    def partials(self) -> Sequence[Told]:
-        """What W has passed since the last call."""
-        ...
-
-    def finish(self) -> None:
-        """The log has ended."""
-        ...
-
-    def snapshot(self) -> bytes:
-        """All that is needed to go on."""
-        ...
-
-
-# number, book, bound_ms, shards, snapshot, W before the first record, what messages may be
-Maker = Callable[[int, Book, int, int, "bytes | None", int, int], Keeper]
 
 
 class Parts:

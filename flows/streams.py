@@ -25,7 +25,8 @@ from engine.registry import Registry
 from engine.tables import Tables
 from flows import people, profiles, signage, subjects
 from flows.external_sort import Stamps, people_stamps
-from flows.source import FileSource, KafkaSource, Maker, Parts
+from flows.keeper import Maker
+from flows.source import FileSource, KafkaSource, Parts
 from flows.store_sink import Advance, StoreSink, of_gates
 
 if TYPE_CHECKING:
