@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from dashboard.snapshot import choose
 from engine import registry
 from engine.book import Book
 from engine.config import Config
@@ -83,3 +85,6 @@ def test_a_run_s_row_says_which_stream_it_is_of() -> None:
     assert (Run(*about, **devices).events, devices["gate_delay_ms"]) == ("signage", 0)
     assert set(devices["leaves"]) == {"device d1", "device d2", "device old"}
     assert Run(*about, leaves={"g1": "1m"}).events == Run(*about).events == PEOPLE
+    runs = [Run(*about, leaves={"g1": "1m"}), Run("newer", *about[1:], **devices, started_ms=9)]
+    shown = choose(cast(Any, SimpleNamespace(runs=lambda: runs)), None)
+    assert shown is not None and shown.run_id == "live"  # the page's figures are those of people

@@ -92,6 +92,20 @@ def test_a_quarter_without_anybody_looks_like_one_with_a_few() -> None:
     assert told[0] == told[1]
 
 
+def test_a_version_holds_for_the_records_behind_it() -> None:
+    """A new device counts from its version on; the window says which version held when it closed."""
+    new = {"id": "d9", "zone": None, "approved": [{"from": "2026-01-01T00:00:00Z", "to": None}]}
+    document = {**REGISTRY, "version": "v2", "devices": [new]}
+    control = (json.dumps({"type": "registry", "registry": document}).encode(), T0 + 20_000)
+    before = [touch(T0 + i, f"s{i}", device) for i in range(6) for device in ("d1", "d9")]
+    behind = [touch(T0 + 30_000 + i, f"s{i}", device) for i in range(7) for device in ("d1", "d9")]
+    log = [*log_of(before), control, *log_of([*behind, tick(T0 + HOUR)])]
+    run = Processes([log], Config(), random.Random(3)).run()
+    assert run.rejected == {"unknown_sensor": 6 + 7}
+    found = [(row["device"], row["lang"], row["n_low"], row["registry_version"]) for row in run.rows("touches")]
+    assert found == [("d1", "", 6, "v2"), ("d1", "other", 6, "v2"), ("d9", "", 7, "v2"), ("d9", "other", 7, "v2")]
+
+
 def test_sessions_stand_in_no_state() -> None:
     records = [touch(T0 + 1_000 * i, f"canary-{i}", screen="here", to="there") for i in range(9)]
     states = states_of(Processes([log_of(records)], Config(), random.Random(0), 0).run())
