@@ -7,6 +7,7 @@
     frames.py       a stored span as the page showed it
     why.py          what a figure rests on
     attributes.py   signage and consenting people, for analysts
+    governance.py   consents, contracts and reads, for supervisors
     downloads.py    rows as files
     company.py      the same for companies, by contract
     history.py      figures over time, what is usual then, what comes next
@@ -41,6 +42,7 @@ from dashboard import (
     demo_routes,
     downloads,
     frames,
+    governance,
     history,
     login,
     public,
@@ -94,6 +96,7 @@ def create_app(
         *company.ROUTES,
         *why.ROUTES,
         *attributes.ROUTES,
+        *governance.ROUTES,
         *public.ROUTES,
     ]
     routes += [] if scenes is None else demo_routes.ROUTES

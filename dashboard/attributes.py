@@ -10,7 +10,7 @@ All answer ``{"run": {"id", "kind", "timezone"} | null, "runs": [{"run_id", "kin
 signage: ``{"from", "to", "device", "devices": [{"id", "zone": name | null}], "touches": columns, "screens": columns}``,
 by default the first device and the day up to the newest window.
 profiles and trips: ``{"day", "days": [day], "rows": columns | null}``, by default the newest day; ``names`` of trips
-has the names of zones.
+has the names of zones, that of profiles the words of codes (attribute → code → name), in the order of their lists.
 ``columns`` are the key's columns but the window, with ``t`` = start in ms, and ``n``, ``low``, ``high``, ``s`` (place
 in STATUS). What is not listed is hidden: fewer than k. ``more``: rows beyond ROWS were left off.
 """
@@ -34,6 +34,7 @@ from starlette.routing import Route
 from dashboard import asked
 from dashboard.asked import Refused
 from dashboard.layout import name_of
+from engine import codes
 from engine.config import DEFAULTS
 from engine.model import LENGTH_MS, PRODUCTS, STATUS, WINDOWS
 from engine.timezone import TimeZone
@@ -46,6 +47,7 @@ ROWS = 50_000  # of one product in one answer
 DAYS = 92  # that can be chosen from
 DAY_MS = 86_400_000
 LONGEST_MS = 8 * DAY_MS  # of signage
+LISTS = {"prefecture": "prefectures", **{name: name for name in codes.LISTS if name != "prefectures"}}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -148,7 +150,15 @@ def _date(clock: TimeZone, start_ms: int) -> str:
 
 def profiles(store: Store, run_id: str | None, day: str | None) -> dict[str, Any]:
     """The body of /api/profiles. Raises Refused."""
-    return daily(store, "profiles", run_id, day)[0]
+    told, _ = daily(store, "profiles", run_id, day)
+    attributes = {name for table in (told.get("rows") or {}).get("table", ()) for name in table.split("*")}
+    return {**told, "names": {name: words_of(LISTS[name]) for name in sorted(attributes & LISTS.keys())}}
+
+
+def words_of(name: str) -> dict[str, dict[str, str]]:
+    """The words of a code list (engine/codes): code → name in both languages."""
+    held = codes.load(name)
+    return {code: {"ja": ja, "en": en} for code, ja, en in zip(held.codes, held.ja, held.en, strict=True)}
 
 
 def trips(store: Store, register: Callable[[Run], Register], run_id: str | None, day: str | None) -> dict[str, Any]:

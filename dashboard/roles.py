@@ -64,6 +64,9 @@ TABLE: Mapping[tuple[str, str], str] = {
     ("GET", "/api/signage"): ATTRIBUTES,
     ("GET", "/api/profiles"): ATTRIBUTES,
     ("GET", "/api/trips"): ATTRIBUTES,
+    ("GET", "/api/consents"): GOVERNANCE,
+    ("GET", "/api/contracts"): GOVERNANCE,
+    ("GET", "/api/reads"): GOVERNANCE,
     ("GET", "/api/demo"): SEE,
     ("POST", "/api/demo"): SCENE,
 }
@@ -73,6 +76,7 @@ TABLE: Mapping[tuple[str, str], str] = {
 WITHOUT_RUN = frozenset(
     {"/", "/s/{path:path}", "/login", "/healthz", "/readyz", "/api/session", "/api/login", "/api/logout"}
     | {"/api/audit", "/api/demo", "/api/runs", "/public", "/public/events"}
+    | {"/api/consents", "/api/contracts", "/api/reads"}
     | {"/api/company/export"}  # a contract says what it may read, and never such a run
 )
 

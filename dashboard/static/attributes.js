@@ -7,12 +7,12 @@ import {language} from './signage.js';
 addWords({
   ja: {
     at_day: '日', at_table: '集計表', at_trips: '場所から場所への移動 {day}', at_profiles: '同意した人の属性: {table} {day}', at_origin: '出発', at_arrival: '到着', at_all: '全体',
-    at_noDay: 'この日に公開できる値はありません', at_none: '回答なし', at_noProfiles: '属性の集計はまだありません', at_noTrips: '移動の集計はまだありません',
+    at_noDay: 'この日に公開できる値はありません', at_none: '回答なし', at_before: '{n} 年まで', at_noProfiles: '属性の集計はまだありません', at_noTrips: '移動の集計はまだありません',
     at_prefecture: '都道府県', at_municipality: '市区町村', at_gender: '性別', at_birth_year: '生まれた年', at_income: '収入（万円）', at_household: '世帯人数', at_children: '子どもの数', at_occupation: '職業', at_lang: '言語', at_interests: '興味',
   },
   en: {
     at_day: 'Day', at_table: 'Table', at_trips: 'Trips from place to place {day}', at_profiles: 'People who consented: {table} {day}', at_origin: 'From', at_arrival: 'To', at_all: 'all',
-    at_noDay: 'Nothing can be shown of that day', at_none: 'not told', at_noProfiles: 'There are no tables of attributes yet', at_noTrips: 'There are no trips yet',
+    at_noDay: 'Nothing can be shown of that day', at_none: 'not told', at_before: 'up to {n}', at_noProfiles: 'There are no tables of attributes yet', at_noTrips: 'There are no trips yet',
     at_prefecture: 'Prefecture', at_municipality: 'Municipality', at_gender: 'Gender', at_birth_year: 'Year of birth', at_income: 'Income (10,000 yen)', at_household: 'Household', at_children: 'Children', at_occupation: 'Occupation', at_lang: 'Language', at_interests: 'Interests',
   },
 });
@@ -179,5 +179,6 @@ function profileLines(rows, table, k, names) {
 function word(name, code, names) {
   if (code === 'none') return t('at_none');
   if (name === 'lang') return language(code);
+  if (name === 'birth_year' && code.startsWith('-')) return t('at_before', {n: code.slice(1)});
   return names?.[name]?.[code]?.[lang] ?? code;
 }

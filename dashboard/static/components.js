@@ -22,6 +22,7 @@
 import {AlertsPanel} from './alerts-panel.js';
 import {Attributes} from './attributes.js';
 import {Foot} from './foot.js';
+import {Governance} from './governance.js';
 import {Header} from './header.js';
 import {Latency} from './latency.js';
 import {MapView} from './map.js';
@@ -50,6 +51,7 @@ export const COMPONENTS = [
   {host: '#tables', make: (e, context) => new TablesView(e, context)},
   {host: '#signage', make: (e, context) => new Signage(e, context)},
   {host: '#attributes', make: (e, context) => new Attributes(e, context)},
+  {host: '#governance', make: (e, context) => new Governance(e, context)},
   {host: '#scenes', make: (e, context) => new Scenes(e, context)},
   {host: '#alerts-panel', make: (e, context) => new AlertsPanel(e, context)},
   {host: '#why-panel', always: true, make: (e, context) => new Why(e, context)},

@@ -39,8 +39,8 @@ def row(*key: Any, n: int | tuple[int, int] | None = None, k: int = 5) -> tuple[
 def fill(store: Store) -> None:
     """A live run of signage, and one of profiles that began later."""
     store.put_registry("v1", "h", json.dumps(REGISTRY))
-    store.start_run(run("sig", {f"device {DEVICE}": "15m"}, kind="live", config=CONFIG, started_ms=T0 + 1))
-    store.start_run(run("pro", {}, kind="replay", config=CONFIG, started_ms=T0 + 2))
+    store.start_run(run("sig", {DEVICE: "signage"}, kind="live", config=CONFIG, started_ms=T0 + 1))
+    store.start_run(run("pro", {"acme": "profiles"}, kind="replay", config=CONFIG, started_ms=T0 + 2))
     old = T0 - 900_000
     touches = [
         row("15m", T0, DEVICE, "top", "", n=57), row("15m", T0, DEVICE, "top", "en", n=(10, 14)),
@@ -54,6 +54,7 @@ def fill(store: Store) -> None:
     profiles = [
         row("1d", DAY, table, "", "", n=120), row("1d", DAY, table, "f", "", n=(60, 69)),
         row("1d", DAY, table, "f", "1980-1984", n=31), row("1d", DAY, table, "f", "none", n=None, k=10),
+        row("1d", DAY, table, "f", "-1939", n=12),
         row("1d", DAY, "interests", CANARY, "", n=44),
         row("1d", DAY - 86_400_000, table, "", "", n=77),
     ]  # fmt: skip
@@ -97,7 +98,8 @@ def test_tables_are_told_as_they_were_released(real: Store, served: Served) -> N
     assert asked(url, "/api/signage?device=nobody")[1]["touches"]["t"] == []
     _, told = asked(url, "/api/profiles")
     assert (told["run"]["id"], told["day"], told["days"]) == ("pro", "2026-02-07", ["2026-02-07", "2026-02-06"])
-    assert told["k"] == {"profiles": 10} and told["rows"]["row"] == ["", "f", "f", "f", CANARY]
+    assert told["k"] == {"profiles": 10} and told["rows"]["row"] == ["", "f", "f", "f", "f", CANARY]
+    assert told["names"]["gender"]["f"] == {"ja": "女性", "en": "Female"}
     assert asked(url, "/api/profiles?day=2026-02-06")[1]["rows"]["n"] == [77]
     assert asked(url, "/api/profiles?day=2026-02-05")[1]["rows"] is None
     _, told = asked(url, "/api/trips?run=pro")
@@ -116,10 +118,10 @@ def test_tables_are_told_as_they_were_released(real: Store, served: Served) -> N
 def test_runs_of_other_streams_are_not_shown_as_runs_of_people(real: Store, served: Served) -> None:
     fill(real)
     url = served(real, local=ANALYST).url
-    assert asked(url, "/api/status")[1]["run_id"] == "pro"  # it has no gates: it may be one of cameras
+    assert asked(url, "/api/status")[1]["run_id"] is None
     real.start_run(run("people", kind="live", started_ms=T0))
     assert asked(url, "/api/status")[1]["run_id"] == "people"  # though that of signage is newer
-    assert [listed["run_id"] for listed in asked(url, "/api/runs")[1]] == ["pro", "people"]
+    assert [listed["run_id"] for listed in asked(url, "/api/runs")[1]] == ["people"]
 
 
 def test_signage_is_told_with_ranges_as_ranges_and_hidden_as_hidden(page: Page, real: Store, served: Served) -> None:
@@ -177,9 +179,10 @@ def test_attributes_are_told_day_by_day_in_both_languages(page: Page, real: Stor
     part = page.locator("#attributes")
     profiles, trips = page.locator("#attributes .ds-table").nth(0), page.locator("#attributes .ds-table").nth(1)
     expect(profiles.locator("h2")).to_have_text("同意した人の属性: 性別 × 生まれた年 2026-02-07")
+    assert [texts[0] for texts in lines(profiles)] == ["全体", *["女性"] * 5, "ほかはそれぞれ"]
     assert [texts[1:] for texts in lines(profiles)] == [
-        ["全体", "120 確定"], ["全体", "60–69 約 64"], ["1980-1984", "31 確定"], ["回答なし", "<10 少数"],
-        ["ほかはそれぞれ", "<10 少数"], ["ほかはそれぞれ", "<10 少数"],
+        ["全体", "120 確定"], ["全体", "60–69 約 64"], ["1939 年まで", "12 確定"], ["1980-1984", "31 確定"],
+        ["回答なし", "<10 少数"], ["ほかはそれぞれ", "<10 少数"], ["ほかはそれぞれ", "<10 少数"],
     ]  # fmt: skip
     assert lines(trips) == [
         ["大通", "北2条", "13 確定"], ["北2条", "大通", "0–20 約 10"], ["", "ほかはそれぞれ", "<12 少数"],

@@ -32,6 +32,7 @@ ARROWS = {
         "engine.timezone",
         "engine.contract",
         "engine.config",
+        "engine.codes",
     ),
     "hitonami": PACKAGES,
 }

@@ -48,6 +48,9 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/api/signage"): {"analyst", "supervisor"},
     ("GET", "/api/profiles"): {"analyst", "supervisor"},
     ("GET", "/api/trips"): {"analyst", "supervisor"},
+    ("GET", "/api/consents"): {"supervisor"},
+    ("GET", "/api/contracts"): {"supervisor"},
+    ("GET", "/api/reads"): {"supervisor"},
     ("GET", "/api/demo"): SEEING,
     ("POST", "/api/demo"): ACTING,
 }
