@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from dashboard.roles import Who
 from tests.browser.conftest import Clock, Served
 from tests.browser.fake_store import REGISTRY as PLAIN
 from tests.browser.fake_store import FakeStore
@@ -299,6 +300,33 @@ def test_op_19_phone_and_magnified_pages_do_not_scroll_sideways(page: Page, serv
     for tall in page.locator("#strips button:visible, #tabs button").all():
         size = tall.bounding_box()
         assert size and size["height"] >= 44
+
+
+CUT = """() => [...document.querySelectorAll('button, th, dt, label > span, summary, a.button, .alerts-hint, #foot dd')]
+  .filter(e => e.checkVisibility() && e.clientWidth && getComputedStyle(e).clipPath === 'none' && e.textContent.trim())
+  .filter(e => {
+    if (e.scrollWidth > e.clientWidth + 1) return true;
+    const {bottom, right} = e.getBoundingClientRect();
+    const room = e.closest('section, header, #bar').getBoundingClientRect();
+    return !e.closest('.alerts-list, .ranked-scroll, .scroll') && (bottom > room.bottom + 1 || right > room.right + 1);
+  }).map(e => e.textContent)"""
+
+
+@pytest.mark.parametrize("width", [1366, 1920])
+def test_op_19_no_word_of_the_frame_is_cut(page: Page, served: Served, clock: Clock, width: int):
+    store = walkway(clock)
+    store.standing["live"] = [replace(ONE, zone="c1"), replace(ONE, id="b", state="acknowledged", zone="c2")]
+    page.set_viewport_size({"width": width, "height": 768})
+    url = served(store, local=Who("demo", "supervisor")).url
+    for language in ("en", "ja"):
+        for query in ("?place=w", "?view=tables"):
+            page.goto(f"{url}/{query}")
+            expect(page.locator("html")).not_to_have_class(re.compile("empty"))
+            expect(page.locator("#views summary")).to_be_visible()
+            if page.locator("html").get_attribute("lang") != language:
+                page.locator("#lang").click()
+            expect(page.locator("html")).to_have_attribute("lang", language)
+            assert page.evaluate(CUT) == [], (language, query)
 
 
 def test_nothing_shifts_on_the_situation(page: Page, served: Served, clock: Clock):
