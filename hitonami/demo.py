@@ -27,7 +27,6 @@ from flows.runs import Setup
 from hitonami import __version__
 from hitonami.common import opened, out
 from hitonami.embedded import broker, end
-from loadgen.stage import LEAD_S, SCENES, staged
 from sinks.clickhouse.store import Store
 from sinks.deadletter import DeadLetters, FileTarget
 
@@ -35,17 +34,20 @@ _LEAD_VARIABLE = "HITONAMI_DEMO_LEAD_S"  # for tests, which have no minute to wa
 
 
 class Stage:
-    """Which scene plays. The page's thread asks for one, the main thread plays it."""
-
-    names: Sequence[str] = SCENES
+    """Which scene of ``names`` plays. The page's thread asks for one, the main thread plays it."""
 
     def __init__(self) -> None:
+        self.names: Sequence[str] = ()
         self._lock = threading.Lock()
         self._played = Counter[str]()
         self._ended = False
         self._scene = self._run = ""
         self._asked = False
-        self.play(SCENES[0])
+
+    def begin(self, names: Sequence[str]) -> None:
+        """Know the scenes, and play the first."""
+        self.names = names
+        self.play(names[0])
 
     def play(self, scene: str) -> None:
         """Play a scene as a new run, instead of the one that plays."""
@@ -79,16 +81,19 @@ def demo() -> None:
 
     Example: hitonami demo
     """
-    from dashboard.app import create_app  # the page takes its time to load: for this command alone
-    from dashboard.roles import Who
-    from dashboard.serve import serve
-
     stage = Stage()
     signals = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a closed terminal ends it too; under nohup it goes on
         signals.append(signal.SIGHUP)
     for number in signals:
         signal.signal(number, lambda _number, _frame: stage.end())
+    # page and load take their time to load: for this command alone, and a signal is heard meanwhile
+    from dashboard.app import create_app
+    from dashboard.roles import Who
+    from dashboard.serve import serve
+    from loadgen.stage import SCENES
+
+    stage.begin(SCENES)
     work = Path(tempfile.mkdtemp(prefix="hitonami-demo-"))
     try:
         with broker() as address, opened(f"chdb://{work}/store") as store:
@@ -105,6 +110,8 @@ def demo() -> None:
 
 def _play(scene: str, run_id: str, address: str, store: Store, work: Path) -> None:
     """Play a scene, first its past, until the stop flag is set."""
+    from loadgen.stage import LEAD_S, staged
+
     now_ms, topic = int(time.time() * 1000), f"people-{run_id}"
     lead_s = os.environ.get(_LEAD_VARIABLE, str(LEAD_S))
     registry = registries.parse(json.dumps(staged(scene, now_ms).registry).encode())
