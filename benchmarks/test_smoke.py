@@ -28,6 +28,13 @@ def test_replay() -> None:
     assert run("replay", "--events", "20000", "--repeats", "1")["events"] == 20_000
 
 
+@pytest.mark.kafka
+def test_touches() -> None:
+    told = run("touches", "--events", "20000", "--repeats", "1")  # each part counts what is true, else it had ended
+    ways = {name.removesuffix("_to_twin") for name in told if name.endswith("_to_twin")}
+    assert ways == {"decode", "partition", "replay", "kafka"} and told["events"] == pytest.approx(20_000, rel=0.1)
+
+
 def test_forecast() -> None:
     told = run("forecast", "--scenario", "smoke", "--seconds", "1200", "--every", "5")
     assert (told["minutes"], told["zones"]) == (20, 11) and told["horizons"].keys() == {"5", "15"}

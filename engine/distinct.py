@@ -38,7 +38,8 @@ def first_of(rows: I64, by: tuple[int, ...], then: int) -> I64:
     group = np.cumsum(np.append(0, new))
     least = np.flatnonzero(value == np.minimum.reduceat(value, starts).take(group))
     group = group.take(least)
-    return rows.take(least[np.append(True, group[1:] != group[:-1])], 0)
+    first: I64 = rows.take(least[np.append(True, group[1:] != group[:-1])], 0)
+    return first
 
 
 def _mix(rows: I64, by: tuple[int, ...]) -> NDArray[np.uint64]:
