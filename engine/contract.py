@@ -253,6 +253,7 @@ class Contracts:
         self._known: dict[str, Contract] = {}
         self._of: dict[str, dict[str, Contract]] = {}  # by company and id
         self._unreadable: set[str] = set()
+        self._bars: dict[str, str | None] = {}  # by company, found since the last record
         for value in values:
             self.take(value)
 
@@ -262,6 +263,7 @@ class Contracts:
         ``key``: the contract's id, where it is told beside the record. ``value`` None: the record was deleted. Of two
         records of a contract the one with more steps counts, whichever comes last.
         """
+        self._bars.clear()
         try:
             made = parse(value or b"")
             if key is not None and made.id != key:
@@ -312,7 +314,12 @@ class Contracts:
 
     def _barred(self, company: str) -> str | None:
         """The worst that bars all contracts of a company."""
-        its = self._of.get(company, {}).values()
+        if company not in self._bars and company in self._of:
+            self._bars[company] = self._bar(company)
+        return self._bars.get(company)
+
+    def _bar(self, company: str) -> str | None:
+        its = self._of[company].values()
         states = {contract.stands for contract in its}
         if any(contract.id in self._unreadable for contract in its):
             return UNREADABLE

@@ -143,8 +143,20 @@ def test_every_refusal_is_told_without_what_was_typed(desk: Desk) -> None:
     assert desk.refused(*desk.words("x.csv", "--workbench", run="second")) == "workbench"
     with pytest.raises(UsageError, match="names --contract and --purpose"):
         hitonami("export", "flow", "--store", desk.url, "--run-id", "live", "-o", "x", "--purpose", "policy")
-    with Store.open(desk.url) as store:
-        assert CANARY not in str(list(store.reads()))
+    for words in (("audit", "chain"), ("report", "usage", "--contract", desk.id)):
+        with pytest.raises(UsageError, match="SEQ:HASH"):
+            hitonami(*words, "--store", desk.url, "--head", f"1:{CANARY}")
+    connection = Connection.open(desk.url)
+    rows = connection.rows(f"SELECT * FROM {connection.table('reads')}")
+    assert len(rows) == 7 and CANARY not in str(rows)
+    change = "UPDATE rows = 6 WHERE seq = 1 SETTINGS mutations_sync = 2"
+    connection.command(f"ALTER TABLE {connection.table('reads')} {change}")
+    connection.close()
+    for words in (("audit", "chain"), ("report", "usage", "--contract", desk.id)):
+        with pytest.raises(CheckFailed, match="chain of reads: row 1 was changed"):
+            hitonami(*words, "--store", desk.url)
+    with pytest.raises(UsageError, match="--store"):
+        hitonami("audit")
 
 
 def test_a_bar_holds_for_the_next_read_and_in_the_flow(desk: Desk) -> None:
