@@ -22,6 +22,7 @@ from engine import registry as registries
 from engine.config import Config
 from engine.errors import HitonamiError
 from flows import guard
+from flows.consents import TOPIC as CONSENTS
 from flows.health import health
 from flows.kafka import Cluster
 from flows.live import live_flow
@@ -34,7 +35,6 @@ from sinks.deadletter import DeadLetters, FileTarget, KafkaTarget
 READY, STARTED, STOPPING = b"ready\n", b"started\n", b"stopping\n"
 PEER_ENDED = 75  # exit code of a process that ends because another one did: it has nothing to say
 DEAD_LETTERS = "rejects"  # their topic
-CONSENTS = "consents"  # topic of what people have consented to
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,14 @@ from engine.errors import UsageError
 from engine.model import GAP_MS
 from flows import guard
 from flows.cluster import run_cluster
+from flows.consents import TOPIC as CONSENTS
 from flows.health import State, gathered
 from flows.kafka import Cluster
 from flows.live import run_live
 from flows.logs import topic_of
 from flows.runs import Setup, Summary, dump_topic, replay_files, replay_kafka
 from flows.streams import events_of, stream_of
-from flows.worker import CONSENTS, Job
+from flows.worker import Job
 from hitonami import __version__
 from hitonami.common import StoreOption, kafka_settings, new_run_id, opened, out, progress, say, span_of
 from sinks.clickhouse.store import Store

@@ -1,0 +1,134 @@
+"""The stream profiles beside its engine: what is decided once, when keys go, what a start needs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine import registry
+from engine.book import Book
+from engine.config import Config
+from engine.errors import UsageError
+from engine.model import NO_TIME, Progress, Released
+from flows.keys import KeyFile
+from flows.profiles import Closed, _destroyer, _Waiting, begin, opened, places, stamps
+from flows.runs import Setup
+from flows.store_sink import TICK, Advance
+from flows.streams import events_of, stream_of
+from tests.support.engine_run import payloads
+
+DAY = 1_770_390_000_000  # 2026-02-07T00:00+09:00
+HOUR = 3_600_000
+DAY_MS = 24 * HOUR
+BOOK = Book(registry.parse(b'{"version":"1","timezone":"Asia/Tokyo"}'))
+
+# without the guard: it would end the process of the tests
+take = _Waiting.on_batch.__wrapped__  # type: ignore[attr-defined]
+keep = _Waiting.snapshot.__wrapped__  # type: ignore[attr-defined]
+
+
+def setup(**config: Any) -> Setup:
+    return Setup(None, BOOK.version(BOOK.first), Config(config), "live", "0", events="profiles")  # type: ignore[arg-type]
+
+
+def rows(unit: str) -> Released:
+    return Released("profiles", unit, {"n": np.ones(1, np.int64)}, {})
+
+
+def advance(closed_ms: int) -> Advance:
+    return Advance(Progress(closed_ms), None, None, ())
+
+
+def units(items: Any) -> list[str]:
+    return [item.unit for item in items if isinstance(item, Released)]
+
+
+def test_rows_go_on_when_the_epoch_behind_theirs_has_been_kept() -> None:
+    """epoch 1: a decided | epoch 2: b | epoch 3: a goes on | epoch 4: b, and nothing twice"""
+    waiting = _Waiting(lambda _ms: None, None)
+    given = []
+    for decided in (["a"], ["b"], [], [], []):
+        out, done = take(waiting, [*map(rows, decided), TICK])
+        assert not done and TICK in list(out)
+        given.append(units(out) + units(take(waiting, [TICK])[0]))
+        keep(waiting)
+    assert given == [[], [], ["a"], ["b"], []]
+
+
+def test_a_process_that_starts_again_gives_what_was_decided_not_what_it_would_decide_now() -> None:
+    first = _Waiting(lambda _ms: None, None)
+    take(first, [rows("decided"), advance(DAY), TICK])
+    keep(first)
+    take(first, [TICK])
+    kept = keep(first)
+    assert units(take(first, [TICK])[0]) == ["decided"]  # stored; then the process is killed
+    again = _Waiting(lambda _ms: None, kept)
+    assert units(take(again, [TICK])[0]) == ["decided"]  # the same rows: the store drops them
+    keep(again)
+    assert units(take(again, [TICK])[0]) == []
+
+
+def test_keys_go_when_the_end_of_their_day_is_committed(tmp_path: Path) -> None:
+    config = Config({"privacy": {"phase": "self_sustaining"}, "profiles": {"key_file": str(tmp_path / "keys")}})
+    keys = KeyFile(tmp_path / "keys", "live")
+    for day in range(2):
+        keys.key("trips", DAY + day * DAY_MS)
+    clock = BOOK.tables(BOOK.start).zone_clock
+    waiting = _Waiting(_destroyer(config, "live", clock), None)
+
+    def left() -> list[bool]:
+        return [keys.find("trips", DAY + day * DAY_MS) is not None for day in range(2)]
+
+    for closed_ms, after in ((NO_TIME, [True, True]), (DAY + DAY_MS - 1, [True, True]), (DAY + DAY_MS, [False, True])):
+        before = left()
+        take(waiting, [advance(closed_ms)])
+        keep(waiting)
+        take(waiting, [TICK])
+        assert left() == before
+        keep(waiting)
+        take(waiting, [TICK])
+        assert left() == after
+
+
+def test_in_city_only_there_are_no_keys_to_destroy_and_nothing_to_follow(tmp_path: Path) -> None:
+    clock = BOOK.tables(BOOK.start).zone_clock
+    assert _destroyer(Config(), "live", clock)(DAY) is None
+    begin(setup(), tmp_path / "recovery")
+    made = opened(setup(), None, None)
+    assert isinstance(made, Closed) and not made.holds()
+    part = made.make(0, BOOK, 5_000, 1, None, NO_TIME, 0)
+    event = json.dumps({"provider": "acme", "subject": "u", "ts": DAY}).encode()
+    part.feed(payloads([event]))
+    assert part.rejected_by_reason() == {"no_contract": 1}
+    made.close()
+
+
+def test_a_live_run_needs_a_key_file_and_a_replay_of_files_the_consents(tmp_path: Path) -> None:
+    phase = {"privacy": {"phase": "self_sustaining"}}
+    with pytest.raises(UsageError, match="key_file"):
+        begin(setup(**phase), tmp_path / "recovery")
+    inside = {**phase, "profiles": {"key_file": str(tmp_path / "recovery" / "keys")}}
+    with pytest.raises(UsageError, match="recovery directory"):
+        begin(setup(**inside), tmp_path / "recovery")
+    begin(setup(**phase, profiles={"key_file": str(tmp_path / "keys")}), tmp_path / "recovery")
+    with pytest.raises(UsageError, match="--consents"):
+        opened(setup(**phase), None, None)
+
+
+def test_the_stream_is_told_by_its_topic() -> None:
+    assert events_of("profiles") == "profiles" and stream_of("profiles").logs == "profiles.logs"
+    assert places(BOOK.tables(BOOK.start))["leaves"] == {"profiles": "1d"}
+
+
+def test_lines_of_a_file_are_sorted_by_their_record_times() -> None:
+    lines = [
+        json.dumps([{"provider": "a", "subject": "u", "ts": DAY}, 3]).encode(),
+        b"{",
+        json.dumps({"provider": "a", "subject": "u", "ts": DAY, "record_ts": DAY + 5}).encode(),
+    ]
+    message, times = stamps(BOOK.tables(BOOK.start))(payloads(lines))
+    assert message.tolist() == [0, 0, 1, 2] and times.tolist() == [DAY, NO_TIME, NO_TIME, DAY + 5]
