@@ -1,6 +1,6 @@
 # Everything is set up in .venv by pip alone (scripts/set-up.sh); `make` lists the verbs.
 .DEFAULT_GOAL := help
-.PHONY: help build test demo lint fmt types fuzz sanitize bench bench-peers bench-smoke soak-kills soak-page screenshots hints ci clean
+.PHONY: help build test demo lint fmt types fuzz sanitize bench bench-peers bench-smoke soak-kills soak-page soak-consents screenshots hints ci clean
 SHELL := /bin/sh
 
 VENV := .venv
@@ -22,6 +22,7 @@ help:
 	@echo 'make bench-peers  Hitonami beside its peers on one topic (ARGS="--events 4000000 --peers hitonami,ceiling,orjson --repeats 5")'
 	@echo 'make soak-kills   100 random kills of a live run (about 10 minutes; ARGS="--kills 400 --seed 2")'
 	@echo 'make soak-page    the page while its server is away for five minutes (about 11 minutes)'
+	@echo 'make soak-consents  the consents of a run away for 90 seconds: events are held (about 3 minutes)'
 	@echo 'make screenshots  pictures of the page into build/screenshots, those of README into docs/pictures (ARGS="light dark")'
 	@echo 'make hints        compile the kernels and fail on a performance hint'
 	@echo 'make ci           what the continuous integration runs'
@@ -81,6 +82,10 @@ soak-page:
 	$(READY)
 	@sh scripts/browser.sh
 	@HITONAMI_AWAY_S=300 $(BIN)/python -m pytest -s -o faulthandler_timeout=900 tests/browser/test_stream.py -k op_14 $(ARGS)
+
+soak-consents:
+	$(READY)
+	@HITONAMI_CONSENTS_AWAY_S=90 $(BIN)/python -m pytest -s -o faulthandler_timeout=900 tests/faults/test_consents_away.py $(ARGS)
 
 screenshots:
 	$(READY)

@@ -127,3 +127,11 @@ def test_stages() -> None:
     assert sum(stages.values()) == pytest.approx(told["sum_ns"]["median"], abs=1)
     assert all(ns > 0 for ns in stages.values()), stages  # a clock around what is no longer called tells nothing
     assert told["take_alone_ns"]["median"] > 0
+
+
+@pytest.mark.kafka
+@pytest.mark.clickhouse
+def test_withdrawal() -> None:
+    told = run("withdrawal", "--rate", "200", "--withdrawals", "10")
+    assert told["withdrawals"] == 10 and told["refused"] > 10
+    assert 0 <= told["passed_s"]["p50"] < told["stopped_s"]["p100"]

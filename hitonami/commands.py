@@ -186,7 +186,9 @@ def dashboard(
 def bench(
     name: Annotated[
         str,
-        typer.Argument(help="faults, formats, kernels, latency, memory, peers, replay, scale_out, source or stages"),
+        typer.Argument(
+            help="faults, formats, kernels, latency, memory, peers, replay, scale_out, source, stages, withdrawal"
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
