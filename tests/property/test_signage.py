@@ -31,7 +31,7 @@ PLAIN = {"touches": {"k": 1, "guard": 0}, "screens": {"k": 1, "guard": 0}}
 
 
 @given(SEEDS, st.integers(1, 3), st.sampled_from([{}, LOOSE, PLAIN]), st.booleans())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_rows_are_those_of_the_rules(seed: int, partitions: int, privacy: dict[str, Any], finish: bool) -> None:
     rng = random.Random(seed)
     config = Config({**privacy, "time": {"bound_ms": rng.choice([0, 5_000])}, "status": {"exact": rng.random() < 0.5}})
@@ -49,7 +49,7 @@ def test_rows_are_those_of_the_rules(seed: int, partitions: int, privacy: dict[s
 
 
 @given(SEEDS, st.integers(1, 3))
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_what_comes_out_depends_on_the_logs_alone(seed: int, partitions: int) -> None:
     """Rejects and versions too, whose rows the naive reading does not make."""
     rng = random.Random(seed)

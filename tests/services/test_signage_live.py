@@ -40,7 +40,7 @@ def test_signage_killed_in_mid_stream_equals_every_replay(
     name, registry = topic(partitions=PARTITIONS, name="signage", timestamps="LogAppendTime"), tmp_path / "r.json"
     registry.write_text(json.dumps(REGISTRY))
     # the events lie in the past: a tick while the producer pauses would make the rest of them late
-    (tmp_path / "config.toml").write_text("[time]\ntick_ms = 5000\n[status]\nexact = true\n")
+    (tmp_path / "config.toml").write_text("[time]\ntick_ms = 3000\n[status]\nexact = true\n")
     config, port = ("--config", tmp_path / "config.toml", "--events", "signage"), free_port()
     more = (*config, "--processes", 2, "--health-port", port)
     live = Live(kafka, name, clickhouse_url, registry, tmp_path / "recovery", *more)
