@@ -6,9 +6,11 @@ import json
 import random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import signage
 from engine.config import Config
 from tests.support.signage_run import (
     DEVICES,
@@ -104,6 +106,20 @@ def test_a_version_holds_for_the_records_behind_it() -> None:
     assert run.rejected == {"unknown_sensor": 6 + 7}
     found = [(row["device"], row["lang"], row["n_low"], row["registry_version"]) for row in run.rows("touches")]
     assert found == [("d1", "", 6, "v2"), ("d1", "other", 6, "v2"), ("d9", "", 7, "v2"), ("d9", "other", 7, "v2")]
+
+
+def test_names_that_nobody_uses_any_more_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(5)
+    logs = random_logs(rng, 2, 300)
+    for log in logs:  # a screen of its own in every message, beside those that sessions share
+        odd = [touch(at, "x", screen=f"only-{i}", to=f"next-{i}") for i, (_, at) in enumerate(log)]
+        log[:] = [pair for one, more in zip(log, log_of(odd), strict=True) for pair in (one, more)]
+    kept = Processes(logs, Config(LOOSE), random.Random(1)).run()
+    monkeypatch.setattr(signage, "_SPARE_NAMES", 0)
+    few = Processes(logs, Config(LOOSE), random.Random(1)).run()
+    assert few.units == kept.units and few.rows("screens")
+    sizes = [[len(part._chunks.names.words()) for part in run.parts] for run in (few, kept)]
+    assert all(small < large // 2 for small, large in zip(*sizes, strict=True)), sizes
 
 
 def test_sessions_stand_in_no_state() -> None:
