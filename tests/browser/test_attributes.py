@@ -215,5 +215,7 @@ def test_views_are_offered_to_those_who_may_and_say_what_is_missing(
     expect(page.locator("#trouble")).to_have_text("")  # that there is no run of people is no trouble here
     page.locator("#views summary").click()
     expect(page.locator("#views a[aria-current]")).to_have_text("サイネージ")
+    page.keyboard.press("Tab")
     page.keyboard.press("Escape")
+    expect(page.locator("#views ul")).to_be_hidden()
     expect(page.locator("#views summary")).to_be_focused()
