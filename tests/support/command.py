@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import json
 import os
 import signal
@@ -24,6 +25,8 @@ from tests.realservices.process import _die_with_parent
 
 COMMAND = [sys.executable, "-m", "hitonami.cli"]
 ROOT = Path(__file__).resolve().parents[2]
+# Beside the command itself, what it loads only where it is used; not the embedded store, which starts threads.
+LOADED = ("dashboard.app", "hitonami.audit", "hitonami.doctor", "hitonami.health", "loadgen.stage")
 _one = threading.Lock()
 
 
@@ -116,6 +119,8 @@ def _serve() -> None:
 
 
 if __name__ == "__main__":
+    for name in LOADED:
+        importlib.import_module(name)
     from hitonami.cli import main
 
     _serve()
