@@ -68,7 +68,7 @@ class Link(Read):
 
     def columns(self) -> dict[str, Any]:
         """Column → value, times in ms."""
-        return {name.removesuffix("_ms"): value for name, value in asdict(self).items()}
+        return {column: getattr(self, name) for column, name in zip(_COLUMNS, _FIELDS, strict=True)}
 
     def digest(self) -> str:
         """What its hash must be."""
