@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,11 +23,9 @@ from confluent_kafka import Producer
 import loadgen
 from loadgen.profiles import ProfileLoad
 from tests.realservices.kafka import Kafka
-from tests.support.command import hitonami
+from tests.support.command import COMMAND, ROOT, command
 from tests.support.topics import log
 
-COMMAND = [sys.executable, "-m", "hitonami.cli"]
-ROOT = Path(__file__).resolve().parents[2]
 CANARIES = re.compile(rb"person-[0-9]|canary", re.IGNORECASE)
 TABLE = "gender*income"
 K, PROVIDERS, TRAPS = 5, 3, 26
@@ -87,6 +84,11 @@ def send(kafka: Kafka, topic: str, values: list[tuple[bytes, bytes]]) -> None:
 def with_extras(value: bytes) -> bytes:
     """The event as a careless provider sends it: with fields that nobody asked for."""
     return value[:-1] + b',"name":"canary-name","birth_date":"1984-02-03 canary","home":{"address":"canary"}}'
+
+
+def hitonami(*words: object) -> None:
+    done = command(*words)
+    assert done.returncode == 0, done.stderr[-500:]
 
 
 def exported(product: str, store: str, run_id: str, work: Path, *more: str) -> list[dict[str, str]]:
