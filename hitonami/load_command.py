@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FILE_S = 600.0  # length of a plan or of signage in a file where it is not given
 _SIGNAGE = "signage"  # scenario, and its topic
+_PROFILES = "profiles"  # scenario, and its topic
 _FAULTS = ("late", "duplicate", "bad")  # options that signage has too
 _SCENARIO = ("rate", "seconds", "seed", "start_ms", "clock_of_day_s")  # what a scenario is made of
 _BUSY_S = 8 * 3600  # a weekday begins at this hour in Kafka, whatever the clock says; the other scenarios have theirs
@@ -29,7 +30,9 @@ _KAFKA_ONLY = ("partitions", "format", "per_array", "processes", "unpaced", "rep
 
 
 def load(
-    scenario: Annotated[str, typer.Argument(help="weekday, snow-festival, smoke, blackout, signage, city or nation")],
+    scenario: Annotated[
+        str, typer.Argument(help="weekday, snow-festival, smoke, blackout, signage, profiles, city or nation")
+    ],
     kafka: KafkaOption = None,
     rate: Annotated[float | None, typer.Option("--rate", help="Events per second on average.")] = None,
     seconds: Annotated[
@@ -38,6 +41,9 @@ def load(
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same events.")] = 1,
     truth: Annotated[Path | None, typer.Option("--truth", help="File for the true counts.")] = None,
     registry_out: Annotated[Path | None, typer.Option("--registry-out", help="File for the registry.")] = None,
+    consents_out: Annotated[
+        Path | None, typer.Option("--consents-out", help="File for the consents of profiles, to be imported.")
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File for the events.")] = None,
     kafka_config: KafkaConfig = None,
     topic: Annotated[
@@ -76,7 +82,7 @@ def load(
     """
     import loadgen
 
-    known = (*loadgen.SCENARIOS, _SIGNAGE, *loadgen.PLANS)
+    known = (*loadgen.SCENARIOS, _SIGNAGE, _PROFILES, *loadgen.PLANS)
     if scenario not in known:
         raise UsageError(f"load: no scenario {scenario}; there is {', '.join(known)}")
     if (kafka is None) == (output is None):
@@ -106,6 +112,12 @@ def load(
         raise UsageError(f"load: {_words(wrong)}: only with --kafka")
     options = {**shape, "rate": rate, "seconds": seconds, "seed": seed}
     files = _Files(registry_out, truth, report)
+    if consents_out is not None and scenario != _PROFILES:
+        raise UsageError(f"load: --consents-out: not of {scenario}")
+    if scenario == _PROFILES:
+        there = None if kafka is None else _Topic(kafka, topic or _PROFILES, kafka_settings(kafka_config))
+        _profiles(options, there, files, consents_out, output)
+        return
     if kafka is None:
         write = _signage_file if scenario == _SIGNAGE else _plan_file if scenario in loadgen.PLANS else _scenario_file
         write(scenario, options, Path(str(output)), files)
@@ -224,6 +236,34 @@ def _signage_kafka(options: dict[str, Any], topic: _Topic, files: _Files) -> Non
     sent = loadgen.produce(made, topic.bootstrap, topic.name, stop=guard.stop.is_set, kafka_config=topic.settings)
     say(f"{sent.events} events in {sent.seconds:.1f} s")
     files.write_truth(lambda path: loadgen.write_signage_truth(made, path))
+
+
+def _profiles(
+    options: dict[str, Any], topic: _Topic | None, files: _Files, consents: Path | None, output: Path | None
+) -> None:
+    """A day of people, all at once: in Kafka yesterday, for nothing may lie in the future."""
+    import loadgen
+
+    if wrong := [name for name in ("rate", "seconds") if options[name] is not None]:
+        raise UsageError(f"load: {_words(wrong)}: not of {_PROFILES}")
+    day = {} if topic is None else {"start_ms": loadgen.day_before(int(time.time() * 1000))}
+    made = loadgen.ProfileLoad(seed=options["seed"], **day)
+    files.write_registry(lambda path: loadgen.write_profile_registry(made, path))
+    files.write_truth(lambda path: loadgen.write_profile_truth(made, path))
+    if consents is not None:
+        with _written("--consents-out", consents):
+            loadgen.write_profile_consents(made, consents)
+    if output is not None:
+        with _written("-o", output):
+            loadgen.write_profiles(made, output)
+        return
+    assert topic is not None
+    try:
+        say(f"{loadgen.send_profiles(made, topic.bootstrap, topic.name, topic.settings)} events")
+    except ConnectionError as error:
+        raise ServiceUnreachable(str(error)) from None
+    except loadgen.SettingsRefused:
+        raise refused() from None
 
 
 def _plan(scenario: str, options: dict[str, Any]) -> loadgen.Plan:

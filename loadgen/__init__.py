@@ -15,6 +15,12 @@ Touches of signage, with late, repeated and bad ones and a truth of their own:
 
     write_file(Signage(seconds=600, late=0.01), "touches.jsonl")
 
+People who use service providers, some with their consent, and the truth about those:
+
+    load = ProfileLoad(seed=1, people=400)
+    write_profiles(load, "events.jsonl")
+    write_profile_consents(load, "consents.jsonl")
+
 Loads of any rate, with late, repeated and bad events, are plans:
 
     plan = planned("city", seconds=60, late=0.01, bad=0.01)
@@ -32,6 +38,14 @@ from loadgen.kafka import Sent, create_topic, partitions_of, produce
 from loadgen.librdkafka import SettingsRefused
 from loadgen.plan import PLANS, Plan, planned
 from loadgen.processes import send
+from loadgen.profiles import ProfileLoad, day_before
+from loadgen.profiles_out import (
+    send_profiles,
+    write_profile_consents,
+    write_profile_registry,
+    write_profile_truth,
+    write_profiles,
+)
 from loadgen.scenario import Message, Scenario, Source, TruthRow, ZoneRow
 from loadgen.scenes import LENGTH_S, blackout, smoke, snow_festival
 from loadgen.signage import Signage, write_signage_truth
@@ -48,6 +62,7 @@ __all__ = [
     "Fault",
     "Message",
     "Plan",
+    "ProfileLoad",
     "Scenario",
     "Sent",
     "SettingsRefused",
@@ -59,10 +74,12 @@ __all__ = [
     "blackout",
     "bulk_registry",
     "create_topic",
+    "day_before",
     "partitions_of",
     "planned",
     "produce",
     "send",
+    "send_profiles",
     "smoke",
     "snow_festival",
     "weekday",
@@ -70,6 +87,10 @@ __all__ = [
     "write_file",
     "write_plan",
     "write_plan_registry",
+    "write_profile_consents",
+    "write_profile_registry",
+    "write_profile_truth",
+    "write_profiles",
     "write_registry",
     "write_signage_truth",
     "write_truth",

@@ -32,7 +32,7 @@ class Sent(NamedTuple):
 
 def partitions_of(bootstrap: str, topic: str, kafka_config: Mapping[str, Any] | None = None) -> int | None:
     """How many partitions a topic has; None where it is missing. Raises as create_topic does."""
-    admin = _client(AdminClient, bootstrap, kafka_config)
+    admin = made_client(AdminClient, bootstrap, kafka_config)
     try:
         found = admin.list_topics(timeout=_REACH_S).topics.get(topic)
     except KafkaException as error:
@@ -54,7 +54,7 @@ def create_topic(
     ``stamped``: record time = what the producer says. Returns True where it was created. Raises ConnectionError when
     the broker does not answer or refuses, SettingsRefused for what librdkafka does not take.
     """
-    admin = _client(AdminClient, bootstrap, kafka_config)
+    admin = made_client(AdminClient, bootstrap, kafka_config)
     try:
         if topic in admin.list_topics(timeout=_REACH_S).topics:
             return False
@@ -97,7 +97,7 @@ def produce(
     """
     create_topic(bootstrap, topic, partitions=partitions, stamped=stamped, kafka_config=kafka_config)
     defaults = {"enable.idempotence": True, "linger.ms": 5, "queue.buffering.max.messages": 200_000}
-    producer = _client(Producer, bootstrap, {**defaults, **(kafka_config or {})})
+    producer = made_client(Producer, bootstrap, {**defaults, **(kafka_config or {})})
     lost: list[str] = []
 
     def told(error: KafkaError | None, _message: object) -> None:
@@ -154,7 +154,8 @@ def _wait(arrival_ms: int, producer: Producer, stopped: Callable[[], bool]) -> b
     return True
 
 
-def _client(kind: Callable[[dict[str, Any]], Client], bootstrap: str, config: Mapping[str, Any] | None) -> Client:
+def made_client(kind: Callable[[dict[str, Any]], Client], bootstrap: str, config: Mapping[str, Any] | None) -> Client:
+    """A client of that kind. Raises SettingsRefused."""
     # librdkafka writes to stderr by itself; what goes wrong is told by the exceptions above
     quiet = {"bootstrap.servers": bootstrap, "client.id": "hitonami-load", "log_level": 0}
     try:

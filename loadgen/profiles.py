@@ -39,6 +39,11 @@ NONE = "none"
 Cell = tuple[str, ...]
 
 
+def day_before(now_ms: int) -> int:
+    """The first instant (ms) of the JST day before the one that holds ``now_ms``."""
+    return (now_ms + JST_MS) // DAY_MS * DAY_MS - JST_MS - DAY_MS
+
+
 @dataclass(frozen=True)
 class Person:
     """One person, whom ``providers`` know. ``consents``: provider → attributes that may be told; nobody else's may."""
@@ -135,6 +140,10 @@ class ProfileLoad:
             at += rng.choice((600_000, 1_800_000, GAP_MS, GAP_MS + 1, 2 * GAP_MS))
             if at >= begin + DAY_MS - 60_000:
                 return
+
+    def starts(self) -> list[int]:
+        """The first instants of its days, ms."""
+        return [self.start_ms + day * DAY_MS for day in range(self.days)]
 
     def registry(self) -> dict[str, object]:
         """The registry these events need."""
