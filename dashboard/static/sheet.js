@@ -7,6 +7,7 @@ import {place, shelved} from './alerts.js';
 import {ask, past} from './ask.js';
 import {ago, clock, inside, level, percent} from './figures.js';
 import {addWords, lang, t} from './i18n.js';
+import {toLocal} from './local-time.js';
 import {newest, observed, worth} from './now.js';
 import {zoneNow} from './zone-now.js';
 
@@ -145,9 +146,11 @@ export class Sheet {
 
   /** @param {Store} store @param {string} zone of time */
   alerts(store, zone) {
+    // the sheet's own date stands in its head: a row that wraps is a row less on the page
+    const today = toLocal(store.now(), zone).slice(0, 10);
     const rows = [...store.alerts].sort(order).map((alert) => {
       const put_by = shelved(store, alert);
-      return [`${mark(alert)} ${t(`severity_${alert.severity}`).replace(/^\S+ /, '')} ${t(`kind_${alert.kind}`)}`, place(store, alert), clock(alert.began_ms, zone, true), against(alert),
+      return [`${mark(alert)} ${t(`severity_${alert.severity}`).replace(/^\S+ /, '')} ${t(`kind_${alert.kind}`)}`, place(store, alert), clock(alert.began_ms, zone, toLocal(alert.began_ms, zone).slice(0, 10) !== today), against(alert),
         put_by ? t('shelved', {until: clock(alert.shelved_until_ms ?? 0, zone)}) : t(`alert_${alert.state}`), alert.owner || '—', (put_by ? alert.shelved_for : alert.note) || '—'];
     });
     this.table('sh_alerts', ['sh_what', 'sh_zone', 'sh_since', 'sh_limit', 'sh_state', 'sh_owner', 'sh_note'], rows, 'sh_noAlerts', ALERTS);
