@@ -14,6 +14,7 @@ import pytest
 from benchmarks import forecast, memory
 
 ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow  # so that among the tests they begin early: they mostly wait
 
 
 def run(name: str, *words: str) -> dict[str, Any]:
