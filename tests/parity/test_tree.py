@@ -39,7 +39,7 @@ def outcome(kernel, drawn):
     return result, [a.tobytes() for a in copies if isinstance(a, np.ndarray)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(arguments())
 def test_both_give_the_same(drawn):
     assert outcome(tree.tree, drawn) == outcome(_tree.tree, drawn)

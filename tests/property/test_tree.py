@@ -31,6 +31,7 @@ def released(shape, n, k, guard):
     return tuple(column[0] for column in RULE.publish(shape, n[None], k, guard))
 
 
+@settings(max_examples=50)
 @given(tables())
 def test_ranges_hold_the_truth_and_nothing_below_k_is_told(drawn):
     shape, n, k, _ = drawn
@@ -44,6 +45,7 @@ def test_ranges_hold_the_truth_and_nothing_below_k_is_told(drawn):
         assert exact.all()
 
 
+@settings(max_examples=50)
 @given(tables())
 def test_a_cell_is_told_from_k_on(drawn):
     shape, n, k, _ = drawn
@@ -52,7 +54,7 @@ def test_a_cell_is_told_from_k_on(drawn):
     assert (low == np.where(small, 0, n)).all() and (high == np.where(small, k - 1, n)).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=50)
 @given(tables(), st.integers(0, 2**32))
 def test_no_end_of_a_range_can_be_ruled_out(drawn, seed):
     shape, _, k, guard = drawn
@@ -60,6 +62,7 @@ def test_no_end_of_a_range_can_be_ruled_out(drawn, seed):
     assert not narrowed(RULE, shape, low, high, k, guard, np.random.default_rng(seed)).any()
 
 
+@settings(max_examples=50)
 @given(tables())
 def test_cells_that_nobody_lists_are_cells_of_nobody(drawn):
     shape, n, k, guard = drawn
@@ -77,6 +80,7 @@ def test_cells_that_nobody_lists_are_cells_of_nobody(drawn):
     assert (again[0] == low[keep]).all() and (again[1] == high[keep]).all()
 
 
+@settings(max_examples=50)
 @given(tables(), st.randoms(use_true_random=False))
 def test_the_order_of_children_does_not_matter(drawn, random):
     shape, n, k, guard = drawn
@@ -98,6 +102,7 @@ def test_the_order_of_children_does_not_matter(drawn, random):
     assert (again[0][place] == low).all() and (again[1][place] == high).all()
 
 
+@settings(max_examples=50)
 @given(tables(), tables())
 def test_tables_side_by_side_do_not_meet(one, other):
     k, guard = one[2:]
@@ -209,6 +214,7 @@ def test_all_below_such_a_group_is_withheld():
     assert ranges[7:] == [(90, 90), (80, 80), (170, 170), (70, 70), (60, 60), (130, 130), (300, 300), (320, 347)]
 
 
+@settings(max_examples=50)
 @given(tables(), st.integers(0, 60))
 def test_what_is_withheld_stays_true_and_is_decided_on_what_is_told(drawn, group):
     shape, n, *_ = drawn
@@ -248,6 +254,7 @@ def test_a_total_without_a_row_has_the_range_of_nobody(children, k, guard):
     assert unlisted(children, k, guard) == (of[0][0], of[1][0]) or not children
 
 
+@settings(max_examples=50)
 @given(tables())
 def test_figures_never_show_a_number_below_k(drawn):
     k = drawn[2]

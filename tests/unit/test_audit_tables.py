@@ -212,8 +212,7 @@ def in_totals_all_the_same(n, largest, sharing, k):
 @pytest.mark.parametrize("counted", [with_the_largest, in_totals_all_the_same])
 def test_what_a_provider_can_subtract_is_caught(counted):
     rule = TableRule(tree=_tree.tree, counted=counted)
-    found = "\n".join(findings(enumerate_providers(rule, *of)) for of in PROVIDERS)
-    assert "a provider:" in found
+    assert any("a provider:" in findings(enumerate_providers(rule, *of)) for of in PROVIDERS)
 
 
 def shown_from_k_on(n, k, low, high):
