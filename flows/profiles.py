@@ -95,7 +95,7 @@ class Followed:
         self, number: int, book: Book, bound_ms: int, _shards: int, state: bytes | None, since: int, _wire: int
     ) -> ProfilePartition:
         """See flows.source.Maker."""
-        asked = _Asked(self._consents)
+        asked = _Asked(self._consents, number)
         gate = Gate(True, self._purposes, self._gap_ms, asked, self._contracts, self._keys)
         return ProfilePartition(number, book, bound_ms, gate, state, since)
 
@@ -108,9 +108,9 @@ class Followed:
 class _Asked:
     """Consents as one partition asks them: each hears of every withdrawal once."""
 
-    def __init__(self, gate: consents.Gate) -> None:
+    def __init__(self, gate: consents.Gate, number: int) -> None:
         self.allowed = gate.consents.allowed
-        self._follower = gate.follower()
+        self._follower = gate.follower(number)
 
     def withdrawn(self) -> Sequence[Withdrawal]:
         return self._follower.withdrawn()

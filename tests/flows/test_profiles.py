@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,10 @@ from engine import registry
 from engine.book import Book
 from engine.config import Config
 from engine.errors import UsageError
-from engine.model import NO_TIME, Progress, Released
-from flows.keys import KeyFile
-from flows.profiles import Closed, _destroyer, _Waiting, begin, opened, places, stamps
+from engine.model import END, NO_TIME, Progress, Released
+from flows import consents
+from flows.keys import KeyFile, MemoryKeys
+from flows.profiles import Closed, Followed, _destroyer, _Waiting, begin, opened, places, stamps
 from flows.runs import Setup
 from flows.store_sink import TICK, Advance
 from flows.streams import events_of, stream_of
@@ -117,6 +120,43 @@ def test_a_live_run_needs_a_key_file_and_a_replay_of_files_the_consents(tmp_path
     begin(setup(**phase, profiles={"key_file": str(tmp_path / "keys")}), tmp_path / "recovery")
     with pytest.raises(UsageError, match="--consents"):
         opened(setup(**phase), None, None)
+
+
+class Topic:
+    """A compacted topic that lags as it is told to."""
+
+    def __init__(self) -> None:
+        self.lag, self.polled, self.closed = END, 0, False
+
+    def poll(self) -> None:
+        self.polled += 1
+
+    def open(self) -> bool:
+        self.polled += 1
+        return self.lag <= consents.LIMIT_MS
+
+    def lag_ms(self) -> int:
+        return self.lag
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_sources_wait_while_consents_or_contracts_are_not_current(monkeypatch: pytest.MonkeyPatch) -> None:
+    consented, contracted = Topic(), Topic()
+    monkeypatch.setattr(consents, "Gate", lambda *_where, **_how: consented)
+    monkeypatch.setattr("flows.profiles.reading", lambda *_where: contracted)
+    store: Any = SimpleNamespace(put_consents=print)
+    cluster: Any = SimpleNamespace(bootstrap="", settings={})
+    followed = Followed(replace(setup(), store=store), cluster, cluster, MemoryKeys())
+    for consents_ms, contracts_ms, holds in (
+        (END, END, True), (0, END, True), (END, 0, True), (0, 0, False), (60_000, 60_000, False), (60_001, 0, True),
+        (0, 60_001, True), (0, 0, False),
+    ):  # fmt: skip
+        consented.lag, contracted.lag = consents_ms, contracts_ms
+        assert followed.holds() == holds
+    followed.close()
+    assert consented.polled and contracted.polled and consented.closed and contracted.closed
 
 
 def test_the_stream_is_told_by_its_topic() -> None:

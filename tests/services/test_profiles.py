@@ -122,7 +122,7 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     loadgen.create_topic(kafka.bootstrap, "rejects", partitions=1)  # where it is missing
     (tmp_path / "registry.json").write_text(json.dumps(load.registry()))
     (tmp_path / "config.toml").write_text(
-        f'[privacy]\nphase = "self_sustaining"\n[time]\ntick_ms = 5000\n[trips]\nk = {K}\n'
+        f'[privacy]\nphase = "self_sustaining"\n[time]\ntick_ms = 3000\n[trips]\nk = {K}\n'
         f'[profiles]\nk = {K}\ntables = ["{TABLE}"]\nkey_file = "{tmp_path}/keys/file"\n'
     )
     (tmp_path / "keys").mkdir()
@@ -142,7 +142,7 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     live = Live(tmp_path, *how, *at)
     live.start()
     send(kafka, name, [*events[:half], *((b"provider-0", trap) for trap in traps(load))])
-    time.sleep(2)
+    time.sleep(1)
     live.end(signal.SIGKILL)
     for provider in leaving.consents:
         hitonami("consent", "withdraw", provider, leaving.subject, "--kafka", kafka.bootstrap)

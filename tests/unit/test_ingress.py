@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from engine import codes, ingress
+from engine import codes, consent, ingress
 from engine.languages import LANGUAGES
 from engine.model import NO_TIME, REASONS, TICK
+from sinks.deadletter import FIELDS
 
 TS = 1_770_450_000_400
 GOOD = {
@@ -184,3 +185,8 @@ def test_every_list_that_is_a_field_is_read() -> None:
         assert [code(name, word) for word in codes.load(name).codes] == list(range(1, len(codes.load(name).codes) + 1))
     assert [code("income", word) for word in codes.load("income").codes] == [1, 2, 3, 4, 5, 6, 7]
     assert code("interests", list(codes.load("interests").codes)) == 2 ** len(codes.load("interests").codes) - 1
+
+
+def test_consent_and_dead_letters_know_the_same_fields() -> None:
+    assert set(consent.ATTRIBUTES) == {ingress.ZONE, *ingress.ATTRIBUTES}
+    assert set(FIELDS["profiles"]) == set(ingress.FIELDS)
