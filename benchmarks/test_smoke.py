@@ -133,6 +133,6 @@ def test_stages() -> None:
 @pytest.mark.kafka
 @pytest.mark.clickhouse
 def test_withdrawal() -> None:
-    told = run("withdrawal", "--rate", "200", "--withdrawals", "10")
+    told = run("withdrawal", "--rate", "200", "--withdrawals", "10", "--tail-seconds", "4")
     assert told["withdrawals"] == 10 and told["refused"] > 10
     assert 0 <= told["passed_s"]["p50"] < told["stopped_s"]["p100"]

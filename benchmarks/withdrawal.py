@@ -23,7 +23,7 @@ from tests.realservices.kafka import Kafka
 from tests.support.consenting import Consenting, Feed, allow, settle
 
 EACH_S = 0.25  # between two events of a subject
-WARM_S, TAIL_S = 5.0, 12.0
+WARM_S = 3.0
 
 
 def refused(path: Path) -> set[tuple[int, int]]:
@@ -63,6 +63,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1_000)
     parser.add_argument("--withdrawals", type=int, default=200)
     parser.add_argument("--seconds-apart", type=float, default=0.15)
+    parser.add_argument("--tail-seconds", type=float, default=12.0)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     subjects = [f"u-{number}" for number in range(max(chosen.withdrawals + 1, round(chosen.rate * EACH_S)))]
@@ -85,7 +86,7 @@ def main() -> None:
                 withdrawn[subject] = time.time()
                 consenting.say([subject], "withdrawn")
                 time.sleep(max(0.0, withdrawn[subject] + chosen.seconds_apart - time.time()))
-            time.sleep(TAIL_S)
+            time.sleep(chosen.tail_seconds)
             sent = feed.finish()
             time.sleep(2)
             summary = run.stop()
