@@ -108,7 +108,7 @@ export class RangeTable {
     const lines = this.lines.filter(({about}) => !asked || about.some((text) => text.normalize('NFKC').toLowerCase().includes(asked)));
     const longest = Math.max(k, ...this.lines.map((line) => line.told?.high ?? 0));
     const thead = make('thead'), tbody = make('tbody'), row = make('tr', '', thead);
-    for (const word of [...heads, t('ds_people'), t('ds_bar')]) make('th', '', row, word).setAttribute('scope', 'col');
+    for (const [word, look] of [...heads.map((head) => [head, '']), [t('ds_people'), 'figures'], [t('ds_bar'), '']]) make('th', look, row, word).setAttribute('scope', 'col');
     for (const {about, told: figures, kind} of lines.slice(0, this.most)) {
       const tr = make('tr', kind ?? '', tbody), shown = figures ?? hidden(k);
       heads.forEach((_, i) => {

@@ -3,6 +3,7 @@ import {ask, wording} from './ask.js';
 import {RangeTable, make, words} from './distinct.js';
 import {RANGE, ago, clock, whole} from './figures.js';
 import {addWords, t} from './i18n.js';
+import {toLocal} from './local-time.js';
 
 addWords({
   ja: {
@@ -78,12 +79,12 @@ export class Governance {
   /** @param {HTMLElement} e @param {{now: number, contracts: Contract[], unreadable: number}} told */
   contracts(e, {now, contracts, unreadable}) {
     if (unreadable) make('p', 'gv-bad', e, t('gv_unreadable', {n: unreadable}));
-    const day = (/** @type {number} */ ms) => clock(ms, this.zone, true);
+    const day = (/** @type {number} */ ms) => toLocal(ms, this.zone).slice(0, 10);
     table(e, 'gv_contracts', ['gv_contract', 'gv_company', 'gv_stateHead', 'gv_valid', 'gv_purposes', 'gv_products', 'gv_duty', 'gv_last'], contracts.map((c) => {
       const last = c.steps[c.steps.length - 1], over = c.state === 'active' && (now < c.from_ms || now >= c.to_ms);
       return [c.id, c.company, t(`gv_${over ? 'ended' : c.state}`), `${day(c.from_ms)} – ${day(c.to_ms)}`, c.purposes.map((p) => t(`gv_${p}`)).join(', '), c.products.join(', '),
         `${t(`gv_${c.unit}`, {n: c.every})}${c.due_ms == null ? '' : ` · ${t('gv_due', {since: day(c.due_ms)})}`}`,
-        last ? `${t(`gv_${last.act}`)} ${day(last.at_ms)} ${last.why}`.trim() : '—'];
+        last ? `${t(`gv_${last.act}`)} ${clock(last.at_ms, this.zone, true)} ${last.why}`.trim() : '—'];
     }), 'gv_noContracts', (row) => (['suspended', 'expelled', 'report_due', 'correction_ordered'].includes(contracts[row].state) ? 'gv-bad' : ''));
   }
 
