@@ -237,7 +237,7 @@ def test_since_in_a_replayed_run_goes_by_its_own_time(page: Page, served: Served
     expect(items(page).locator(".alert-since")).to_have_text("15:55:10 · 5 分 前")
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (960, 540), (1920, 1080)])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (960, 540)])
 def test_op_06_however_many_alerts_come_and_go_nothing_below_them_moves(
     page: Page, store: FakeStore, clock: Clock, served: Served, width: int, height: int
 ) -> None:
