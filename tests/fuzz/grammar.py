@@ -11,9 +11,9 @@ from tests.fuzz.compare import Comparison
 from tests.fuzz.documents import Documents
 
 
-def fuzz(comparison: Comparison, documents: int, seed: int) -> str | None:
+def fuzz(comparison: Comparison, documents: int, seed: int, made: type[Documents] = Documents) -> str | None:
     """The first difference among so many documents."""
-    for number, document in enumerate(islice(Documents(seed), documents)):
+    for number, document in enumerate(islice(made(seed), documents)):
         wrong = comparison.difference(document, number & 1)
         if wrong is not None:
             return wrong

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import islice
 from typing import Any
 
 import pytest
 
 from engine.fast import _touch
 from engine.model import BAD_VALUE, MALFORMED, MISSING_FIELD, UNKNOWN_SENSOR, UNKNOWN_TYPE
+from tests.fuzz.grammar import fuzz
 from tests.fuzz.touches import TouchComparison, TouchDocuments
 
 SEED = 20_260_207
 FEW = 8_000
 
 
-def fuzz(compiled: Any) -> tuple[TouchComparison, str | None]:
+def tried(compiled: Any) -> tuple[TouchComparison, str | None]:
     comparison = TouchComparison(compiled)
-    for number, document in enumerate(islice(TouchDocuments(SEED), FEW)):
-        wrong = comparison.difference(document, number & 1)
-        if wrong is not None:
-            return comparison, wrong
-    return comparison, None
+    return comparison, fuzz(comparison, FEW, SEED, TouchDocuments)
 
 
 def test_the_scanner_reads_touches_as_orjson_does() -> None:
-    comparison, wrong = fuzz(_touch)
+    comparison, wrong = tried(_touch)
     assert wrong is None
     assert comparison.documents == FEW
     assert set(comparison.reasons) == {0, MALFORMED, UNKNOWN_TYPE, MISSING_FIELD, BAD_VALUE, UNKNOWN_SENSOR}
@@ -66,6 +62,6 @@ FAULTS = {
 
 @pytest.mark.parametrize(("pattern", "column", "off"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_is_found(pattern: bytes, column: int, off: int) -> None:
-    _, wrong = fuzz(faulty(re.compile(pattern, re.DOTALL).search, column, off))
+    _, wrong = tried(faulty(re.compile(pattern, re.DOTALL).search, column, off))
     assert wrong is not None
     assert wrong.startswith("b")

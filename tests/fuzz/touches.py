@@ -1,7 +1,9 @@
-"""The same for signage: documents of touches, through the compiled decoder and its readable twin."""
+"""The same for signage: ``python -m tests.fuzz.touches DOCUMENTS SEED MEMORY``."""
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from engine import touch as reference
@@ -9,6 +11,7 @@ from engine.languages import LANGUAGES
 from engine.model import JSON
 from tests.fuzz.compare import RECORD_TS, Comparison
 from tests.fuzz.documents import Documents
+from tests.fuzz.grammar import fuzz
 from tests.support.touched import DEVICES, Tables, listed, room_for
 
 KEYS = ["device", "ts", "type", "session", "screen", "to", "lang", "record_ts"]
@@ -78,3 +81,22 @@ class TouchComparison(Comparison):
         tables.names.keep(len(LANGUAGES))
         tables.sessions.keep(0)
         return [*words[0], None, *words[1]]
+
+
+def main(documents: int, seed: int, memory: Path) -> int:
+    """Exit code 1 where there is a difference, which is printed."""
+    from engine.fast import _touch
+    from tests.fuzz.tally import write
+
+    with memory.open("r+b") as file:
+        comparison = TouchComparison(_touch, file.fileno())
+    wrong = fuzz(comparison, documents, seed, TouchDocuments)
+    if wrong is not None:
+        print(wrong)
+        return 1
+    write(comparison, memory)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))
