@@ -17,7 +17,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from engine.consent import FAULTS, Change, Consents
 from engine.errors import HitonamiError
@@ -54,7 +54,8 @@ class Follower:
 class Gate:
     """The consents of one process, and whether they are current.
 
-    ``bootstrap``, ``settings``: the cluster of the topic. ``keep`` is given, once a minute, what may be told of them to
+    ``bootstrap``, ``settings``: the cluster of the topic. ``beside``: other topics without which events may not pass
+    either; they are polled, judged and closed with it. ``keep`` is given, once a minute, what may be told of them to
     supervisors, by the process that has partition 0. Raises BadInput for settings librdkafka refuses.
     """
 
@@ -64,18 +65,19 @@ class Gate:
         settings: Mapping[str, str] | None = None,
         topic: str = TOPIC,
         *,
+        beside: Sequence[Compacted] = (),
         keep: Callable[[ConsentState], None] | None = None,
         now: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.consents = Consents(secrets.token_bytes(32))
-        self._topic = Compacted(bootstrap, settings, topic, self._take, now=now, clock=clock)
+        self._topics = [Compacted(bootstrap, settings, topic, self._take, now=now, clock=clock), *beside]
         self._limit_ms = int(os.environ.get(LIMIT_VARIABLE, LIMIT_MS))
         self._keep, self._now, self._clock = keep, now, clock
         self._followers: list[Follower] = []
         self._serials: list[tuple[float, int]] = []  # second, and the newest serial then
         self._is_open = self._keeps = False
-        self._shut_s, self._told = now(), False  # since when it is shut, and whether that was said
+        self._shut_s, self._told = now(), ""  # since when it is shut, and the topic that was named for it
         self._polled_s = self._kept_s = float("-inf")
         health.consents(self.held)
 
@@ -91,7 +93,8 @@ class Gate:
         now_s = self._now()
         if now_s - self._polled_s >= _POLL_S:
             self._polled_s = now_s
-            self._topic.poll()
+            for topic in self._topics:
+                topic.poll()
             self._judge(now_s)
             self._forget(now_s)
             if self._keep is not None and self._keeps and now_s - self._kept_s >= STEP_MS / 1000:
@@ -102,9 +105,9 @@ class Gate:
 
     def held(self) -> Held:
         """How it stands, for the health port. Of any thread."""
-        lag_ms, faults = self._topic.lag_ms(), self.consents.faults
-        met = tuple(reason for reason in FAULTS if faults.get(reason))
-        return Held(None if lag_ms == END else lag_ms, not self._is_open, met)
+        lag_ms, name = self._slowest()
+        met = tuple(reason for reason in FAULTS if self.consents.faults.get(reason))
+        return Held(None if lag_ms == END else lag_ms, not self._is_open, met, name)
 
     def state(self) -> ConsentState:
         """What supervisors may be told (PRIVACY.md R6): no subject, no count below ten."""
@@ -120,24 +123,30 @@ class Gate:
 
     def close(self) -> None:
         """Leave the broker."""
-        self._topic.close()
+        for topic in self._topics:
+            topic.close()
+
+    def _slowest(self) -> tuple[int, str]:
+        """The lag (ms) of the topic that is known least, and its name."""
+        return max((topic.lag_ms(), topic.cluster.topic) for topic in self._topics)
 
     def _take(self, key: bytes | None, value: bytes | None, record_ts: int) -> None:
         self.consents.take(value, record_ts, key)
 
     def _judge(self, now_s: float) -> None:
-        was_open, self._is_open = self._is_open, self._topic.lag_ms() <= self._limit_ms
+        lag_ms, name = self._slowest()
+        was_open, self._is_open = self._is_open, lag_ms <= self._limit_ms
         if self._is_open:
             if self._told:
-                tell(f"consents are current again, events were held for {now_s - self._shut_s:.0f} s")
-            self._told = False
+                tell(f"{self._told} are current again, events were held for {now_s - self._shut_s:.0f} s")
+            self._told = ""
             return
         if was_open:
             self._shut_s = now_s
         late = was_open or (now_s - self._shut_s) * 1000 > self._limit_ms  # at a start they are read first
         if late and not self._told:
-            self._told = True
-            tell("consents are not current: events are held until they are")
+            self._told = name
+            tell(f"{name} are not current: events are held until they are")
 
     def _forget(self, now_s: float) -> None:
         """Let go of withdrawals that every follower has heard of for a while: they name their subjects."""

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from engine.model import END
 from engine.rfc3339 import format_ms
 from flows.guard import tell
 from sinks.clickhouse.runs import Run
@@ -52,12 +53,14 @@ class Posts(Protocol):
 class Held:
     """How it stands with consents (flows/consents.py). ``lag_ms``: None before they were read to their end.
 
-    ``held``: whether events wait for them. ``faults``: reasons for which records could not be used.
+    ``held``: whether events wait for them. ``faults``: reasons for which records could not be used. ``topic``: the one
+    that is known least, consents or what is asked beside them.
     """
 
     lag_ms: int | None = None
     held: bool = True
     faults: tuple[str, ...] = ()
+    topic: str = "consents"
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class State:
         if self.store_since_ms is not None:
             return f"store: retrying since {format_ms(self.store_since_ms)}: {self.store_why}"
         if self.consents is not None and self.consents.held:
-            return "consents: not current, events are held"
+            return f"{self.consents.topic}: not current, events are held"
         if not self.assigned:
             return "kafka: no partition is assigned yet"
         if self.quiet:
@@ -289,12 +292,9 @@ def _slowest(told: list[Held]) -> Held | None:
     """Each process reads the consents for itself: the run is as far as the last of them."""
     if not told:
         return None
-    lags = [held.lag_ms for held in told]
-    return Held(
-        None if None in lags else max(lag for lag in lags if lag is not None),
-        any(held.held for held in told),
-        tuple(sorted({reason for held in told for reason in held.faults})),
-    )
+    last = max(told, key=lambda held: END if held.lag_ms is None else held.lag_ms)
+    faults = tuple(sorted({reason for held in told for reason in held.faults}))
+    return replace(last, held=any(held.held for held in told), faults=faults)
 
 
 def resident_bytes() -> int:

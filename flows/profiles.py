@@ -66,20 +66,17 @@ class Followed:
         config = setup.config
         self._keys, self._purposes = keys, purposes(config)
         self._gap_ms = 1_000 * int(config["trips", "gap_s"])
-        self._consents = consents.Gate(
-            consents_at.bootstrap, consents_at.settings, keep=partial(setup.store.put_consents, setup.run_id)
-        )
         self._contracts = Contracts()
-        self._topic = reading(contracts_at.bootstrap, contracts_at.settings, self._contracts)
-        self._polled_s = float("-inf")
+        self._consents = consents.Gate(
+            consents_at.bootstrap,
+            consents_at.settings,
+            beside=[reading(contracts_at.bootstrap, contracts_at.settings, self._contracts)],
+            keep=partial(setup.store.put_consents, setup.run_id),
+        )
 
     def holds(self) -> bool:
         """Whether events must wait, for it is not known what people and contracts say now. Never waits."""
-        now_s = time.monotonic()
-        if now_s - self._polled_s >= _PAUSE_S:
-            self._polled_s = now_s
-            self._topic.poll()
-        return not self._consents.open() or self._topic.lag_ms() > consents.LIMIT_MS
+        return not self._consents.open()
 
     def wait(self) -> None:
         """Wait until both are known. Raises ServiceUnreachable where that takes too long."""
@@ -95,25 +92,13 @@ class Followed:
         self, number: int, book: Book, bound_ms: int, _shards: int, state: bytes | None, since: int, _wire: int
     ) -> ProfilePartition:
         """See flows.source.Maker."""
-        asked = _Asked(self._consents, number)
+        asked = self._consents.follower(number)
         gate = Gate(True, self._purposes, self._gap_ms, asked, self._contracts, self._keys)
         return ProfilePartition(number, book, bound_ms, gate, state, since)
 
     def close(self) -> None:
         """Leave the brokers."""
         self._consents.close()
-        self._topic.close()
-
-
-class _Asked:
-    """Consents as one partition asks them: each hears of every withdrawal once."""
-
-    def __init__(self, gate: consents.Gate, number: int) -> None:
-        self.allowed = gate.consents.allowed
-        self._follower = gate.follower(number)
-
-    def withdrawn(self) -> Sequence[Withdrawal]:
-        return self._follower.withdrawn()
 
 
 class Closed:

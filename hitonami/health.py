@@ -59,10 +59,12 @@ def of_consents(held: Held | None) -> list[Metric]:
     if held is None:
         return []
     return [
-        metrics.gauge("consents_held", "1 while events are held because consents are not current.", held.held),
+        metrics.gauge(
+            "consents_held", "1 while events are held because consents or contracts are not current.", held.held
+        ),
         metrics.gauge(
             "consents_lag_seconds",
-            "For how long nothing is known of new consents.",
+            "For how long nothing is known of new consents or contracts.",
             None if held.lag_ms is None else held.lag_ms / 1000,
         ),
         metrics.gauge(

@@ -12,6 +12,7 @@ from engine.model import END, NO_TIME
 from flows import consents
 from flows.consents import LIMIT_MS, Follower, Gate
 from flows.health import Health, Held, State, health, merged
+from flows.kafka import Cluster
 from sinks.clickhouse.consents import ConsentState
 from tests.support.consents import Word, document
 
@@ -57,7 +58,7 @@ def topic(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Topic:
 
     class Fake:
         def __init__(self, bootstrap: str, settings: object, name: str, take: object, **clocks: object) -> None:
-            self._take = take
+            self._take, self.cluster = take, Cluster(bootstrap, None, name)
 
         def poll(self) -> None:
             made.polls += 1
@@ -67,6 +68,9 @@ def topic(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Topic:
 
         def lag_ms(self) -> int:
             return made.lag_ms()
+
+        def close(self) -> None:
+            """Nothing was opened."""
 
     monkeypatch.setattr(consents, "Compacted", Fake)
     return made
@@ -124,6 +128,39 @@ def test_what_is_held_is_said_once(gate: Gate, topic: Topic, clock: Clock, capsy
     for _ in range(3):
         after(clock, late, 40)
     assert "are not current" in capsys.readouterr().err
+
+
+def test_what_is_asked_beside_holds_too(topic: Topic, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    class Beside:
+        cluster = Cluster("b:9092", None, "contracts")
+        lag, polls, closed = END, 0, False
+
+        def lag_ms(self) -> int:
+            return self.lag
+
+        def poll(self) -> None:
+            self.polls += 1
+
+        def close(self) -> None:
+            self.closed = True
+
+    beside = Beside()
+    gate = Gate("b:9092", beside=[beside], now=clock.now, clock=clock.wall)  # type: ignore[list-item]
+    topic.current()
+    assert not after(clock, gate, 1) and beside.polls == 1
+    beside.lag = LIMIT_MS
+    assert after(clock, gate, 1)
+    beside.lag += 1
+    assert not after(clock, gate, 1)
+    assert State(consents=gate.held()).problem() == "contracts: not current, events are held"
+    beside.lag = 0
+    assert after(clock, gate, 1)
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "hitonami: contracts are not current: events are held until they are",
+        "hitonami: contracts are current again",
+    ]
+    gate.close()
+    assert beside.closed
 
 
 def test_partitions_ask_one_after_the_other_for_one_poll(gate: Gate, topic: Topic, clock: Clock) -> None:
