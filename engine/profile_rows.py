@@ -116,6 +116,17 @@ def profile_rows(
     return _released(table.text, called, low[at], high[at], rule.k, start_ms, version), total
 
 
+def proven(released: Sequence[Released]) -> int:
+    """How many accepted events rows prove: one of each person in the grand total of a day's table, at the least."""
+    tables = [rows for rows in released if rows.product == "profiles"]
+    return sum(
+        int(low)
+        for rows in tables
+        for row, col, low in zip(*(rows.columns[name] for name in ("row", "col", "n_low")), strict=True)
+        if not rows.names["row"][row] and not rows.names["col"][col]
+    )
+
+
 class Tree:
     """Nodes of a table, children before their parents, the root last.
 

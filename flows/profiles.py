@@ -34,7 +34,7 @@ from engine.model import DAY, I32, I64, NO_TIME, Payloads, Released
 from engine.profile import ProfilePartition
 from engine.profile_facts import PRODUCTS
 from engine.profile_gate import Gate, Keys, Withdrawal
-from engine.profile_rows import ProfileRelease, Rule
+from engine.profile_rows import ProfileRelease, Rule, proven
 from engine.subjects import Subjects
 from engine.tables import Tables
 from engine.timezone import TimeZone
@@ -184,9 +184,15 @@ def dataflow(
     rule, clock = Rule.of(config), parts.book.tables(parts.book.start).zone_clock
 
     def make(state: bytes | None) -> Subjects:
-        threshold = config.threshold_of("profiles")
-        exact = config["status", "exact"]
-        return Subjects(partitions, parts.book, ProfileRelease(rule, clock), state, threshold=threshold, exact=exact)
+        return Subjects(
+            partitions,
+            parts.book,
+            ProfileRelease(rule, clock),
+            state,
+            threshold=config.threshold_of("profiles"),
+            proven=proven,
+            exact=config["status", "exact"],
+        )
 
     if sink.bulk:  # a replay is not resumed: what it has decided, it stores
         return flow_of("profiles", source, sink, make)

@@ -13,7 +13,7 @@ from engine.errors import BadInput
 from engine.ingress import ATTRIBUTES
 from engine.languages import LANGUAGES
 from engine.profile_facts import HIGH, PROFILE, PROVIDER, TOLD, WIDTH
-from engine.profile_rows import ProfileRelease, Rule, Tree
+from engine.profile_rows import ProfileRelease, Rule, Tree, proven
 from engine.profile_tables import COLUMNS, domain, fault, trees, turn, values, word
 from engine.timezone import TimeZone
 from tests.support.profile_run import rows_of
@@ -160,3 +160,12 @@ def test_three_attributes_are_rows_of_two() -> None:
     facts[:, TOLD + 6] = 1
     found = release(facts, "gender*occupation*lang")
     assert ("f/employee", LANGUAGES[1]) in found and ("f/employee", "") in found and ("f", "") in found
+
+
+def test_live_counters_grow_by_the_people_that_totals_prove() -> None:
+    for table, people in (("gender*lang", 81), ("gender", 81), ("interests", 0)):
+        rule = Rule.of(Config({"profiles": {"tables": [table]}}))
+        facts = rows(*even(1, 1, 12), *even(2, 1, 15))
+        facts[:, TOLD + 7] = 1
+        told = ProfileRelease(rule, TimeZone("Asia/Tokyo"))(5, DAY, facts, ("a", "b", "c", "d"), "1")
+        assert proven(told) == people and len(told) == 1
