@@ -8,7 +8,6 @@ start itself, about signals or about who outlives whom starts the command as a u
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import json
 import os
@@ -28,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Beside the command itself, what it loads only where it is used; not the embedded store, which starts threads.
 LOADED = ("dashboard.app", "hitonami.audit", "hitonami.doctor", "hitonami.health", "loadgen.stage")
 _one = threading.Lock()
+_running: list[subprocess.Popen[bytes]] = []
 
 
 def command(
@@ -42,7 +42,6 @@ def command(
         try:
             code, late = _asked(server, json.dumps(job).encode(), timeout)
         except BaseException:  # a test that was ended meanwhile: the next one must not read this one's answer
-            _server.cache_clear()
             server.kill()
             server.wait()
             raise
@@ -79,16 +78,20 @@ def _line(server: subprocess.Popen[bytes]) -> bytes:
     return line
 
 
-@functools.cache
 def _server() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.command"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        preexec_fn=_die_with_parent,
-    )
+    """The one that runs, or a new one: it dies with the thread that started it."""
+    if not _running or _running[0].poll() is not None:
+        _running[:] = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.support.command"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        ]
+    return _running[0]
 
 
 def _serve() -> None:
@@ -97,6 +100,7 @@ def _serve() -> None:
     for line in iter(jobs.readline, b""):
         pid = os.fork()
         if pid == 0:
+            _die_with_parent()
             job = json.loads(line)
             for number, (path, flags) in enumerate(
                 [
@@ -112,10 +116,14 @@ def _serve() -> None:
             os.environ.update(job["env"])
             sys.argv = ["hitonami", *job["words"]]
             return
-        for told in (pid, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])):
-            sys.stdout.write(f"{told}\n")
-            sys.stdout.flush()
+        _tell(pid)
+        _tell(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     sys.exit()
+
+
+def _tell(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
