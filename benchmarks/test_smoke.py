@@ -82,7 +82,7 @@ def test_pixel() -> None:
 
 @pytest.mark.browser
 def test_paint() -> None:
-    told = run("paint", "--zones", "400", "--minutes", "0.05", "--every", "1")
+    told = run("paint", "--zones", "400", "--minutes", "0.1", "--every", "2")
     assert told["ticks"] >= 2 and len(told["over_time_mb"]) == 3
     assert told["browser_cpu_ms_per_tick"] > 0 and told["last_quarter_nodes"] > 400
 
@@ -90,9 +90,9 @@ def test_paint() -> None:
 @pytest.mark.kafka
 @pytest.mark.clickhouse
 def test_memory() -> None:
-    told = run("memory", "--rate", "2000", "--seconds", "12", "--every", "1", "--sensors", "1000")["sensors_1000"]
+    told = run("memory", "--rate", "2000", "--seconds", "15", "--every", "1", "--sensors", "1000")["sensors_1000"]
     # Both are rounded from the same readings, one to whole megabytes and one to tenths.
-    assert len(told["over_time_mb"]) == 12 and told["greatest_mb"] > 0
+    assert 12 <= len(told["over_time_mb"]) <= 15 and told["greatest_mb"] > 0  # beside tests a look can come late
     assert abs(told["greatest_mb"] - max(told["over_time_mb"])) <= 0.55
 
 
