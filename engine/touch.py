@@ -17,7 +17,7 @@ language tag: its primary subtag in lower case (``zh-Hant`` and ``ZH_TW`` are zh
 that is none of them.
 
 Words become numbers where they are met, in tables that the caller hands in (``Names``); only accepted touches have any.
-A session lives in a table of its own, which the caller empties once it has made pseudonyms of it (engine/touches.py).
+A session lives in a table of its own, which the caller empties now and then (engine/touches.py: pseudonyms).
 """
 
 from __future__ import annotations

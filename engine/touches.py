@@ -11,10 +11,11 @@ import numpy as np
 from engine import kernels
 from engine.batch import CHUNK_ROWS
 from engine.languages import LANGUAGES
-from engine.model import I64, Payloads, Touches
+from engine.model import I32, I64, Payloads, Touches
 from engine.touch import COLUMNS
 
 PSEUDONYM_BYTES = 16
+SESSIONS = 32_768  # room for those that were met lately: half of them are kept, and those of one chunk
 KEY_BYTES = 64  # longest key of BLAKE2b
 
 
@@ -49,7 +50,9 @@ class TouchChunks:
 
     def __init__(self, names: Any, key: bytes) -> None:
         self.names, self._key = names, key
-        self._sessions = kernels.active().Names()  # of one chunk
+        self._sessions = kernels.active().Names()  # that were met lately
+        self._halves: I64 = np.zeros((SESSIONS, 2), np.int64)  # of them; the last row is of what has no session
+        self._known = 0
         self._columns = {name: np.empty(2 * CHUNK_ROWS, dtype) for name, dtype in COLUMNS.items()}
 
     def decode(self, payloads: Payloads, devices: Any, first: int, wire: int) -> tuple[int, Touches]:
@@ -70,8 +73,18 @@ class TouchChunks:
             larger = 2 * len(columns["kind"])  # for one message alone
             self._columns = {name: np.empty(larger, dtype) for name, dtype in COLUMNS.items()}
         found = {name: column[:rows] for name, column in columns.items()}
-        # one hash for each session of the chunk; the row behind them is of what has no session
-        halves = np.zeros((len(self._sessions) + 1, 2), np.int64)
-        halves[:-1] = pseudonyms(self._sessions.words(), self._key)
-        self._sessions.keep(0)
-        return behind, Touches(**{**found, "session": halves[found["session"]]})
+        return behind, Touches(**{**found, "session": self._told(found["session"])})
+
+    def _told(self, session: I32) -> I64:
+        """Pseudonyms of numbers among the sessions; each is made once while its session is kept."""
+        many = len(self._sessions)
+        if many >= len(self._halves):
+            larger = np.zeros((2 * many, 2), np.int64)
+            larger[: self._known] = self._halves[: self._known]
+            self._halves = larger
+        self._halves[self._known : many] = pseudonyms(self._sessions.words(self._known), self._key)
+        self._known, told = many, self._halves.take(session, 0)
+        if many > SESSIONS // 2:
+            self._sessions.keep(0)
+            self._known = 0
+        return told

@@ -183,18 +183,20 @@ def test_another_key_tells_other_pseudonyms():
             touches.pseudonyms([b"x1"], wrong)
 
 
-def test_chunks_of_a_long_log_are_its_rows(active):
-    """Also where one message alone has more rows than the columns hold."""
+@pytest.mark.parametrize("kept", [touches.SESSIONS, 1_500, 2])
+def test_chunks_of_a_long_log_are_its_rows(active, monkeypatch, kept):
+    """Also where one message alone has more rows than the columns hold, and however many sessions are kept."""
+    monkeypatch.setattr(touches, "SESSIONS", kept)
     count = 20_000
     one = [with_("ts", str(TS + i)).replace(b'"x1"', b'"s%d"' % (i % 999)) for i in range(count)]
     array = b"[" + b",".join(one[1_000:]) + b"]"
     given, chunks = payloads([*one[:1_000], array]), touches.TouchChunks(touches.new_names([b"map"]), KEY)
-    devices, first, ts, sessions = active.Names(DEVICES), 0, [], set()
+    devices, first, ts, sessions = active.Names(DEVICES), 0, [], []
     while first < len(given):
         first, found = chunks.decode(given, devices, first, AUTO)
         ts += found.ts.tolist()
-        sessions |= set(map(tuple, found.session.tolist()))
+        sessions += found.session.tolist()
     assert ts == list(range(TS, TS + count))
-    assert len(sessions) == 999
+    assert sessions == touches.pseudonyms([b"s%d" % (i % 999) for i in range(count)], KEY).tolist()
     assert chunks.names.words(len(LANGUAGES)) == [b"map", b"top"]
     assert np.array_equal(found.screen, np.full(len(found), len(LANGUAGES) + 1))
