@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from collections.abc import Collection, Mapping
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 
@@ -229,6 +229,7 @@ class ProfilePartition:
         A process that starts hears of all that ever ended, also of people who have consented again since.
         """
         gate = self._gate
+        find = cache(gate.keys.find)  # at a start all that ever ended comes at once, and keys may stand in a file
         for provider, subject, _, purposes in gate.consents.withdrawn():
             place = self._names.get(provider)
             if place is None:  # this partition has nothing of any of its users
@@ -238,7 +239,7 @@ class ProfilePartition:
                     continue
                 keeps = partial(self._may_stay, provider, subject, gate.purposes[product])
                 for start in [*self._open, *(start for start, _ in self._told)]:
-                    key = gate.keys.find(product, start)
+                    key = find(product, start)
                     if key is None:
                         continue
                     who, day = pseudonym(subject, key), self._open.get(start)
