@@ -31,6 +31,13 @@ TABLE = "gender*income"
 K, PROVIDERS, TRAPS = 5, 3, 26
 
 
+def until(condition: Callable[[], bool]) -> None:
+    last = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < last
+        time.sleep(0.05)
+
+
 class Live:
     """``hitonami run`` as a process of its own; what it says is kept in files."""
 
@@ -43,10 +50,8 @@ class Live:
         said = self._work / f"said-{self._lives}"
         with open(f"{said}.out", "wb") as out, open(f"{said}.err", "wb") as err:
             self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=out, stderr=err)
-        until = time.monotonic() + 60
-        while b"running" not in Path(f"{said}.out").read_bytes():
-            assert self.process.poll() is None and time.monotonic() < until, Path(f"{said}.err").read_text()[-500:]
-            time.sleep(0.05)
+        until(lambda: b"running" in Path(f"{said}.out").read_bytes() or self.process.poll() is not None)
+        assert self.process.poll() is None, Path(f"{said}.err").read_text()[-500:]
 
     def end(self, sign: int) -> dict[str, Any]:
         self.process.send_signal(sign)
@@ -122,7 +127,7 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     loadgen.create_topic(kafka.bootstrap, "rejects", partitions=1)  # where it is missing
     (tmp_path / "registry.json").write_text(json.dumps(load.registry()))
     (tmp_path / "config.toml").write_text(
-        f'[privacy]\nphase = "self_sustaining"\n[time]\ntick_ms = 3000\n[trips]\nk = {K}\n'
+        f'[privacy]\nphase = "self_sustaining"\n[time]\ntick_ms = 5000\n[trips]\nk = {K}\n'
         f'[profiles]\nk = {K}\ntables = ["{TABLE}"]\nkey_file = "{tmp_path}/keys/file"\n'
     )
     (tmp_path / "keys").mkdir()
@@ -142,7 +147,8 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     live = Live(tmp_path, *how, *at)
     live.start()
     send(kafka, name, [*events[:half], *((b"provider-0", trap) for trap in traps(load))])
-    time.sleep(1)
+    until((tmp_path / "keys" / "file").exists)
+    time.sleep(1.5)  # an epoch or so is kept
     live.end(signal.SIGKILL)
     for provider in leaving.consents:
         hitonami("consent", "withdraw", provider, leaving.subject, "--kafka", kafka.bootstrap)
@@ -150,10 +156,7 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     send(kafka, name, events[half:])
     recovery = [path.read_bytes() for path in (tmp_path / "recovery").rglob("*") if path.is_file()]
     keys = json.loads((tmp_path / "keys" / "file").read_text())
-    until = time.monotonic() + 60
-    while json.loads((tmp_path / "keys" / "file").read_text()):  # destroyed when the day's rows go out
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    until(lambda: not json.loads((tmp_path / "keys" / "file").read_text()))  # destroyed when the day's rows go out
     told = live.end(signal.SIGTERM)
     refused = sum(visit.person is leaving for visit in load.visits[half:])
     known = len(events) - load.accepted()
