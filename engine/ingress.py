@@ -125,7 +125,11 @@ def _control(told: Mapping[str, Any], kind: int, message_ts: int) -> Record:
 
 def _attributes(told: Mapping[str, Any], ts: int) -> tuple[int, ...]:
     """Codes of ATTRIBUTES. Raises BadValue."""
-    readers = (_residence, _word, lambda _n, v: _birth_year(v, ts), _income, _size, _size, _word, _interests, _language)
+
+    def born(_name: str, value: object) -> int:
+        return _birth_year(value, ts)
+
+    readers = (_residence, _word, born, _income, _size, _size, _word, _interests, _language)
     values = ((name, told.get(name)) for name in ATTRIBUTES)
     return tuple(
         0 if value is None else read_one(name, value) for read_one, (name, value) in zip(readers, values, strict=True)

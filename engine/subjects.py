@@ -151,16 +151,17 @@ class Subjects:
                 self._waiting.setdefault((close, code, start), []).append(part)
 
     def _close(self, w: int, out: Outcome) -> None:
-        """Windows and hours of rejects up to ``w``, one by one: what one gives does not depend on how far this goes."""
+        """Windows and hours of rejects up to ``w`` in the order of their ends: versions come early to none."""
         for key in sorted(key for key in self._waiting if key[CLOSE] <= w):
+            self._close_rejects(key[CLOSE], out)
             self._adopt(key[CLOSE])
             rows, names = self._ordered(np.concatenate(self._waiting.pop(key)))
             told = self._release(key[CODE], key[START], rows, names, self._version())
             out.rows += told
             if not self._exact:
                 out.accepted += self._proven(told)
-        self._adopt(w)
         self._close_rejects(w, out)
+        self._adopt(w)
         self._forget_names()
 
     def _ordered(self, rows: I64) -> tuple[I64, tuple[str, ...]]:
@@ -197,6 +198,7 @@ class Subjects:
             if hour > w or hour == END:
                 break
             self._add_rejects(hour, out)
+            self._adopt(hour)
             self._give_rejects(hour, out)
         self._add_rejects(w, out)
 

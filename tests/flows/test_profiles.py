@@ -127,13 +127,10 @@ class Topic:
 
     def __init__(self) -> None:
         self.lag, self.polled, self.closed = END, 0, False
+        self.cluster = SimpleNamespace(topic="consents")
 
     def poll(self) -> None:
         self.polled += 1
-
-    def open(self) -> bool:
-        self.polled += 1
-        return self.lag <= consents.LIMIT_MS
 
     def lag_ms(self) -> int:
         return self.lag
@@ -144,7 +141,8 @@ class Topic:
 
 def test_sources_wait_while_consents_or_contracts_are_not_current(monkeypatch: pytest.MonkeyPatch) -> None:
     consented, contracted = Topic(), Topic()
-    monkeypatch.setattr(consents, "Gate", lambda *_where, **_how: consented)
+    monkeypatch.setattr(consents, "_POLL_S", 0)
+    monkeypatch.setattr(consents, "Compacted", lambda *_where, **_how: consented)
     monkeypatch.setattr("flows.profiles.reading", lambda *_where: contracted)
     store: Any = SimpleNamespace(put_consents=print)
     cluster: Any = SimpleNamespace(bootstrap="", settings={})

@@ -18,7 +18,19 @@ from engine.model import PRODUCTS
 from sinks import files
 from sinks.clickhouse import reader
 from sinks.clickhouse.store import Store
-from tests.services.released import T0, alert_row, alerts, day, flow, headings, released, runs_of_flow, zone_row, zones
+from tests.services.released import (
+    T0,
+    TABLES,
+    alert_row,
+    alerts,
+    day,
+    flow,
+    headings,
+    released,
+    runs_of_flow,
+    zone_row,
+    zones,
+)
 
 FLOW = [
     ("10s", T0 + 123, "j1", "ab", 2**40, 0, 7, "range", 0.5),
@@ -211,7 +223,7 @@ def test_slices_of_every_product_and_of_none(store: Store, monkeypatch: pytest.M
     store.insert(released("rejects", "u", [(T0 + h, "j1", "late", 6) for h in range(17_000)]), "r1")
     for product in PRODUCTS:
         slices = list(store.slices(product, "r1"))
-        assert len(slices) == (1 if product == "flow" else 3)
+        assert len(slices) == (1 if product in ("flow", *TABLES) else 3)
         assert pa.concat_tables(slices).combine_chunks().equals(store.rows(product, "r1"))
     with pytest.raises(UsageError, match="no product"):
         store.slices("runs", "r1")

@@ -95,7 +95,10 @@ def test_a_file_of_a_plan(tmp_path: Path) -> None:
     ("words", "wrong"),
     [
         (("weekday", "--late", "0.1", "--skew-ms", "5"), "--late, --skew-ms: not of weekday"),
-        (("village",), "no scenario village; there is weekday, snow-festival, smoke, blackout, city, nation"),
+        (
+            ("village",),
+            "no scenario village; there is weekday, .*, blackout, signage, profiles, city, nation",
+        ),
         (("city", "--processes", "2", "--format", "array"), "--format, --processes: only with --kafka"),
         (("city", "--late", "2"), "--late, --duplicate, --bad, --skewed must be"),
         (("city", "--kafka", "x"), "give --kafka or -o"),

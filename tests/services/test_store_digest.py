@@ -66,7 +66,7 @@ def everything() -> dict[str, Sequence[Sequence[Any]]]:
 
 def test_windows_are_told_by_length_and_start(store: Store) -> None:
     fill(store, "r1", everything())
-    assert list(store.window_digests("r1")) == [("10s", T0), ("1m", T0), ("1d", T0)]
+    assert list(store.window_digests("r1")) == [("10s", T0), ("1m", T0), ("1h", T0), ("1d", T0)]
 
 
 def test_order_batches_and_run_id_do_not_matter(store: Store) -> None:
@@ -116,7 +116,8 @@ def test_any_changed_cell_is_seen(store: Store) -> None:
     base = store.window_digests("r1")
     seen = {store.digest("r1")}
     cases = changes()
-    assert {product for product, _, _ in cases} == set(DIGESTED)
+    # of the four tables, which are alike, the one whose columns are words of SQL
+    assert {product for product, _, _ in cases} == set(DIGESTED) - set(TABLES) | {"screens"}
     for i, (product, column, value) in enumerate(cases):
         name = list(PRODUCTS[product][1])[column]
         if name in ("window", "gate") and product in ("flow", "runs_of_flow"):
@@ -137,7 +138,7 @@ def test_registry_version_and_missing_rows_are_seen(store: Store) -> None:
     fill(store, "r1", everything())
     fill(store, "r2", everything(), version="v2")
     assert not set(store.window_digests("r1").values()) & set(store.window_digests("r2").values())
-    for i, product in enumerate(DIGESTED):
+    for i, product in enumerate(everything()):
         rows = everything()
         rows[product] = rows[product][1:]
         fill(store, f"m{i}", rows)

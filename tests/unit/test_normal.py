@@ -117,13 +117,14 @@ def test_an_hour_that_comes_twice_tells_twice_of_one_day():
 
 def test_live_runs_are_believed_before_replays_and_workbench_runs_never():
     runs = [
-        SimpleNamespace(run_id=name, kind=kind, timezone=zone, started_ms=at)
-        for name, kind, zone, at in (
-            ("r1", "replay", "Asia/Tokyo", 9),
-            ("l1", "live", "Asia/Tokyo", 1),
-            ("l2", "live", "Asia/Tokyo", 2),
-            ("w", "workbench", "Asia/Tokyo", 10),
-            ("far", "live", "UTC", 11),
+        SimpleNamespace(run_id=name, kind=kind, timezone=zone, started_ms=at, events=events)
+        for name, kind, zone, at, events in (
+            ("r1", "replay", "Asia/Tokyo", 9, "people"),
+            ("l1", "live", "Asia/Tokyo", 1, "people"),
+            ("l2", "live", "Asia/Tokyo", 2, "people"),
+            ("w", "workbench", "Asia/Tokyo", 10, "people"),
+            ("far", "live", "UTC", 11, "people"),
+            ("beside", "live", "Asia/Tokyo", 12, "signage"),
         )
     ]
     assert telling(runs, "Asia/Tokyo") == ["l2", "l1", "r1"]  # type: ignore[arg-type]
