@@ -89,6 +89,7 @@ def test_op_06_shelving_and_resolving_need_a_reason(page: Page, store: FakeStore
     expect(page.locator(".alerts-said")).to_have_text("対応済みにしました: 北1条")
     items(page).nth(1).locator("[data-act=reopen]").click()  # its condition holds: that was too early
     expect(items(page).nth(1)).to_have_attribute("data-state", "acknowledged")
+    expect(page.locator(".alerts-said")).to_have_text("継続中に戻しました: 北1条")  # the server has taken it
     assert [one.action for one in store.acted] == ["shelve", "unshelve", "resolve", "reopen"]
 
 
