@@ -7,6 +7,7 @@ late by definition. So a blob is a function of the log, and an empty one still t
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,12 @@ class Partial:
             VERSION, self.shard, self.partition, self.w_from, self.w_to, self.plain, self.persons, *map(len, parts)
         )
         return head + b"".join(np.ascontiguousarray(p, np.int64).tobytes() for p in parts)
+
+
+def version_rows(versions: Sequence[tuple[int, str]]) -> I64:
+    """(W in ms, hash) of registry versions as rows (m, VERSION_COLUMNS)."""
+    rows = [[at, *np.frombuffer(bytes.fromhex(of), np.int64).tolist()] for at, of in versions]
+    return np.array(rows, np.int64).reshape(-1, VERSION_COLUMNS)
 
 
 def decode(blob: bytes) -> Partial:

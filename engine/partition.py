@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import covers, kernels, sets
+from engine import covers, kernels, sets, units
 from engine.batch import CHUNK_ROWS, Chunks
 from engine.beats import Beats
 from engine.book import Book, Records
@@ -35,8 +35,8 @@ from engine.model import (
 from engine.partial import (
     COVER_COLUMNS,
     PANE_COLUMNS,
-    VERSION_COLUMNS,
     Partial,
+    version_rows,
 )
 from engine.refused import Refused
 from engine.rejects import named
@@ -169,7 +169,7 @@ class Partition:
         told: list[tuple[str, str]] = []
         if (events.kind == SET).any():
             zones = {zone.id for zone in self.tables.registry.zones}
-            w = _line(self.watermark)
+            w = units.passed(self.watermark)
             found, faults = sets.read(message, events, zones, w)
             self._sets += [(w, given) for given in found]
             told += [("set", why) for why in faults]
@@ -184,7 +184,7 @@ class Partition:
         if version is None or version.hash == self.tables.registry.hash:
             return fault
         self._book.meet(version)
-        w = _line(self.watermark)
+        w = units.passed(self.watermark)
         # what has closed has closed by the approvals of the version before
         self._covers, covered = covers.split(self._covers, self.tables, w)
         self._covered = np.concatenate([self._covered, covered])
@@ -282,7 +282,7 @@ class Partition:
 
     def partials(self) -> list[Partial]:
         """One partial per shard when W has passed a line of the 10 s grid since the last call, else none."""
-        w = _line(self.watermark)
+        w = units.passed(self.watermark)
         if w <= self._told_to:
             return []
         passages, stock, headings = self._space.take(self.watermark, w)
@@ -328,8 +328,7 @@ class Partition:
     def _take_versions(self, w: int) -> I64:
         done = [entry for entry in self._versions if entry[0] < w]
         self._versions = self._versions[len(done) :]
-        rows = [[at, *np.frombuffer(bytes.fromhex(of), np.int64).tolist()] for at, of in done]
-        return np.array(rows, np.int64).reshape(-1, VERSION_COLUMNS)
+        return version_rows(done)
 
     def _take_sets(self, w: int) -> I64:
         rows = [given.row() for at, given in self._sets if at < w]
@@ -388,11 +387,6 @@ class Partition:
     def rejected_by_reason(self) -> Mapping[str, int]:
         """Exact rejects by reason word, without zeros."""
         return named(self.rejected)
-
-
-def _line(w: int) -> int:
-    """The line of the 10 s grid at or before a watermark; NO_TIME and END stay what they are."""
-    return w if w in (NO_TIME, END) else w - w % CELL_MS
 
 
 def _part(events: Events, first: int, behind: int) -> Events:

@@ -25,7 +25,7 @@ from functools import cache, partial
 
 import numpy as np
 
-from engine import facts, ingress
+from engine import facts, ingress, units
 from engine.book import Book, Records
 from engine.errors import BadInput
 from engine.facts import Facts
@@ -33,7 +33,6 @@ from engine.ingress import ATTRIBUTES, ZONE, Record
 from engine.ingress import PROFILE as EVENT
 from engine.line import Line
 from engine.model import (
-    CELL_MS,
     DAY,
     END,
     I64,
@@ -44,7 +43,7 @@ from engine.model import (
     UNKNOWN_SENSOR,
     Payloads,
 )
-from engine.partial import VERSION_COLUMNS
+from engine.partial import version_rows
 from engine.partition import Fed
 from engine.profile_day import Day, Pseudonym, withdrawn
 from engine.profile_facts import CODED, PRODUCTS, PROFILE, WIDTH
@@ -220,7 +219,7 @@ class ProfilePartition:
         self._book.meet(version)
         self._sequence = (*self._sequence, version.hash)
         self._use()
-        self._versions.append((_line(self.watermark), version.hash))
+        self._versions.append((units.passed(self.watermark), version.hash))
         return None
 
     def _take_back(self) -> None:
@@ -259,7 +258,7 @@ class ProfilePartition:
     def partials(self) -> list[Facts]:
         """Facts when W has passed a line of the 10 s grid since the last call, else none."""
         self._take_back()
-        w = _line(self.watermark)
+        w = units.passed(self.watermark)
         if w <= self._told_to:
             return []
         done = sorted(start for start, day in self._open.items() if day.close_ms <= w)
@@ -274,7 +273,7 @@ class ProfilePartition:
             w,
             self._untold,
             self._refused.take(self._line.first, w),
-            _version_rows(versions),
+            version_rows(versions),
             tuple(self._names),
             np.concatenate(parts),
             CODED,
@@ -318,13 +317,3 @@ def pseudonym(subject: str, key: bytes) -> Pseudonym:
     digest = hashlib.blake2b(subject.encode(), digest_size=PSEUDONYM_BYTES, key=key).digest()
     high, low = np.frombuffer(digest, "<i8").tolist()
     return high, low
-
-
-def _version_rows(versions: list[tuple[int, str]]) -> I64:
-    rows = [[at, *np.frombuffer(bytes.fromhex(of), np.int64).tolist()] for at, of in versions]
-    return np.array(rows, np.int64).reshape(-1, VERSION_COLUMNS)
-
-
-def _line(w: int) -> int:
-    """The line of the 10 s grid at or before a watermark; NO_TIME and END stay what they are."""
-    return w if w in (NO_TIME, END) else w - w % CELL_MS

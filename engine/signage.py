@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import facts
+from engine import facts, units
 from engine.book import Book, Records
 from engine.devices import devices_of
 from engine.distinct import Distinct
@@ -28,7 +28,6 @@ from engine.languages import LANGUAGES
 from engine.line import Line
 from engine.model import (
     AUTO,
-    CELL_MS,
     END,
     HEARTBEAT,
     HOUR,
@@ -47,7 +46,7 @@ from engine.model import (
     Payloads,
     Touches,
 )
-from engine.partial import VERSION_COLUMNS
+from engine.partial import version_rows
 from engine.partition import Fed
 from engine.refused import Refused
 from engine.rejects import named
@@ -154,7 +153,7 @@ class SignagePartition:
             return fault
         self._book.meet(version)
         self._sequence = (*self._sequence, version.hash)
-        self._versions.append((_cell(self.watermark), version.hash))
+        self._versions.append((units.passed(self.watermark), version.hash))
         self._use()
         return None
 
@@ -211,7 +210,7 @@ class SignagePartition:
 
     def partials(self) -> list[Facts]:
         """Facts when W has passed a line of the 10 s grid since the last call, else none."""
-        w = _cell(self.watermark)
+        w = units.passed(self.watermark)
         if w <= self._told_to:
             return []
         rows = np.concatenate([self._touches.take(w), self._moves.take(w)])
@@ -235,8 +234,7 @@ class SignagePartition:
     def _take_versions(self, w: int) -> I64:
         done = [entry for entry in self._versions if entry[0] < w]
         self._versions = self._versions[len(done) :]
-        rows = [[at, *np.frombuffer(bytes.fromhex(of), np.int64).tolist()] for at, of in done]
-        return np.array(rows, np.int64).reshape(-1, VERSION_COLUMNS)
+        return version_rows(done)
 
     def _forget_names(self) -> None:
         """Keep the screens of open windows only, once others have gathered: anybody may send as many as they like."""
@@ -292,11 +290,6 @@ def touch_stamps(ids: Any, lines: Payloads) -> tuple[I32, I64]:
         messages.append(events.message.copy())
         times.append(events.record_ts.copy())
     return np.concatenate(messages), np.concatenate(times)
-
-
-def _cell(w: int) -> int:
-    """The line of the 10 s grid at or before a watermark; NO_TIME and END stay what they are."""
-    return w if w in (NO_TIME, END) else w - w % CELL_MS
 
 
 def _first(events: Touches, count: int) -> Touches:

@@ -22,6 +22,11 @@ def line(close_ms: int) -> int:
     return close_ms if close_ms == END else -(-close_ms // CELL_MS) * CELL_MS
 
 
+def passed(w: int) -> int:
+    """The line of the 10 s grid at or before a watermark; NO_TIME and END stay what they are."""
+    return w if w in (NO_TIME, END) else w - w % CELL_MS
+
+
 def name(shard: int, line_ms: int) -> str:
     """Name of a shard's unit."""
     return f"{shard:02d}/{line_ms}"
