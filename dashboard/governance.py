@@ -83,7 +83,7 @@ def contracts(store: Store, now_ms: int) -> dict[str, Any]:
                 **{name: getattr(contract, name) for name in ("id", "company", "from_ms", "to_ms", "every", "unit")},
                 "purposes": list(contract.purposes),
                 "products": list(contract.products),
-                "state": contract.state(now_ms),
+                "state": contract.state_now(now_ms),
                 "due_ms": contract.due_ms(now_ms),
                 "steps": steps,
             }
@@ -103,7 +103,7 @@ def reads(store: Store, now_ms: int, limit: int) -> dict[str, Any]:
             of = {"contract": link.contract, "company": link.company, "given": 0, "refused": 0, "rows": 0}
             held = sums.setdefault(link.contract, of)
             held["rows"] += link.rows
-            held["refused" if link.reason else "given"] += 1
+            held[link.outcome] += 1
     except CheckFailed as error:
         fault = str(error)
     of_contracts = [sums[name] for name in sorted(sums)]

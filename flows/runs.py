@@ -184,13 +184,17 @@ def _judge(setup: Setup, row: RunRow, summary: Summary) -> None:
 
     With other settings, and with the same settings from another start of the log: then the chains are cut elsewhere,
     and two cuts of the same people subtract. One that was stopped or failed is judged the same way, its rows are out:
-    with the same settings and start they are a part of the same release, for each follows from the log before it.
+    with the same settings and start they are a part of the same release, for each follows from the log before it. What
+    hangs on consents is another release whatever its settings are: less who withdrew meanwhile, it would tell of them.
     """
     first = NO_TIME if summary.first_ms is None else summary.first_ms  # rejects alone may be of any time
     last = END if summary.last_ms is None else summary.last_ms
     others = setup.store.overlapping_runs(row.run.leaves, first, last)
     mine = (row.run.config_hash, row.run.registry_hash, row.run.first_ms)
-    second = any(o.run_id != row.run.run_id and (o.config_hash, o.registry_hash, o.first_ms) != mine for o in others)
+    second = any(
+        o.run_id != row.run.run_id and (o.decided_once or (o.config_hash, o.registry_hash, o.first_ms) != mine)
+        for o in others
+    )
     row.run = replace(row.run, kind="workbench" if second else "replay")
 
 

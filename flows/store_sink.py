@@ -113,7 +113,7 @@ class RunRow:
         return {"first_ms": first, "last_ms": closed}
 
     def _judge_replays(self, first_ms: int) -> None:
-        """Replays that this live run overlaps with other settings become workbench runs (PRIVACY.md R5)."""
+        """Replays that this live run overlaps as another release become workbench runs (PRIVACY.md R5)."""
         seen = first_ms, frozenset(self.run.leaves)
         if seen == self._judged:
             return
@@ -121,9 +121,10 @@ class RunRow:
         def judge() -> None:
             settings = self.run.config_hash, self.run.registry_hash
             for run in self._store.overlapping_runs(self.run.leaves, first_ms, END):
-                if run.kind == "replay" and (run.config_hash, run.registry_hash) != settings:
+                other = run.decided_once or (run.config_hash, run.registry_hash) != settings
+                if run.kind == "replay" and other:
                     self._store.update_run(replace(run, kind="workbench", updated_ms=run.updated_ms + 1))
-                    tell(f"run {run.run_id} overlaps this one with other settings: it is a workbench run now")
+                    tell(f"run {run.run_id} overlaps this one as another release: it is a workbench run now")
 
         retried(judge)
         self._judged = seen

@@ -60,6 +60,11 @@ class Run:
         told = next(iter(self.leaves.values()), PEOPLE)
         return PEOPLE if told in LEAVES else told
 
+    @property
+    def decided_once(self) -> bool:
+        """Whether the same log and settings may give other rows: those of people hang on their consents of then too."""
+        return self.events == "profiles"
+
 
 _COLUMNS = tuple(column.name for column in fields(Run))
 

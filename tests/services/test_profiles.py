@@ -172,7 +172,9 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     letters = ("--dead-letters", tmp_path / "letters.jsonl", "--consents", kafka.bootstrap)
     again = ("--run-id", "again", "--events", "profiles")
     hitonami("replay", tmp_path / "in" / "day.jsonl", *at, *letters, *again)
-    right(load, leaving.subject, store, "again", tmp_path)
+    refused_export = ("export", "profiles", "--store", store, "--run-id", "again", "-o", tmp_path / "no.csv")
+    assert command(*refused_export).returncode == 2 and not (tmp_path / "no.csv").exists()  # a second release of them
+    right(load, leaving.subject, store, "again", tmp_path, "--workbench")
     assert len((tmp_path / "letters.jsonl").read_text().splitlines()) > known
 
     found = {"recovery while the day was open": b"".join(recovery)}
