@@ -1,7 +1,8 @@
 """GET /api/company/export: rows for a company, by its contract (PRIVACY.md R7), in the bytes of ``hitonami export``.
 
-    ?contract= &purpose= &product=  &run= (default: the run that is shown)  &window= &from= &to= (ms) &format= as of
-    /api/download; Authorization: Bearer KEY (``hitonami contract token``)
+    ?contract= &purpose= &product=  &run= (default: the run that is shown, of products of another stream that stream's
+    newest)  &window= &from= &to= (ms) &format= as of /api/download; Authorization: Bearer KEY (``hitonami contract
+    token``)
 
 A wrong key is 401 and stands in no chain: who has none is nobody's company. What the contract does not allow is 403
 with the reason. All rows are read into a file without a name before the chain is told of them, and before the first
@@ -33,6 +34,7 @@ from engine.contract import Contracts
 from engine.model import PRODUCTS
 from engine.timezone import TimeZone
 from sinks.clickhouse.company import Ask, CompanyRead, ReadRefused
+from sinks.clickhouse.runs import stream_of
 from sinks.files import WRITERS, shaped
 
 if TYPE_CHECKING:
@@ -121,7 +123,10 @@ def _is_key(store: Store, contract: str, key: str) -> bool:
 
 def _begun(store: Store, ask: Ask, feed: Feed) -> CompanyRead:
     if not ask.run_id:
-        run = choose(store, feed.run_id)
+        stream = stream_of(ask.product)
+        run = choose(store, feed.run_id, stream)
+        if run is not None and run.events != stream:  # the page shows one run of another stream
+            run = choose(store, None, stream)
         ask = replace(ask, run_id="" if run is None else run.run_id)
     return store.company_read(ask, feed.now_ms)
 

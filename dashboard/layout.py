@@ -134,7 +134,7 @@ def name_of(row: Mapping[str, Any], otherwise: str) -> dict[str, str]:
 
 def finest(run: Run) -> str:
     """The shortest window any gate of a run has rows of."""
-    return min(run.leaves.values(), key=WINDOWS.index, default=WINDOWS[0])
+    return min((leaf for leaf in run.leaves.values() if leaf in WINDOWS), key=WINDOWS.index, default=WINDOWS[0])
 
 
 def heading_window(window: str) -> str:

@@ -102,16 +102,16 @@ class View:
         return "behind" if now_ms - self.told_ms <= GRACE_MS else "quiet"
 
 
-def choose(store: Store, run_id: str | None) -> Run | None:
-    """The run to show: the one asked for, else of those of people the newest live one, else the newest replay; or None.
+def choose(store: Store, run_id: str | None, events: str = PEOPLE) -> Run | None:
+    """The run to show: the one asked for, else of a stream's the newest live one, else the newest replay; or None.
 
-    A workbench run is another release of the same people: it is shown only when asked for by name. So is a run beside
-    people, which has no gates.
+    A workbench run is another release of the same people: it is shown only when asked for by name. So is, by default, a
+    run beside people, which has no gates.
     """
     if run_id is not None:
         return store.run(run_id)
     rank = {"live": 1, "replay": 0}
-    known = [run for run in store.runs() if run.kind in rank and run.events == PEOPLE]
+    known = [run for run in store.runs() if run.kind in rank and run.events == events]
     return max(known, key=lambda run: (rank[run.kind], run.started_ms, run.run_id), default=None)
 
 

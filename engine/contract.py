@@ -17,12 +17,13 @@ are all that was ever done with it, in order, so the state follows from the reco
 
 ``report_due`` is no step: a contract that is active is in it from the instant a report was due (``due_ms``) until one
 was handed in. A record with a move that is not legal is no record. Bars are the company's: while one of its contracts
-is suspended or expelled, all of them are.
+is suspended or expelled, all of them are, however its name is spelled (``_spelled``).
 """
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -251,15 +252,16 @@ class Contracts:
 
     def __init__(self, values: Iterable[bytes] = ()) -> None:
         self._known: dict[str, Contract] = {}
-        self._of: dict[str, dict[str, Contract]] = {}  # by company and id
-        self._unreadable: set[str] = set()
+        self._of: dict[str, dict[str, Contract]] = {}  # by company (_spelled) and id
+        self._unreadable: dict[str, str | None] = {}  # id → company (_spelled) that the record names, None: none
         self._bars: dict[str, str | None] = {}  # by company, found since the last record
         for value in values:
             self.take(value)
 
     def take(self, value: bytes | None, key: str | None = None) -> bool:
-        """Take a record; False where it cannot be read: the contract that it is about is then closed until one can.
+        """Take a record; False where it cannot be read: it may be a bar, so it is one until a record of its id can be.
 
+        Barred are the company that it names and the one that the contract was of before; where neither is known, all.
         ``key``: the contract's id, where it is told beside the record. ``value`` None: the record was deleted. Of two
         records of a contract the one with more steps counts, whichever comes last.
         """
@@ -269,16 +271,16 @@ class Contracts:
             if key is not None and made.id != key:
                 raise _bad("another id than its key")
         except BadInput:
-            named = _named(value or b"") if key is None else key
-            if named is not None:
-                self._unreadable.add(named)
+            named = _named(value or b"", "id") if key is None else key
+            company = _named(value or b"", "company")
+            self._unreadable[named or ""] = None if company is None else _spelled(company)
             return False
         known = self._known.get(made.id)
         if known is None or len(made.steps) >= len(known.steps):
             if known is not None:
-                del self._of[known.company][known.id]
-            self._known[made.id] = self._of.setdefault(made.company, {})[made.id] = made
-            self._unreadable.discard(made.id)
+                del self._of[_spelled(known.company)][known.id]
+            self._known[made.id] = self._of.setdefault(_spelled(made.company), {})[made.id] = made
+            self._unreadable.pop(made.id, None)
         return True
 
     def get(self, name: str) -> Contract | None:
@@ -292,12 +294,13 @@ class Contracts:
     def refusal(self, company: str, product: str, purpose: str, at_ms: int) -> str | None:
         """Why a company may not have, or give, a product for a purpose at that instant (one of REASONS); None: it may.
 
-        One contract that allows it is enough, unless the company is barred.
+        One contract that allows it is enough, unless the company is barred. What allows must name it letter by letter.
         """
-        barred = self._barred(company)
+        spelled = _spelled(company)
+        barred = self._barred(spelled)
         if barred is not None:
             return barred
-        its = list(self._of.get(company, {}).values())
+        its = [contract for contract in self._of.get(spelled, {}).values() if contract.company == company]
         about = [contract for contract in its if contract.fits(product, purpose)] or its
         found = [contract.refusal(product, purpose, at_ms) for contract in about]
         told = [reason for reason in found if reason is not None]
@@ -310,19 +313,21 @@ class Contracts:
             return UNREADABLE if name in self._unreadable else NO_CONTRACT
         if company is not None and company != contract.company:
             return THIRD_PARTY
-        return self._barred(contract.company) or contract.refusal(product, purpose, at_ms)
+        return self._barred(_spelled(contract.company)) or contract.refusal(product, purpose, at_ms)
 
     def _barred(self, company: str) -> str | None:
-        """The worst that bars all contracts of a company."""
+        """The worst that bars all contracts of a company (_spelled)."""
         if company not in self._bars and company in self._of:
             self._bars[company] = self._bar(company)
         return self._bars.get(company)
 
     def _bar(self, company: str) -> str | None:
-        its = self._of[company].values()
-        states = {contract.stands for contract in its}
-        if any(contract.id in self._unreadable for contract in its):
-            return UNREADABLE
+        states = {contract.stands for contract in self._of[company].values()}
+        for name, named in self._unreadable.items():
+            before = self._known.get(name)
+            about = {named, None if before is None else _spelled(before.company)} - {None}
+            if not about or company in about:
+                return UNREADABLE
         return next((state for state in BARRED if state in states), None)
 
 
@@ -357,13 +362,18 @@ def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _named(value: bytes) -> str | None:
-    """The id in a record that is none, where it has one."""
+def _named(value: bytes, field: str) -> str | None:
+    """A text in a record that is none, where it has one."""
     try:
-        told = _object(value).get("id")
+        told = _object(value).get(field)
     except BadInput:
         return None
-    return told if isinstance(told, str) else None
+    return told if isinstance(told, str) and told.strip() else None
+
+
+def _spelled(company: str) -> str:
+    """A name without its letters' case, width and outer blanks: two that differ in these only are one company."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", company).casefold()).strip()
 
 
 def _check_keys(place: str, told: Any, keys: Sequence[str]) -> None:

@@ -277,7 +277,7 @@ def _values(path: Path) -> Iterator[tuple[int, bytes, float]]:
                 if line.strip():
                     yield number, line, at / size
     except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}") from None
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
 
 
 def _rows(path: Path, size: int) -> Iterator[tuple[int, bytes, float]]:

@@ -8,16 +8,19 @@ So nothing is handed out without its row, and a company that is suspended meanwh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.consent import PURPOSES
-from engine.contract import NO_CONTRACT, Contract, Contracts
+from engine.contract import NO_CONTRACT, Contract
 from engine.errors import CheckFailed
 from engine.model import PRODUCTS
 from sinks.clickhouse import contracts, reads
 from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.runs import Run, read_runs
+
+ASKED = ("profiles", "trips")  # of people who were asked, for the purpose in that section of their run's settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class CompanyRead:
 
     def _checked(self) -> tuple[Contract, Run, int]:
         ask, at_ms = self._ask, self._clock_ms()
-        known = Contracts(record.encode() for record in contracts.newest(self._connection))
+        known = contracts.known(self._connection)
         contract = known.get(ask.contract)
         found = read_runs(self._connection, ask.run_id)
         run = found[0] if found else None
@@ -72,6 +75,8 @@ class CompanyRead:
             reason = "unknown_run"
         elif reason is None and run is not None and run.kind == "workbench":
             reason = "workbench"  # a second release of the same people (PRIVACY.md R5)
+        elif reason is None and run is not None and not _consented(run, ask.product, ask.purpose):
+            reason = "purpose"
         if reason is None and contract is not None and run is not None:
             return contract, run, at_ms
         refused = ReadRefused(reason or NO_CONTRACT)
@@ -97,3 +102,13 @@ class CompanyRead:
             reason=reason,
         )
         return reads.append(self._connection, told)
+
+
+def _consented(run: Run, product: str, purpose: str) -> bool:
+    """Whether that purpose is the one the run's people have consented to; of products without people asked: yes."""
+    if product not in ASKED:
+        return True
+    try:
+        return bool(json.loads(run.config)[product]["purpose"] == purpose)
+    except (ValueError, KeyError, TypeError):
+        return False  # a row that does not tell

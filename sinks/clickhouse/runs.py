@@ -13,6 +13,7 @@ from sinks.clickhouse.schema import RUN_TABLES
 KINDS = ("live", "replay", "workbench")
 PEOPLE = "people"
 STATES = ("running", "stopped", "finished", "failed")
+_BESIDE = {"touches": "signage", "screens": "signage", "profiles": "profiles", "trips": "profiles"}  # product → stream
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Run:
 
 
 _COLUMNS = tuple(column.name for column in fields(Run))
+
+
+def stream_of(product: str) -> str:
+    """The stream whose runs have rows of a product; rejects, which all have: people."""
+    return _BESIDE.get(product, PEOPLE)
 
 
 def put_run(connection: Connection, run: Run) -> None:

@@ -29,15 +29,15 @@ def contract(name: str, company: str, *steps: Step) -> Contract:
 
 
 def fill(store: Store, now_ms: int) -> None:
-    store.start_run(run("pro", kind="live"))
+    store.start_run(run("pro", kind="live", config='{"flow":{"k":5},"profiles":{"purpose":"policy"}}'))
     store.put_consents("pro", ConsentState(now_ms - 5_000, 90_000, True, ("bad_value",), {"acme": 120, CANARY: 10}))
     held = contract("held", CANARY, Step("leak", T0 + 1, CANARY))
     for one in (contract("acme-2026", "acme", Step("report", now_ms - 1)), held, contract("late", "beta")):
         assert store.put_contract(one.id, 1, one.text())
-    store.put_contract("broken", 1, "{")
     store.company_read(Ask("acme-2026", "policy", "profiles", "pro"), lambda: now_ms).given(7)
     with pytest.raises(ReadRefused):
         store.company_read(Ask("held", "policy", "trips", "pro"), lambda: now_ms)
+    store.put_contract("broken", 1, "{")  # from now on nobody reads: whose it is stands nowhere
 
 
 def asked(url: str, path: str) -> Any:

@@ -159,7 +159,7 @@ def test_sources_wait_while_consents_or_contracts_are_not_current(monkeypatch: p
 
 def test_the_stream_is_told_by_its_topic() -> None:
     assert events_of("profiles") == "profiles" and stream_of("profiles").logs == "profiles.logs"
-    assert places(BOOK.tables(BOOK.start))["leaves"] == {"profiles": "1d"}
+    assert places(BOOK.tables(BOOK.start))["leaves"] == {"profiles": "profiles"}
 
 
 def test_lines_of_a_file_are_sorted_by_their_record_times() -> None:

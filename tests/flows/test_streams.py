@@ -10,12 +10,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from dashboard.layout import finest
 from dashboard.snapshot import choose
 from engine import registry
 from engine.book import Book
 from engine.config import Config
 from engine.errors import UsageError
-from flows import signage
+from flows import profiles, signage
 from flows.files import PLAIN, LineReader
 from flows.live import shards_of
 from flows.logs import open_logs, topic_of
@@ -85,6 +86,9 @@ def test_a_run_s_row_says_which_stream_it_is_of() -> None:
     assert (Run(*about, **devices).events, devices["gate_delay_ms"]) == ("signage", 0)
     assert set(devices["leaves"]) == {"device d1", "device d2", "device old"}
     assert Run(*about, leaves={"g1": "1m"}).events == Run(*about).events == PEOPLE
+    people = Run(*about, **profiles.places(Book(FIRST).tables((FIRST.hash,))))
+    assert (people.events, people.decided_once) == ("profiles", True)
     runs = [Run(*about, leaves={"g1": "1m"}), Run("newer", *about[1:], **devices, started_ms=9)]
     shown = choose(cast(Any, SimpleNamespace(runs=lambda: runs)), None)
     assert shown is not None and shown.run_id == "live"  # the page's figures are those of people
+    assert finest(runs[1]) == "10s"  # asked for by name it has no gates, and no page of an error

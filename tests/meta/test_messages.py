@@ -1,4 +1,7 @@
-"""Every one-line message that flows, sinks, engine and page can end or go on with stands in docs/OPERATIONS.md."""
+"""Every one-line message that flows, sinks, engine and page can end or go on with stands in docs/OPERATIONS.md.
+
+So do those of the commands by which consents and contracts are kept.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from flows.kafka import OffsetGone
 from tests.meta.tree import ROOT, name, parsed, sources
 
 ROOMS = ("engine", "flows", "sinks", "dashboard")
+COMMANDS = ("hitonami/consent_command.py", "hitonami/contract_command.py")
 GOES_ON = "–"  # in place of an exit code
 CODES = {
     kind.__name__: str(kind.exit_code)
@@ -35,17 +39,16 @@ def text(node: ast.expr) -> str:
 
 def messages() -> Iterator[tuple[str, str, str]]:
     """Exit code, message and place of every error made and every warning given."""
-    for room in ROOMS:
-        for path in sources(room):
-            for node in ast.walk(parsed(path)):
-                if not isinstance(node, ast.Call) or not node.args:
-                    continue
-                called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-                progress = called == "tell" and len(node.args) > 1  # of long work: a name and a share
-                if called in CODES and not progress:
-                    told = text(node.args[0])
-                    if told != "…":  # handed on
-                        yield CODES[called], told, f"{name(path)}:{node.lineno}"
+    for path in [*(path for room in ROOMS for path in sources(room)), *(ROOT / command for command in COMMANDS)]:
+        for node in ast.walk(parsed(path)):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            progress = called == "tell" and len(node.args) > 1  # of long work: a name and a share
+            if called in CODES and not progress:
+                told = text(node.args[0])
+                if told != "…":  # handed on
+                    yield CODES[called], told, f"{name(path)}:{node.lineno}"
 
 
 def documented() -> list[tuple[str, str]]:

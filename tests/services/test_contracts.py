@@ -79,7 +79,7 @@ def opened(kafka: Kafka, url: str, directory: Path) -> Desk:
     with Store.open(url) as store:
         store.migrate()
         for name, kind in (("live", "live"), ("second", "workbench")):
-            store.start_run(run(name, kind=kind))
+            store.start_run(run(name, kind=kind, config='{"flow":{"k":5},"profiles":{"purpose":"policy"}}'))
             store.insert(flow("u", *(("1h", T0 + i, "j1", "ab", 7, 7, 7, "released", None) for i in range(5))), name)
         rows = [("1d", T0 + i * DAY, "gender", f"{CANARY} {i}", "", 12, 12, 12, "released") for i in range(3)]
         store.insert(table("profiles", "u", *rows), "live")

@@ -255,6 +255,55 @@ def test_what_cannot_be_read_closes_its_contract_until_one_can() -> None:
     assert held.refusal_of("new", None, "profiles", "policy", MAY) == "unreadable"
 
 
+UNREAD: list[bytes | None] = [b"{", None, value(company=7), value()[:-1] + b',"id":"x"}']
+
+
+def test_a_record_that_cannot_be_read_bars_its_company_though_no_other_is_known() -> None:
+    """As each read of the store finds it, and the flow when the topic is compacted."""
+    others = (value(id="acme-b"), value(id="else", company="else"))
+    for broken, key in ((value(third_party=True), None), (value(steps=[]), "acme-2026"), (value(id="x"), "acme-2026")):
+        held = known(*others)
+        assert not held.take(broken, key)
+        assert held.refusal("acme", "profiles", "policy", MAY) == "unreadable"
+        assert held.refusal_of("acme-b", None, "profiles", "policy", MAY) == "unreadable"
+        assert held.refusal("else", "profiles", "policy", MAY) is None
+        assert held.take(value(), "acme-2026")
+        assert held.refusal("acme", "profiles", "policy", MAY) is None
+    for unread in UNREAD:
+        held = known(*others)
+        assert not held.take(unread, "acme-2026")
+        for company, name in (("acme", "acme-b"), ("else", "else")):  # it may be either's
+            assert held.refusal(company, "profiles", "policy", MAY) == "unreadable"
+            assert held.refusal_of(name, None, "profiles", "policy", MAY) == "unreadable"
+        assert held.take(value(), "acme-2026")
+        assert held.refusal("else", "profiles", "policy", MAY) is None
+
+
+@pytest.mark.parametrize("broken", UNREAD)
+def test_a_record_that_cannot_be_read_bars_the_company_of_the_record_before(broken: bytes | None) -> None:
+    held = known(value(), value(id="else", company="else"))
+    assert not held.take(broken, "acme-2026")
+    assert held.refusal("acme", "profiles", "policy", MAY) == "unreadable"
+    assert held.refusal("else", "profiles", "policy", MAY) is None
+    assert not held.take(value(company="else", third_party=True), "acme-2026")  # or it went over to them
+    for company in ("acme", "else"):
+        assert held.refusal(company, "profiles", "policy", MAY) == "unreadable"
+
+
+@pytest.mark.parametrize("spelled", ["ACME", " acme", "acme ", "ａｃｍｅ", "Ａcme"])
+def test_another_spelling_of_a_name_does_not_escape_the_bar_nor_get_a_contract(spelled: str) -> None:
+    other = value(id="b", company=spelled)
+    held = known(value(), other)
+    assert held.refusal(spelled, "profiles", "policy", MAY) is None
+    assert held.refusal_of("b", "acme", "profiles", "policy", MAY) == "third_party"
+    assert known(value()).refusal(spelled, "profiles", "policy", MAY) == "no_contract"
+    for record, reason in ((text(contract().moved("leak", MAY)), "suspended"), (value(third_party=True), "unreadable")):
+        held.take(record)
+        for company, name in ((spelled, "b"), ("acme", "acme-2026")):
+            assert held.refusal(company, "profiles", "policy", MAY) == reason
+            assert held.refusal_of(name, None, "profiles", "policy", MAY) == reason
+
+
 def test_an_older_record_does_not_undo_a_newer_one() -> None:
     held = known(text(contract().moved("leak", MAY)), value())
     assert held.refusal("acme", "profiles", "policy", MAY) == "suspended"
