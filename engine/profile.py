@@ -10,8 +10,11 @@ A subject is one person on all platforms, so the pseudonym is of the subject alo
 day (the registry's day, which in Japan is JST's). A visit late in a day is kept for the next day too, under that day's
 key, for the trip that may arrive then: no pseudonym of one day says which one it is of another.
 
-What is kept: codes, and pseudonyms while their day is open. A withdrawal removes the person from every open day at
-once; for days this partition has told, but others have not, it tells the withdrawal.
+What is kept: codes, and pseudonyms while their day is open, with a digest of the key they were made with: without that
+key a person would count again under another pseudonym, and could not be withdrawn. A withdrawal removes the person from
+every open day at once; for days this partition has told, but others have not, it tells the withdrawal, without waiting
+for its watermark. A partition that goes on tells nothing before it has heard what ended meanwhile, and then something,
+so that no day closes before (engine/subjects.py).
 
 Messages are JSON, whatever the topic's format: nobody sends attributes of people by the thousand a second.
 """
@@ -43,7 +46,7 @@ from engine.model import (
     UNKNOWN_SENSOR,
     Payloads,
 )
-from engine.partial import version_rows
+from engine.partial import REJECT_COLUMNS, version_rows
 from engine.partition import Fed
 from engine.profile_day import Day, Pseudonym, withdrawn
 from engine.profile_facts import CODED, PRODUCTS, PROFILE, WIDTH
@@ -52,7 +55,7 @@ from engine.refused import Refused
 from engine.rejects import named
 
 PSEUDONYM_BYTES = 16
-_STATE = 1  # version of the snapshot
+_STATE = 2  # version of the snapshot
 _KEPT_DAYS = 8  # days told that may still be open elsewhere; a partition further behind holds all windows anyway
 
 
@@ -73,7 +76,8 @@ class ProfilePartition:
     """State of one partition of topic ``profiles``; the same face as engine.partition.Partition.
 
     ``number`` names it in facts; ``state`` what ``snapshot()`` gave; ``since``: W before the first record, for a
-    partition that was added to its topic later.
+    partition that was added to its topic later. Raises BadInput where the key of an open day is not the one that
+    ``state`` knows.
     """
 
     def __init__(
@@ -90,10 +94,14 @@ class ProfilePartition:
         self._open: dict[int, Day] = {}
         self._told: list[tuple[int, int]] = []  # (start, close) of days told
         self._gone: list[I64] = []  # withdrawals for them
+        self._seals: dict[tuple[int, int], bytes] = {}  # (kind, day) -> of its key, for days open or told
+        self._returns = state is not None  # and has not told since which withdrawals there are
         self.ended = False
         self._edge = (0, 0)  # the day of the last event
         if state is not None:
             self._restore(state)
+            for kind, start in self._seals:  # before an event can be given another key
+                self._key(kind, start)
         self._use()
 
     @property
@@ -190,7 +198,25 @@ class ProfilePartition:
         self.first_ms, self.last_ms = min(self.first_ms, record.ts), max(self.last_ms, record.ts)
 
     def _pseudonym(self, kind: int, day_ms: int, subject: str) -> Pseudonym:
-        return pseudonym(subject, self._gate.keys.key(PRODUCTS[kind], day_ms))
+        key = self._gate.keys.key(PRODUCTS[kind], day_ms)
+        if (kind, day_ms) not in self._seals:
+            self._seals[kind, day_ms] = _seal(key)
+        return pseudonym(subject, key)
+
+    def _key(self, kind: int, day_ms: int) -> bytes | None:
+        """The key of what is kept or told of a day; None: there is nothing of that kind, or the day has closed for all.
+
+        Raises BadInput where it is lost, or another one.
+        """
+        seal, keys = self._seals.get((kind, day_ms)), self._gate.keys
+        if seal is None:
+            return None
+        key = keys.find(PRODUCTS[kind], day_ms)
+        if key is None and day_ms not in self._open and keys.destroyed(day_ms):
+            return None
+        if key is None or _seal(key) != seal:
+            raise BadInput("[profiles] key_file: the key of an open day is lost, or another one")
+        return key
 
     def _name(self, text: str) -> int:
         return self._names.setdefault(text, len(self._names))
@@ -228,7 +254,7 @@ class ProfilePartition:
         A process that starts hears of all that ever ended, also of people who have consented again since.
         """
         gate = self._gate
-        find = cache(gate.keys.find)  # at a start all that ever ended comes at once, and keys may stand in a file
+        key_of = cache(self._key)  # at a start all that ever ended comes at once, and keys may stand in a file
         for provider, subject, _, purposes in gate.consents.withdrawn():
             place = self._names.get(provider)
             if place is None:  # this partition has nothing of any of its users
@@ -238,7 +264,7 @@ class ProfilePartition:
                     continue
                 keeps = partial(self._may_stay, provider, subject, gate.purposes[product])
                 for start in [*self._open, *(start for start, _ in self._told)]:
-                    key = find(product, start)
+                    key = key_of(kind, start)
                     if key is None:
                         continue
                     who, day = pseudonym(subject, key), self._open.get(start)
@@ -256,15 +282,19 @@ class ProfilePartition:
         self.ended = True
 
     def partials(self) -> list[Facts]:
-        """Facts when W has passed a line of the 10 s grid since the last call, else none."""
+        """Facts when W has passed a line of the 10 s grid since the last call; else withdrawals alone, else none."""
         self._take_back()
+        if self._returns and not self._gate.consents.current():
+            return []
         w = units.passed(self.watermark)
         if w <= self._told_to:
-            return []
+            return self._withdrawals()
         done = sorted(start for start, day in self._open.items() if day.close_ms <= w)
         days = [self._open.pop(start) for start in done]
         parts = [np.empty((0, WIDTH), np.int64), *(day.rows(DAY) for day in days), *self._gone]
         self._told = [*self._told, *((day.start_ms, day.close_ms) for day in days)][-_KEPT_DAYS:]
+        kept = {*self._open, *(start for start, _ in self._told)}
+        self._seals = {name: seal for name, seal in self._seals.items() if name[1] in kept}
         versions = [entry for entry in self._versions if entry[0] < w]
         self._versions = self._versions[len(versions) :]
         told = Facts(
@@ -280,13 +310,24 @@ class ProfilePartition:
             self._line.first,
             self._line.watermark,
         )
-        self._told_to, self._untold, self._gone = w, 0, []
+        self._told_to, self._untold, self._gone, self._returns = w, 0, [], False
+        return [facts.compact(told)]
+
+    def _withdrawals(self) -> list[Facts]:
+        """What is taken back of days told, at the W of the facts before: nothing of the log."""
+        if not self._gone and not self._returns:
+            return []
+        rows = np.concatenate([np.empty((0, WIDTH), np.int64), *self._gone])
+        none = np.empty((0, REJECT_COLUMNS), np.int64)
+        at = self._told_to
+        told = Facts(self.number, at, at, 0, none, _version_rows([]), tuple(self._names), rows, CODED)
+        self._gone, self._returns = [], False
         return [facts.compact(told)]
 
     def snapshot(self) -> bytes:
         """Everything a later ``ProfilePartition(..., state=)`` needs to go on as if nothing had happened."""
         counters = self.accepted, self.rejected.tolist(), self.first_ms, self.last_ms
-        told = self._told_to, self._untold, self.ended, self._told, [rows.tobytes() for rows in self._gone]
+        told = self._told_to, self._untold, self.ended, self._told, [rows.tobytes() for rows in self._gone], self._seals
         days = [(day.start_ms, day.close_ms, day.state()) for day in self._open.values()]
         versions = self._sequence, self._versions, self._records.pieces
         rest = self._line.state(), self._refused.state(), list(self._names)
@@ -299,7 +340,7 @@ class ProfilePartition:
         counters, told, days, versions, (line, refused, names) = rest
         self.accepted, rejected, self.first_ms, self.last_ms = counters
         self.rejected = np.array(rejected, np.int64)
-        self._told_to, self._untold, self.ended, self._told, gone = told
+        self._told_to, self._untold, self.ended, self._told, gone, self._seals = told
         self._gone = [np.frombuffer(rows, np.int64).reshape(-1, WIDTH) for rows in gone]
         self._open = {start: Day(start, close, kept) for start, close, kept in days}
         self._sequence, self._versions, pieces = versions
@@ -317,3 +358,8 @@ def pseudonym(subject: str, key: bytes) -> Pseudonym:
     digest = hashlib.blake2b(subject.encode(), digest_size=PSEUDONYM_BYTES, key=key).digest()
     high, low = np.frombuffer(digest, "<i8").tolist()
     return high, low
+
+
+def _seal(key: bytes) -> bytes:
+    """What a snapshot may know of a key: that it is the same."""
+    return hashlib.blake2b(key, digest_size=PSEUDONYM_BYTES).digest()

@@ -32,6 +32,10 @@ class Consents(Protocol):
         """What has ended, or got less, since the last call."""
         ...
 
+    def current(self) -> bool:
+        """Whether all that had ended by now is known: what ``withdrawn`` gives then leaves out nothing."""
+        ...
+
 
 class Contracts(Protocol):
     """What companies have contracts for (engine/contract.py)."""
@@ -50,6 +54,10 @@ class Keys(Protocol):
 
     def find(self, product: str, day_ms: int) -> bytes | None:
         """The key of a day; None where it was destroyed, or never was."""
+        ...
+
+    def destroyed(self, day_ms: int) -> bool:
+        """Whether the keys of a day were destroyed, for it has closed everywhere."""
         ...
 
 

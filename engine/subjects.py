@@ -74,6 +74,9 @@ class Subjects:
     it keeps from one call to the next is its ``release_state``'s. ``proven`` tells how many accepted events the rows
     it returned prove: by no more the live counter may grow (docs/adr/0045), but with ``exact`` by all of them.
     ``threshold``: K of the carry by which rejects are released.
+
+    Facts of no span (w_from = w_to) change what waits and nothing else: withdrawals. With ``hears`` a key that goes on
+    from ``state`` closes nothing before each partition has told something since: then it has told what was withdrawn.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Subjects:
         threshold: int,
         proven: Proven = lambda _rows: 0,
         exact: bool = False,
+        hears: bool = False,
         keep: Callable[[], object] = lambda: None,
         restore: Callable[[object], None] = lambda _state: None,
     ) -> None:
@@ -102,6 +106,7 @@ class Subjects:
         self._sources = _Sources(TimeZone(first.timezone), first)
         self._rejects = Rejects(self._sources, threshold)
         self.watermark, self._first, self._last = NO_TIME, END, NO_TIME
+        self._unheard = set(self._told) if hears and state is not None else set()
         if state is not None:
             restore(self._restore(state))
 
@@ -111,15 +116,16 @@ class Subjects:
         for blob in blobs:
             told = facts.decode(blob)
             before = self._told.get(told.partition, NO_TIME)
-            if told.w_to <= before:
+            if told.w_to <= before and told.w_from < told.w_to:
                 continue  # a repeat: identical by construction
             if told.w_from != before:
                 raise BadInput(f"a gap in the facts of partition {told.partition}")
             self._add(told)
+            self._unheard.discard(told.partition)
             accepted += told.accepted
         out = Outcome(self.watermark, self._sequence, accepted=accepted if self._exact else 0)
         low = min(self._told.values(), default=NO_TIME)
-        if low > self.watermark:
+        if low > self.watermark and not self._unheard:
             self._close(low, out)
             self.watermark = out.watermark = low
         out.sequence = self._sequence
@@ -148,7 +154,8 @@ class Subjects:
             cuts = np.flatnonzero((rows[1:, : START + 1] != rows[:-1, : START + 1]).any(axis=1)) + 1
             for part in np.split(rows, cuts):
                 close, code, start = part[0, : START + 1].tolist()
-                self._waiting.setdefault((close, code, start), []).append(part)
+                if close > self.watermark:  # else a withdrawal for what has closed: told once, for good
+                    self._waiting.setdefault((close, code, start), []).append(part)
 
     def _close(self, w: int, out: Outcome) -> None:
         """Windows and hours of rejects up to ``w`` in the order of their ends: versions come early to none."""

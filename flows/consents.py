@@ -50,6 +50,10 @@ class Follower:
         self.serial, changes = self._gate.consents.withdrawn(self.serial)
         return changes
 
+    def current(self) -> bool:
+        """Whether the topics were read to their end: at a start, no withdrawal is known before."""
+        return not self._gate.held().held
+
 
 class Gate:
     """The consents of one process, and whether they are current.

@@ -2,7 +2,9 @@
 
 The file lies outside the recovery directory, mode 0600: whoever has the one cannot tell people with the other. A key is
 made when the first event of its day asks for it, and destroyed when the run has closed that day everywhere and that is
-committed: from then on nobody can tell which pseudonym was whose, nor which of two days were one person's.
+committed: from then on nobody can tell which pseudonym was whose, nor which of two days were one person's. The file
+keeps up to when a run's keys were destroyed: the key of a later day that is not there was lost, and a run that needs it
+does not start (engine/profile.py).
 
 A change is written to a new file, synced and put in the old one's place, so that a kill leaves the one or the other;
 then the old file's bytes, which nobody can reach by a name any more, are overwritten with zeros and synced. What a disk
@@ -21,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engine.errors import BadInput, UsageError
+from engine.model import NO_TIME
 from engine.rfc3339 import format_ms
 
 KEY_BYTES = 32
@@ -31,20 +34,27 @@ class MemoryKeys:
 
     def __init__(self) -> None:
         self._keys: dict[tuple[str, int], bytes] = {}
+        self._destroyed_ms = NO_TIME
 
     def key(self, product: str, day_ms: int) -> bytes:
-        """See engine.profile.Keys."""
+        """See engine.profile_gate.Keys."""
         return self._keys.setdefault((product, day_ms), secrets.token_bytes(KEY_BYTES))
 
     def find(self, product: str, day_ms: int) -> bytes | None:
-        """See engine.profile.Keys."""
+        """See engine.profile_gate.Keys."""
         return self._keys.get((product, day_ms))
+
+    def destroyed(self, day_ms: int) -> bool:
+        """See engine.profile_gate.Keys."""
+        return day_ms < self._destroyed_ms
 
     def destroy(self, before_ms: int) -> int:
         """Forget the keys of days that begin before ``before_ms``; returns how many there were."""
         gone = [name for name in self._keys if name[1] < before_ms]
         for name in gone:
             del self._keys[name]
+        if gone:
+            self._destroyed_ms = max(self._destroyed_ms, before_ms)
         return len(gone)
 
 
@@ -53,10 +63,11 @@ class KeyFile:
 
     def __init__(self, path: Path, run_id: str) -> None:
         self._path, self._run_id = path, run_id
+        self._mark = json.dumps([run_id, "", ""])  # beside the keys: they were destroyed up to that instant
         self._known: dict[str, bytes] = {}  # asked for with every event: the file only with the first of a day
 
     def key(self, product: str, day_ms: int) -> bytes:
-        """See engine.profile.Keys."""
+        """See engine.profile_gate.Keys."""
         name = self._name(product, day_ms)
         known = self._known.get(name)
         if known is None:
@@ -68,10 +79,15 @@ class KeyFile:
         return known
 
     def find(self, product: str, day_ms: int) -> bytes | None:
-        """See engine.profile.Keys."""
+        """See engine.profile_gate.Keys."""
         with self._held() as keys:
             found = keys.get(self._name(product, day_ms))
         return None if found is None else bytes.fromhex(found)
+
+    def destroyed(self, day_ms: int) -> bool:
+        """See engine.profile_gate.Keys."""
+        with self._held() as keys:
+            return format_ms(day_ms) < keys.get(self._mark, "")
 
     def destroy(self, before_ms: int) -> int:
         """Destroy this run's keys of days that begin before ``before_ms``; returns how many there were."""
@@ -80,6 +96,7 @@ class KeyFile:
             for name in gone:
                 del keys[name]
             if gone:
+                keys[self._mark] = max(keys.get(self._mark, ""), format_ms(before_ms))
                 self._write(keys)
         self._known = {name: key for name, key in self._known.items() if not self._is_before(name, before_ms)}
         return len(gone)
@@ -89,7 +106,7 @@ class KeyFile:
 
     def _is_before(self, name: str, before_ms: int) -> bool:
         run_id, _, day = json.loads(name)
-        return bool(run_id == self._run_id and day < format_ms(before_ms))
+        return bool(name != self._mark and run_id == self._run_id and day < format_ms(before_ms))
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[dict[str, str]]:

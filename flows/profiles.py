@@ -130,6 +130,9 @@ class _Nobody:
     def withdrawn(self) -> Sequence[Withdrawal]:
         return ()
 
+    def current(self) -> bool:
+        return True
+
 
 def begin(setup: Setup, recovery: Path) -> None:
     """Check a live run's key file before its processes start. Raises UsageError, BadInput."""
@@ -192,6 +195,7 @@ def dataflow(
             threshold=config.threshold_of("profiles"),
             proven=proven,
             exact=config["status", "exact"],
+            hears=True,
         )
 
     if sink.bulk:  # a replay is not resumed: what it has decided, it stores

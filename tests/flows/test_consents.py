@@ -171,6 +171,13 @@ def test_partitions_ask_one_after_the_other_for_one_poll(gate: Gate, topic: Topi
     assert topic.polls == 2
 
 
+def test_a_follower_knows_whether_it_has_heard_of_all(gate: Gate, topic: Topic, clock: Clock) -> None:
+    follower = gate.follower()
+    assert not after(clock, gate, 1) and not follower.current()
+    topic.current()
+    assert after(clock, gate, 1) and follower.current()
+
+
 def test_every_follower_hears_of_every_withdrawal(gate: Gate, topic: Topic, clock: Clock) -> None:
     def heard(follower: Follower) -> list[str]:
         return [change.subject for change in follower.withdrawn()]

@@ -41,6 +41,24 @@ def test_what_is_destroyed_is_not_found_and_a_new_key_is_another(keys: KeyFile |
     assert keys.key("profiles", DAY) != old
 
 
+def test_up_to_when_keys_were_destroyed_is_known(keys: KeyFile | MemoryKeys) -> None:
+    for day in range(2):
+        keys.key("profiles", DAY + day * DAY_MS)
+    assert not keys.destroyed(DAY)
+    assert keys.destroy(DAY + DAY_MS) == 1
+    assert keys.destroyed(DAY) and not keys.destroyed(DAY + DAY_MS)
+    assert keys.destroy(DAY) == 0 and keys.destroy(DAY + DAY_MS) == 0 and keys.destroyed(DAY)
+
+
+def test_of_a_file_that_is_gone_nothing_counts_as_destroyed(tmp_path: Path) -> None:
+    keys, other = KeyFile(tmp_path / "keys", "live"), KeyFile(tmp_path / "keys", "second")
+    keys.key("profiles", DAY)
+    keys.destroy(DAY + DAY_MS)
+    assert keys.destroyed(DAY) and not other.destroyed(DAY)  # each run's for itself
+    (tmp_path / "keys").unlink()
+    assert not keys.destroyed(DAY)
+
+
 def test_processes_share_the_file_and_runs_do_not(tmp_path: Path) -> None:
     path = tmp_path / "keys"
     first, other, later = KeyFile(path, "live"), KeyFile(path, "live"), KeyFile(path, "second")

@@ -33,6 +33,7 @@ class FakeConsents:
         self.gone: list[Withdrawal] = []
         self.heard = 0
         self.asked = 0
+        self.is_current = True
 
     def allowed(self, provider: str, subject: str, purpose: str, ts_ms: int) -> frozenset[str] | None:
         self.asked += 1
@@ -45,6 +46,9 @@ class FakeConsents:
     def withdrawn(self) -> Sequence[Withdrawal]:
         new, self.heard = self.gone[self.heard :], len(self.gone)
         return new
+
+    def current(self) -> bool:
+        return self.is_current
 
 
 class FakeContracts:
@@ -81,7 +85,7 @@ def book(document: Mapping[str, Any]) -> Book:
 def subjects(of: Book, config: Config, partitions: int, state: bytes | None = None) -> Subjects:
     """The key in which partitions meet."""
     release = ProfileRelease(Rule.of(config), TimeZone("Asia/Tokyo"))
-    return Subjects(partitions, of, release, state, threshold=config.threshold_of("profiles"))
+    return Subjects(partitions, of, release, state, threshold=config.threshold_of("profiles"), hears=True)
 
 
 def run(

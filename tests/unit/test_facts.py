@@ -90,3 +90,29 @@ def test_rejects_are_released_by_the_carry_in_units_of_hours() -> None:
             found |= {rows.unit: rows.columns["n"].tolist() for rows in out.rows}
         units.append(found)
     assert units[0] == units[1] == {"rejects/0": [7], f"rejects/{hour}": [9]}
+
+
+def test_facts_of_no_span_change_what_waits_and_not_what_has_closed() -> None:
+    seen: list[Any] = []
+    subjects = key(seen)
+    subjects.take([told(0, NO_TIME, 20_000, ("a",), [20_000, 3, 0, 0, 1], [20_000, 4, 0, 0, 2]).encode()])
+    assert subjects.take([told(0, 20_000, 20_000, ("a",), [20_000, 4, 0, 0, 3]).encode()]).watermark == NO_TIME
+    subjects.take([told(1, NO_TIME, 20_000).encode()])
+    assert seen == [(3, 0, [("a", 1)], "v"), (4, 0, [("a", 2), ("a", 3)], "v")]
+    subjects.take([told(0, 20_000, 20_000, ("a",), [20_000, 4, 0, 0, 4]).encode()])
+    subjects.take([told(n, 20_000, END).encode() for n in range(2)])
+    assert len(seen) == 2
+    with pytest.raises(BadInput, match="a gap in the facts of partition 1"):
+        subjects.take([told(1, 30_000, 30_000).encode()])
+
+
+@pytest.mark.parametrize("hears", [False, True])
+def test_a_key_that_hears_closes_nothing_before_each_partition_has_told_something(hears: bool) -> None:
+    seen: list[Any] = []
+    first = Subjects(2, Book(REGISTRY), release(seen), threshold=6, hears=hears)
+    first.take([told(0, NO_TIME, 20_000, ("a",), [20_000, 3, 0, 0, 1]).encode(), told(1, NO_TIME, 10_000).encode()])
+    again = Subjects(2, Book(REGISTRY), release(seen), first.snapshot(), threshold=6, hears=hears)
+    assert again.take([told(1, 10_000, 20_000).encode()]).watermark == (10_000 if hears else 20_000)
+    assert len(seen) == (not hears)
+    assert again.take([told(0, 20_000, 20_000).encode()]).watermark == 20_000
+    assert seen == [(3, 0, [("a", 1)], "v")]

@@ -11,6 +11,7 @@ import pytest
 
 from engine import facts
 from engine.config import Config
+from engine.errors import BadInput
 from engine.model import END, REASONS
 from engine.profile import ProfilePartition
 from engine.profile_facts import KIND, LOW, PROFILE, PROVIDER, TOLD, TS, VISIT, WITHDRAWN, ZONE
@@ -219,6 +220,126 @@ def test_a_day_already_told_is_taken_back_where_others_hold_it_open() -> None:
     counts = {(row["product"], row.get("row", row.get("from"))): row["n"] for row in rows}
     assert counts == {("profiles", "f"): 1, ("profiles", "m"): 1, ("profiles", ""): 2, ("trips", "a"): 1}
     assert facts.decode(facts.compact(told(parts[0])).encode()).rows[:, KIND].tolist() in ([], [WITHDRAWN])
+
+
+class Night:
+    """Partition 0 has told the day, partition 1 is before its end; both and their key go on from what was kept."""
+
+    def __init__(self) -> None:
+        self.of, self.keys = book(REGISTRY), MemoryKeys()
+        self.config = Config(
+            {"profiles": {"k": 1, "guard": 0, "providers": 1, "tables": ["gender"]}, "trips": {"k": 1, "guard": 0}}
+        )
+        self.key = subjects(self.of, self.config, 2)
+        self.states: list[bytes | None] = [None, None]
+        self.start()
+        feed(self.parts[0], event(DAY, "u-1", gender="f"), event(DAY, "u-2", gender="f"), tick(DAY + 25 * HOUR))
+        feed(self.parts[1], event(DAY, "u-3", gender="m"))
+        assert self.told(0, 1) == {}
+
+    def start(self) -> None:
+        self.consents = [FakeConsents(default=True) for _ in range(2)]
+        pairs = zip(self.states, self.consents, strict=True)
+        self.parts = [partition(n, state, self.of, consents=by, keys=self.keys) for n, (state, by) in enumerate(pairs)]
+
+    def restart(self) -> None:
+        self.states = [part.snapshot() for part in self.parts]
+        self.key = subjects(self.of, self.config, 2, self.key.snapshot())
+        self.start()
+
+    def told(self, *numbers: int) -> dict[str, int]:
+        """People by gender that are released when these partitions tell, one after the other."""
+        blobs = [[one.encode() for one in self.parts[number].partials()] for number in numbers]
+        rows = [row for each in blobs for row in rows_of(self.key.take(each).rows)]
+        return {row["row"]: row["n"] for row in rows if row["product"] == "profiles"}
+
+
+def test_a_withdrawal_for_a_day_already_told_does_not_wait_for_the_watermark() -> None:
+    night = Night()
+    night.consents[0].withdraw("acme", "u-1", DAY + 26 * HOUR)
+    assert night.told(0) == {} and night.parts[0].partials() == []
+    feed(night.parts[1], tick(DAY + 26 * HOUR))
+    assert night.told(1) == {"f": 1, "m": 1, "": 2}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_who_withdraws_while_a_run_is_down_is_out_whichever_partition_is_first(order: tuple[int, int]) -> None:
+    night = Night()
+    night.restart()
+    night.consents[0].is_current = False  # its process has not read consents to their end yet
+    feed(night.parts[1], tick(DAY + 26 * HOUR))
+    assert night.told(*order) == {}
+    night.consents[0].withdraw("acme", "u-1", DAY + 26 * HOUR)
+    assert night.told(*order) == {}
+    night.consents[0].is_current = True
+    assert night.told(*order) == {"f": 1, "m": 1, "": 2}
+    assert night.told(*order) == {}
+
+
+def test_a_run_that_goes_on_without_withdrawals_closes_the_day_all_the_same() -> None:
+    night = Night()
+    night.restart()
+    feed(night.parts[1], tick(DAY + 26 * HOUR))
+    assert night.told(1) == {}
+    assert night.told(0) == {"f": 2, "m": 1, "": 3}
+
+
+def test_a_withdrawal_for_a_day_that_has_closed_releases_it_no_second_time() -> None:
+    night = Night()
+    feed(night.parts[1], tick(DAY + 26 * HOUR))
+    assert night.told(1) == {"f": 2, "m": 1, "": 3}
+    night.key._release = lambda *_window: pytest.fail("a second time")
+    night.consents[0].withdraw("acme", "u-1", DAY + 26 * HOUR)
+    for number in range(2):
+        feed(night.parts[number], tick(DAY + 49 * HOUR))
+    assert night.told(0, 1) == {}
+
+
+@pytest.mark.parametrize("product", ["profiles", "trips"])
+@pytest.mark.parametrize("passed", [False, True], ids=["open", "told"])
+@pytest.mark.parametrize("another", [False, True], ids=["lost", "another"])
+def test_a_partition_that_lacks_a_key_it_needs_does_not_start(product: str, passed: bool, another: bool) -> None:
+    keys = MemoryKeys()
+    part = partition(keys=keys)
+    feed(part, event(DAY, zone="a"), *([tick(DAY + 25 * HOUR)] if passed else []))
+    part.partials()
+    state = part.snapshot()
+    partition(state=state, keys=keys)
+    whole = dict(keys._keys)
+    del keys._keys[product, DAY]
+    if another:
+        keys.key(product, DAY)
+    with pytest.raises(BadInput, match="the key of an open day is lost"):
+        partition(state=state, keys=keys)
+    keys._keys = whole
+    keys.destroy(DAY + 24 * HOUR)  # closed everywhere, or the directory is from before that
+    if passed:
+        partition(state=state, keys=keys)
+    else:
+        with pytest.raises(BadInput, match="the key of an open day is lost"):
+            partition(state=state, keys=keys)
+
+
+def test_a_key_that_is_lost_while_a_run_goes_on_ends_it_before_a_withdrawal_finds_nobody() -> None:
+    consents, keys = FakeConsents(default=True), MemoryKeys()
+    part = partition(consents=consents, keys=keys)
+    feed(part, event(DAY, gender="f"))
+    keys._keys.clear()
+    consents.withdraw("acme", "u-1", DAY)
+    with pytest.raises(BadInput, match="the key of an open day is lost"):
+        part.partials()
+
+
+def test_a_snapshot_knows_of_no_key_but_that_it_is_the_same_and_of_closed_days_nothing() -> None:
+    keys = MemoryKeys()
+    part = partition(keys=keys)
+    for day in range(10):
+        at = DAY + day * 24 * HOUR
+        feed(part, event(at + HOUR, zone="a"), tick(at + 25 * HOUR))
+        part.partials()
+    state = part.snapshot()
+    assert len(keys._keys) == 20 and not any(key in state for key in keys._keys.values())
+    assert {day for _, day in part._seals} == {DAY + day * 24 * HOUR for day in range(2, 10)}
 
 
 def test_a_registry_record_brings_zones() -> None:
