@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,7 +24,7 @@ from engine.consent import FAULTS, Change, Consents
 from engine.errors import HitonamiError
 from engine.model import END
 from flows.compacted import Compacted
-from flows.guard import tell
+from flows.guard import guarded, tell
 from flows.health import Held, health
 from sinks.clickhouse.consents import STEP_MS, ConsentState
 
@@ -32,6 +33,7 @@ LIMIT_MS = 60_000
 LIMIT_VARIABLE = "HITONAMI_CONSENT_LAG_MS"  # for tests: what holds at 60 s must hold at any length
 _POLL_S = 0.005  # the partitions of a process ask one after the other: the topic is polled for all of them
 _KEEP_S = 60.0  # that a withdrawal is kept at least, for a partition that is only being restored
+_LAST_S = 1.0  # that an end waits for the store to take what was told last
 
 
 class Follower:
@@ -60,7 +62,8 @@ class Gate:
 
     ``bootstrap``, ``settings``: the cluster of the topic. ``beside``: other topics without which events may not pass
     either; they are polled, judged and closed with it. ``keep`` is given, once a minute, what may be told of them to
-    supervisors, by the process that has partition 0. Raises BadInput for settings librdkafka refuses.
+    supervisors, by the process that has partition 0, in a thread of its own: while it waits for a store, consents are
+    read on and judged. Raises BadInput for settings librdkafka refuses.
     """
 
     def __init__(
@@ -83,6 +86,7 @@ class Gate:
         self._is_open = self._keeps = False
         self._shut_s, self._told = now(), ""  # since when it is shut, and the topic that was named for it
         self._polled_s = self._kept_s = float("-inf")
+        self._keeping: threading.Thread | None = None
         health.consents(self.held)
 
     def follower(self, partition: int = 0) -> Follower:
@@ -101,10 +105,7 @@ class Gate:
                 topic.poll()
             self._judge(now_s)
             self._forget(now_s)
-            if self._keep is not None and self._keeps and now_s - self._kept_s >= STEP_MS / 1000:
-                self._kept_s = now_s
-                with contextlib.suppress(HitonamiError):  # a store that is away: the next row tells it
-                    self._keep(self.state())
+            self._report(now_s)
         return self._is_open
 
     def held(self) -> Held:
@@ -127,6 +128,8 @@ class Gate:
 
     def close(self) -> None:
         """Leave the broker."""
+        if self._keeping is not None:
+            self._keeping.join(_LAST_S)
         for topic in self._topics:
             topic.close()
 
@@ -152,6 +155,16 @@ class Gate:
             self._told = name
             tell(f"{name} are not current: events are held until they are")
 
+    def _report(self, now_s: float) -> None:
+        """Have the state kept once a minute; not while the store has not taken the one before."""
+        busy = self._keeping is not None and self._keeping.is_alive()
+        if self._keep is None or not self._keeps or busy or now_s - self._kept_s < STEP_MS / 1000:
+            return
+        self._kept_s = now_s
+        told = self._keep, self.state()  # made here: consents are this thread's
+        self._keeping = threading.Thread(target=_kept, args=told, name="consents", daemon=True)
+        self._keeping.start()
+
     def _forget(self, now_s: float) -> None:
         """Let go of withdrawals that every follower has heard of for a while: they name their subjects."""
         newest = self.consents.serial
@@ -160,3 +173,9 @@ class Gate:
         heard = min((follower.serial for follower in self._followers), default=0)
         while self._serials and now_s - self._serials[0][0] >= _KEEP_S and self._serials[0][1] <= heard:
             self.consents.forget(self._serials.pop(0)[1])
+
+
+@guarded
+def _kept(keep: Callable[[ConsentState], None], state: ConsentState) -> None:
+    with contextlib.suppress(HitonamiError):  # a store that is away: the next row tells it
+        keep(state)

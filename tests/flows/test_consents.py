@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +91,13 @@ def gate(clock: Clock, topic: Topic, kept: list[ConsentState]) -> Iterator[Gate]
 
 def value(word: Word, subject: str = "u-1", **fields: object) -> bytes:
     return json.dumps(document("acme", subject, word, **fields)).encode()
+
+
+def written() -> None:
+    """Wait for what is stored beside the source."""
+    for thread in threading.enumerate():
+        if thread.name == "consents":
+            thread.join(10)
 
 
 def after(clock: Clock, gate: Gate, seconds: float) -> bool:
@@ -223,13 +231,15 @@ def test_supervisors_are_told_once_a_minute(gate: Gate, topic: Topic, clock: Clo
     topic.coming = [value(GRANTED, f"u-{number}") for number in range(17)] + [b"{"]
     topic.current()
     for _ in range(119):
+        written()
         after(clock, gate, 1)
+    written()
     first, second = kept
     assert first == ConsentState(T + 1_002_000, None, True)
     assert second == ConsentState(T + 1_062_000, 60_000, False, ("malformed",), {"acme": 10}, {"acme": ["2026-01 ja"]})
 
 
-def test_a_store_that_is_away_stops_nothing(topic: Topic, clock: Clock) -> None:
+def test_a_store_that_is_away_stops_nothing(topic: Topic, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     def away(state: ConsentState) -> None:
         raise ServiceUnreachable("away")
 
@@ -237,6 +247,32 @@ def test_a_store_that_is_away_stops_nothing(topic: Topic, clock: Clock) -> None:
     gate.follower(0)
     topic.current()
     assert after(clock, gate, 1) and after(clock, gate, 59)
+    written()
+    assert capsys.readouterr().err == ""  # the next row tells it
+
+
+def test_while_a_store_hangs_consents_are_read_and_judged(topic: Topic, clock: Clock) -> None:
+    asked: list[ConsentState] = []
+    answers = threading.Event()
+
+    def hang(state: ConsentState) -> None:
+        asked.append(state)
+        answers.wait(10)
+
+    gate = Gate("b:9092", keep=hang, now=clock.now, clock=clock.wall)
+    follower = gate.follower(0)
+    topic.current()
+    assert after(clock, gate, 1)
+    topic.coming = [value(GRANTED)]
+    assert after(clock, gate, 59) and not answers.is_set()
+    assert follower.allowed("acme", "u-1", "policy", T) is not None
+    assert not after(clock, gate, 60)
+    assert [state.held for state in asked] == [False]  # a second thread would only wait behind the first
+    answers.set()
+    written()
+    after(clock, gate, 1)
+    gate.close()  # what was told last is stored
+    assert [state.held for state in asked] == [False, True]
 
 
 def test_the_health_port_tells_that_events_are_held(gate: Gate, topic: Topic, clock: Clock) -> None:
