@@ -97,7 +97,7 @@ def replay_files(
         logs = open_logs(paths, order, stamps, work, progress, setup.events)
         parts = _parts(setup, book, logs[0].topic if logs else setup.events, opened.make)
         tell = progress or (lambda _what, _share: None)
-        source = FileSource(parts, logs, lambda share: tell("replay", share))
+        source = FileSource(parts, logs, lambda share: tell("replay", share), opened.holds)
         return _replay(setup, parts, source, len(logs), from_ms, to_ms, begun)
     finally:
         opened.close()

@@ -140,16 +140,18 @@ class _Handle(StatefulSourcePartition[Item, bytes]):
 
 
 class _FileHandle(_Handle):
-    def __init__(self, parts: Parts, part: Keeper, log: Log, on_read: Callable[[], None]) -> None:
+    def __init__(
+        self, parts: Parts, part: Keeper, log: Log, on_read: Callable[[], None], crowded: Callable[[], bool]
+    ) -> None:
         super().__init__(parts, part)
-        self._log, self._on_read = log, on_read
+        self._log, self._on_read, self._crowded = log, on_read, crowded
 
     @guarded
     def next_batch(self) -> list[Item]:
         if stop.is_set() or self._part.ended:
             raise StopIteration
         others = [p.watermark for p in self._parts.all.values() if not p.ended]
-        if self._part.watermark > min(others):
+        if self._part.watermark > min(others) or self._crowded():  # at the end of the log too: it closes windows
             self._busy = False
             return []
         self._busy = True
@@ -171,10 +173,17 @@ class _FileHandle(_Handle):
 
 
 class FileSource(FixedPartitionedSource[Item, bytes]):
-    """Logs of files; ``on_read(fraction)`` hears how far they have been read."""
+    """Logs of files; ``on_read(fraction)`` hears how far they have been read. While ``crowded()``, none is read."""
 
-    def __init__(self, parts: Parts, logs: list[Log], on_read: Callable[[float], None]) -> None:
-        self._parts, self._logs, self._on_read = parts, {f"{log.partition:05d}": log for log in logs}, on_read
+    def __init__(
+        self,
+        parts: Parts,
+        logs: list[Log],
+        on_read: Callable[[float], None],
+        crowded: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._parts, self._logs = parts, {f"{log.partition:05d}": log for log in logs}
+        self._on_read, self._crowded = on_read, crowded
         for log in logs:  # all of them, before the first reads: they advance together
             parts.build(log.partition, None, log.since, log.wire)
 
@@ -186,7 +195,7 @@ class FileSource(FixedPartitionedSource[Item, bytes]):
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> _FileHandle:
         """The handle of one log."""
         log = self._logs[for_part]
-        return _FileHandle(self._parts, self._parts.all[log.partition], log, self._read)
+        return _FileHandle(self._parts, self._parts.all[log.partition], log, self._read, self._crowded)
 
     def _read(self) -> None:
         self._on_read(sum(log.fraction() for log in self._logs.values()) / len(self._logs))

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka import Producer
 
 from engine.book import Book
+from engine.config import Config
+from engine.partition import Partition
+from flows import runs
 from flows.kafka import Cluster
-from flows.source import KafkaSource, Parts, is_tick, paced, shard_key, shard_number
+from flows.logs import open_logs
+from flows.runs import Setup, replay_files
+from flows.source import FileSource, KafkaSource, Parts, is_tick, paced, shard_key, shard_number
+from flows.streams import PEOPLE, Opened
 from tests.realservices.kafka import Kafka
 from tests.support.columns import tables
 from tests.support.engine_run import payloads
@@ -55,6 +65,48 @@ def test_little_that_was_there_says_little_of_what_may_be_taken() -> None:
     assert paced(8_000, 100, 0) == 16_000
     assert paced(8_000, 100, 10) == 16_000
     assert paced(8_000, 100, 3_600_000) == 2 << 10  # an hour in one record: nearly nothing more at once
+
+
+def test_a_file_is_neither_read_nor_ended_while_it_must_wait(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(tick(AT) + b"\n")
+    mine, holds = parts(), True
+    (log,) = open_logs([tmp_path / "log"], "log", PEOPLE.stamps(tables()), tmp_path, None)
+    handle = FileSource(mine, [log], lambda _share: None, lambda: holds).build_part("logs", "00000", None)
+    part = mine.all[0]
+    for ended in (False, True):
+        before = part.watermark
+        for _ in range(3):
+            assert handle.next_batch() == [] and handle.next_awake() is not None
+        assert part.watermark == before and not part.ended
+        holds = False
+        handle.next_batch()
+        assert part.watermark > before and part.ended == ended
+        holds = True
+    with pytest.raises(StopIteration):
+        handle.next_batch()
+
+
+def test_a_replay_of_files_waits_when_its_stream_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked before the files are sorted, consents may be hours old when the first event is read."""
+    given: list[Any] = []
+
+    class Source(FileSource):
+        def __init__(self, *words: Any) -> None:
+            super().__init__(*words)
+            given.append(self._crowded)
+            raise InterruptedError
+
+    def holds() -> bool:
+        return True
+
+    (tmp_path / "log").write_bytes(tick(AT) + b"\n")
+    stream = replace(PEOPLE, open=lambda *_how: Opened(Partition, holds))
+    monkeypatch.setattr(runs, "stream_of", lambda _events: stream)
+    monkeypatch.setattr(runs, "FileSource", Source)
+    store: Any = SimpleNamespace(run=lambda _id: None, put_registry=lambda *_what: None)
+    with pytest.raises(InterruptedError):
+        replay_files(Setup(store, tables().registry, Config(), "again", "0"), [tmp_path / "log"], None)
+    assert given == [holds]
 
 
 @pytest.mark.kafka
