@@ -19,7 +19,7 @@ from bytewax.recovery import RecoveryConfig
 from engine import units
 from engine.book import Book, records_of
 from engine.errors import BadInput, UsageError
-from engine.model import NO_TIME, WINDOWS
+from engine.model import END, NO_TIME, WINDOWS
 from engine.registry import parse
 from engine.timezone import TimeZone
 from flows.calls import Calls
@@ -34,6 +34,7 @@ from flows.runs import Setup, Summary, book_of, new_run, row_of, summary_of
 from flows.source import KafkaSource, Parts
 from flows.store_sink import RunRow, StoreSink
 from flows.streams import PEOPLE, stream_of
+from sinks.clickhouse.runs import Run
 from sinks.webhook import Webhook
 
 
@@ -53,7 +54,8 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
     """Check that store, recovery directory and options belong together; drop what was never committed.
 
     ``start``: "stored" (else from the beginning), "earliest", "latest". Raises UsageError when the store knows the
-    run and ``recovery`` does not, or the other way round. The caller holds the directory's lock.
+    run and ``recovery`` does not, or the other way round, or where ``check_alone`` does. The caller holds the
+    directory's lock.
     """
     book = book_of(setup)
     partitions = cluster.partitions()
@@ -83,11 +85,29 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
     cluster.check_offsets({int(key): pickle.loads(state)[0] for key, state in states(recovery, stream.logs).items()})
     stream.begin(setup, recovery)
     run = new_run(setup, book.tables(book.start), "live") if known is None else known
+    check_alone(setup, run, is_new=known is None, start=start)
     row = row_of(setup, replace(run, state="running"), book)
     setup.store.start_run(row.run)
     # as numbers: a process that starts again before its first epoch is committed must find the same place
     starts = {p: high for p, (_, high) in enumerate(cluster.ends(partitions))} if start == "latest" else {}
     return Prepared(row, config, partitions, topic_id, starts, joined(setup, cluster, recovery, partitions))
+
+
+def check_alone(setup: Setup, run: Run, *, is_new: bool, start: str) -> None:
+    """Raise UsageError where ``run`` is of consenting people, and another live run has told of a day it will tell of.
+
+    Both are shown, and two releases of the same people subtract (PRIVACY.md R5). Of a run that is not new only what
+    it has still to close counts; one that ``start``s at the end of its topic tells of nothing before now. A run that
+    did not end in order says that it runs, for it may.
+    """
+    if not run.decided_once:
+        return
+    since = run.closed_ms
+    if since == NO_TIME and (start == "latest" or not is_new):
+        since = run.started_ms
+    for other in setup.store.overlapping_runs(run.leaves, since, END):
+        if other.kind == "live" and other.decided_once and other.run_id != run.run_id:
+            raise UsageError(f"run {other.run_id} is live and tells of the same consenting people: one run has a day")
 
 
 def joined(setup: Setup, cluster: Cluster, recovery: Path, partitions: int) -> dict[int, int]:
