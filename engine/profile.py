@@ -68,7 +68,6 @@ class _Batch:
         self.ts: list[int] = []
         self.record_ts: list[int] = []
         self.close_ms: list[int] = []
-        self.provider: list[int] = []
         self.events: list[tuple[Record, tuple[int, int], list[tuple[int, frozenset[str]]]] | None] = []
 
 
@@ -149,7 +148,7 @@ class ProfilePartition:
 
     def _add(self, batch: _Batch, message: int, record: Record) -> None:
         """Judge a record as far as the watermark does not come into it."""
-        reason, close_ms, provider, event = record.reason, END, -1, None
+        reason, close_ms, event = record.reason, END, None
         if not reason and record.kind == EVENT:
             day = self._day_of(record.ts)
             close_ms = day[1]
@@ -158,13 +157,12 @@ class ProfilePartition:
             else:
                 reason, counts = self._gate.judge(record)
                 if not reason:
-                    provider, event = self._name(record.provider), (record, day, counts)
+                    event = (record, day, counts)
         batch.message.append(message)
         batch.reason.append(reason)
         batch.ts.append(record.ts)
         batch.record_ts.append(record.record_ts)
         batch.close_ms.append(close_ms)
-        batch.provider.append(provider)
         batch.events.append(event)
 
     def _settle(self, batch: _Batch) -> tuple[I64, I64]:
@@ -178,8 +176,8 @@ class ProfilePartition:
                 self._count(*event)
         bad = np.flatnonzero(reason)
         if len(bad):
-            provider = np.array(batch.provider, np.int32)
-            self._refused.add(before[bad], provider[bad], reason[bad])
+            # no provider's: what may be told of rejects is about messages that name none
+            self._refused.add(before[bad], np.full(len(bad), -1, np.int32), reason[bad])
         return np.array(batch.message, np.int64)[bad], reason[bad].astype(np.int64)
 
     def _count(self, record: Record, day: tuple[int, int], counts: list[tuple[int, frozenset[str]]]) -> None:

@@ -21,13 +21,16 @@ from engine import facts, units
 from engine.book import Book, Versions
 from engine.errors import BadInput
 from engine.facts import CLOSE, CODE, START, Facts
-from engine.model import CELL_MS, END, HOUR, I64, NO_TIME, REASONS, Released
+from engine.model import CELL_MS, END, HOUR, I64, MALFORMED, NO_TIME, REASONS, UNKNOWN_TYPE, Released
 from engine.partial import REJECT_COLUMNS
 from engine.registry import Registry
 from engine.rejects import Rejects, named
 from engine.timezone import TimeZone
 
 _STATE = 1  # version of the snapshot
+# Of messages in which nobody was read. Behind any other reason may stand one person or session, however many events
+# there are: those are told by nothing but the exact summary (docs/adr/0045).
+_OF_NOBODY = (MALFORMED, UNKNOWN_TYPE)
 # window code, window_start (ms), rows of the window (m, c), names, registry version -> what may be told of it
 Release = Callable[[int, int, I64, tuple[str, ...], str], list[Released]]
 Proven = Callable[[list[Released]], int]
@@ -73,7 +76,7 @@ class Subjects:
     ``release`` is called once for each window in which any partition has rows, in order of (close, code, start); what
     it keeps from one call to the next is its ``release_state``'s. ``proven`` tells how many accepted events the rows
     it returned prove: by no more the live counter may grow (docs/adr/0045), but with ``exact`` by all of them.
-    ``threshold``: K of the carry by which rejects are released.
+    ``threshold``: K of the carry by which rejects are released, those that are about nobody.
 
     Facts of no span (w_from = w_to) change what waits and nothing else: withdrawals. With ``hears`` a key that goes on
     from ``state`` closes nothing before each partition has told something since: then it has told what was withdrawn.
@@ -213,7 +216,7 @@ class Subjects:
         done = self._refused[:, 0] <= w - CELL_MS
         rows, self._refused = self._refused[done], self._refused[~done]
         rows = rows[np.lexsort(rows.T[:3][::-1])]
-        shown = self._rejects.add(rows)
+        shown = self._rejects.add(rows[np.isin(rows[:, 2], _OF_NOBODY)])
         if self._exact:
             counts = np.zeros(len(REASONS), np.int64)
             np.add.at(counts, rows[:, 2], rows[:, 3])

@@ -84,6 +84,24 @@ def test_live_counters_show_what_rows_prove_and_no_more() -> None:
     assert Processes([log_of(records)], exact, random.Random(0), 0).run().shown[-1].progress.accepted == 13
 
 
+def test_refused_touches_of_one_session_are_not_told() -> None:
+    """Only what could not be read is: behind nine of each other kind stands one session."""
+    at = T0 + QUARTER + 60_000
+    odd = [touch(T0, "one"), touch(at, "one", "nobody's"), touch(at, "one", "old"), touch(at + HOUR, "one")]
+    odd += [{"type": "touch", "device": "d1", "ts": at, "session": "one"}, {**touch(at, "one"), "ts": "today"}]
+    messages = [json.dumps(record).encode() for record in [*odd, {"type": "wave", "device": "d1", "ts": at}]]
+    middle = [(message, at) for message in (*messages, b"{") for _ in range(9)]
+    log = [*log_of([tick(at)]), *middle, *log_of([tick(at + 2 * HOUR)])]
+    run = Processes([log], Config(), random.Random(0), 0).run()
+    reasons = ["late", "unknown_sensor", "not_approved", "too_far_in_future", "missing_field", "bad_value"]
+    assert run.rejected == dict.fromkeys([*reasons, "malformed", "unknown_type"], 9)
+    told = [(row["sensor"], row["reason"], row["n"]) for row in run.rows("rejects")]
+    assert sorted(told) == [("", "malformed", 9), ("d1", "unknown_type", 9)]
+    assert run.shown[-1].progress.rejected == {"malformed": 9, "unknown_type": 9}
+    exact = Processes([log], Config({"status": {"exact": True}}), random.Random(0), 0).run()
+    assert exact.shown[-1].progress.rejected == exact.rejected and exact.units == run.units
+
+
 def test_a_quarter_without_anybody_looks_like_one_with_a_few() -> None:
     """PRIVACY.md: with ticks in the log, nothing that is told differs."""
     told = []

@@ -79,6 +79,8 @@ def random_logs(rng: random.Random, partitions: int, events: int = 120) -> list[
                 record["device"] = rng.choice(["nobody's", "old"])
             elif odd < 0.13:
                 del record["screen"]
+            elif odd < 0.17:
+                record["type"] = "wave"
             records.append(record)
         logs.append(log_of([*records, tick(at + rng.choice([0, QUARTER, 2 * HOUR]))], rng.choice([0, 2_000])))
     return logs
@@ -159,6 +161,8 @@ def _quarter(ts: int) -> int:
 def _why(record: dict[str, Any], record_ts: int, w: float) -> str:
     if record["type"] == "tick":
         return ""
+    if record["type"] not in ("touch", "heartbeat"):
+        return "unknown_type"
     if record["type"] == "touch" and not {"session", "screen"} <= record.keys():
         return "missing_field"
     device = next((d for d in DEVICES if d["id"] == record["device"]), None)

@@ -13,7 +13,7 @@ from engine import facts, registry
 from engine.book import Book
 from engine.errors import BadInput
 from engine.facts import Facts
-from engine.model import END, LATE, NO_TIME, Released
+from engine.model import END, LATE, NO_TIME, UNKNOWN_TYPE, Released
 from engine.subjects import Subjects
 
 REGISTRY = registry.parse(json.dumps({"version": "v", "timezone": "Asia/Tokyo"}).encode())
@@ -76,11 +76,12 @@ def test_windows_close_when_every_partition_has_passed_them_in_one_order() -> No
 
 def test_rejects_are_released_by_the_carry_in_units_of_hours() -> None:
     hour, cell = 3_600_000, 10_000
-    rejects = np.array([[0, 0, LATE, 4], [cell, 0, LATE, 3], [hour + cell, 0, LATE, 9], [hour + cell, -1, 1, 2]])
+    named = [[0, 0, LATE, 40], [0, 0, UNKNOWN_TYPE, 4], [cell, 0, UNKNOWN_TYPE, 3]]  # who is late is not told
+    rejects = np.array([*named, [hour + cell, 0, UNKNOWN_TYPE, 9], [hour + cell, -1, 1, 2]])
     whole = replace(told(0, NO_TIME, 3 * hour, ("d1",)), rejects=rejects)
     steps = [
-        replace(told(0, NO_TIME, 2 * cell, ("d1",)), rejects=rejects[:2]),
-        replace(told(0, 2 * cell, 3 * hour, ("d1",)), rejects=rejects[2:]),
+        replace(told(0, NO_TIME, 2 * cell, ("d1",)), rejects=rejects[:3]),
+        replace(told(0, 2 * cell, 3 * hour, ("d1",)), rejects=rejects[3:]),
     ]
     units = []
     for way in ([whole], steps):

@@ -353,13 +353,29 @@ def test_a_registry_record_brings_zones() -> None:
     assert len(one.versions) == 1 and "c" in {one.names[row[ZONE]] for row in one.rows if row[KIND] == VISIT}
 
 
-def test_rejects_of_known_providers_bear_their_names() -> None:
-    part = partition()
-    feed(part, event(DAY), json.dumps({"provider": "bus", "subject": "u", "ts": DAY + HOUR, "record_ts": DAY}).encode())
-    feed(part, b"{")
-    one = told(part)
-    named = [(one.names[code] if code >= 0 else "", REASONS[reason]) for _, code, reason, _ in one.rejects.tolist()]
-    assert sorted(named) == [("", "malformed"), ("bus", "too_far_in_future")]
+def test_refused_events_of_one_person_are_not_told() -> None:
+    """Only what could not be read is: behind eleven of each other kind stands one person."""
+    of = book(REGISTRY)
+    consents = FakeConsents({("acme", "u-1"): ALL, ("none", "u-1"): ALL})
+    part = partition(of=of, consents=consents, contracts=FakeContracts({"acme": ("profiles", "trips")}))
+    odd = {
+        "late": event(DAY - HOUR),
+        "no_consent": event(DAY, "other"),
+        "no_contract": event(DAY, provider="none"),
+        "too_far_in_future": event(DAY + 2 * HOUR, record_ts=DAY),
+        "unknown_sensor": event(DAY, zone="x"),
+        "bad_value": event(DAY, gender="?"),
+        "missing_field": b'{"provider": "acme", "subject": "u-1"}',
+        "unknown_type": event(DAY, type="wave"),
+        "malformed": b"{",
+    }
+    messages = [message for message in odd.values() for _ in range(11)]
+    assert feed(part, tick(DAY + HOUR), *messages) == [reason for reason in odd for _ in range(11)]
+    assert part.rejected_by_reason() == dict.fromkeys(odd, 11)
+    out = subjects(of, Config(), 1).take([told(part).encode()])
+    assert out.rejected == {"malformed": 11, "unknown_type": 11}
+    rows = [(row["product"], row["sensor"], row["reason"], row["n"]) for row in rows_of(out.rows)]
+    assert rows == [("rejects", "", "malformed", 11), ("rejects", "", "unknown_type", 11)]
 
 
 def test_the_end_of_a_log_is_told() -> None:
