@@ -28,7 +28,7 @@ from sinks.clickhouse.connection import Connection
 from sinks.clickhouse.reader import clamp
 
 GENESIS = "0" * 64
-GIVEN, REFUSED = OUTCOMES = ("given", "refused")
+GIVEN, REFUSED = "given", "refused"
 SLICE = 10_000  # rows read at once
 _PATIENCE_S = 60.0
 _TRIES = 3  # looks at an empty place before its token is held to be used up
