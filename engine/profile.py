@@ -318,7 +318,7 @@ class ProfilePartition:
         rows = np.concatenate([np.empty((0, WIDTH), np.int64), *self._gone])
         none = np.empty((0, REJECT_COLUMNS), np.int64)
         at = self._told_to
-        told = Facts(self.number, at, at, 0, none, _version_rows([]), tuple(self._names), rows, CODED)
+        told = Facts(self.number, at, at, 0, none, version_rows([]), tuple(self._names), rows, CODED)
         self._gone, self._returns = [], False
         return [facts.compact(told)]
 

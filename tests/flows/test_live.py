@@ -40,7 +40,7 @@ def test_a_setup_may_say_how_many() -> None:
 
 def people(run_id: str, state: str = "running", **fields: Any) -> Run:
     """A run of consenting people, live where nothing else is said."""
-    return run(run_id, **{"kind": "live", "leaves": {"profiles": "1d"}, "state": state, **fields})
+    return run(run_id, **{"kind": "live", "leaves": {"profiles": "profiles"}, "state": state, **fields})
 
 
 class Runs:
