@@ -216,7 +216,12 @@ def main() -> None:
                 told = checked(way, replay(words), true)
                 rates[way].append(true["events"] / max(told["seconds"] - starts[-1], 1e-3))
                 cpu[way].append(told["cpu_s"] / true["events"] * 1e6)
-    result: dict[str, object] = {**machine(), "events": true["events"], "repeats": chosen.repeats}
+    result: dict[str, object] = {
+        **machine(),
+        "events": chosen.events,
+        "sent": true["events"],
+        "repeats": chosen.repeats,
+    }
     for part, measured in rates.items():
         result[f"{part}_events_per_s"] = spread(measured, 0)
     for way, used in cpu.items():

@@ -28,7 +28,7 @@ from starlette.routing import Route
 from dashboard import asked
 from dashboard.answers import NO_STORE
 from dashboard.asked import Refused
-from dashboard.downloads import _TYPES, MOST, _File, named
+from dashboard.downloads import MEDIA_TYPES, MOST, SentFile, named
 from dashboard.snapshot import choose
 from engine.contract import Contracts
 from engine.model import PRODUCTS
@@ -112,7 +112,7 @@ async def _answer(request: Request, feed: Feed, ask: Ask, format: str) -> Respon
         raise
     name = named(read.run.run_id, ask.product, ask.window, (ask.from_ms, ask.to_ms), format)
     headers = {**NO_STORE, "content-disposition": f'attachment; filename="{name}"'}
-    return _File(feed, _sent(file), headers, _TYPES[format])
+    return SentFile(feed, _sent(file), headers, MEDIA_TYPES[format])
 
 
 def _is_key(store: Store, contract: str, key: str) -> bool:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 SHOWN = ("flow", "zones", "headings", "health", "alerts", "rejects")
 MOST = 2  # files at once: each makes the live page wait for a slice now and then
 PIECE, PIECE_S = 65_536, 20.0
-_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
+MEDIA_TYPES = {"csv": "text/csv; charset=utf-8", "parquet": "application/vnd.apache.parquet"}
 log = logging.getLogger("hitonami.dashboard")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -104,14 +104,15 @@ async def _download(request: Request) -> Response:
     except Refused as refused:
         return asked.refusal(refused)
     feed.downloads += 1
-    file: _File | None = None
+    file: SentFile | None = None
 
     async def begun() -> None:
         nonlocal file
         run, rows, first = await feed.call(lambda store: _slices(store, run_id, product, window, start, end))
         name = named(run.run_id, product, window, (start, end), format)
         headers = {**NO_STORE, "content-disposition": f'attachment; filename="{name}"'}
-        file = _File(feed, _written(feed, rows, first, product, format, window is None), headers, _TYPES[format])
+        body = _written(feed, rows, first, product, format, window is None)
+        file = SentFile(feed, body, headers, MEDIA_TYPES[format])
 
     try:
         answer = await asked.told(begun())
@@ -121,7 +122,7 @@ async def _download(request: Request) -> Response:
     return file or answer
 
 
-class _File(StreamingResponse):
+class SentFile(StreamingResponse):
     """A file on its way; it counts as one until it has gone out, or whoever asked for it is gone or has stalled."""
 
     def __init__(self, feed: Feed, body: AsyncIterator[bytes], headers: Mapping[str, str], kind: str) -> None:
@@ -129,6 +130,8 @@ class _File(StreamingResponse):
         self._feed = feed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it, as Starlette asks for."""
+
         async def taken(message: Message) -> None:
             # a server's send waits until the client has taken most of what was sent before
             async with asyncio.timeout(PIECE_S):

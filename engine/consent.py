@@ -249,6 +249,8 @@ class Consents:
         self._forgotten = 0  # changes handed on and gone
         self._people: Counter[str] = Counter()
         self._terms: Counter[tuple[str, str]] = Counter()
+        self._moved: dict[str, set[bytes]] = {}  # by provider, who has granted or withdrawn since it was told of
+        self._standing: dict[str, Standing] = {}
         self.faults: Counter[str] = Counter()  # of FAULTS, since the first record
 
     def take(self, value: bytes | None, record_ts: int, key: bytes | None = None) -> None:
@@ -322,16 +324,12 @@ class Consents:
         return False
 
     def standing(self) -> Sequence[Standing]:
-        """What may be told, by provider; of one with fewer than ten subjects nothing, not even that it is named."""
-        return [
-            Standing(
-                provider,
-                people // CLASS * CLASS,
-                tuple(sorted(terms for (of, terms), n in self._terms.items() if of == provider and n >= CLASS)),
-            )
-            for provider, people in sorted(self._people.items())
-            if people >= CLASS
-        ]
+        """What may be told, by provider; of one with fewer than ten subjects nothing, not even that it is named.
+
+        It is told anew when ten people of the provider have granted or withdrawn since: a class that is left with the
+        very change that leaves it would tell the number (nine).
+        """
+        return [self._standing[provider] for provider in sorted(self._standing)]
 
     def _checked(self, value: bytes, record_ts: int, key: bytes | None) -> Consent:
         record = parse(value)
@@ -344,7 +342,8 @@ class Consents:
         return record
 
     def _grant(self, record: Consent) -> None:
-        held = self._held.setdefault(self._digest(record.provider, record.subject), _Held())
+        digest = self._digest(record.provider, record.subject)
+        held = self._held.setdefault(digest, _Held())
         if record.ts <= held.barrier:
             self.faults["stale"] += 1
             return
@@ -352,6 +351,7 @@ class Consents:
         less = held.grant(record.ts, self._scopes.setdefault(record.scope, record.scope))
         held.terms = _terms(record)
         self._count(record.provider, held, 1)
+        self._moves(record.provider, digest)
         if less:
             self._changes.append(Change(record.provider, record.subject, record.ts, less))
 
@@ -362,12 +362,25 @@ class Consents:
         if known is None or held.grants:  # also where nothing was granted: it may be what an earlier process let in
             self._changes.append(Change(provider, subject, at_ms, _EVERY))
         self._count(provider, held, -1)
+        if held.grants:
+            self._moves(provider, digest)
         held.withdraw(at_ms)
 
     def _count(self, provider: str, held: _Held, by: int) -> None:
         if held.grants:
             self._people[provider] += by
             self._terms[provider, held.terms] += by
+
+    def _moves(self, provider: str, subject: bytes) -> None:
+        moved = self._moved.setdefault(provider, set())
+        moved.add(subject)
+        if len(moved) < CLASS:
+            return
+        moved.clear()
+        self._standing.pop(provider, None)
+        if self._people[provider] >= CLASS:
+            terms = sorted(terms for (of, terms), n in self._terms.items() if of == provider and n >= CLASS)
+            self._standing[provider] = Standing(provider, self._people[provider] // CLASS * CLASS, tuple(terms))
 
     def _digest(self, provider: str, subject: str) -> bytes:
         return hashlib.blake2b(f"{provider}/{subject}".encode(), digest_size=16, key=self._key).digest()

@@ -28,8 +28,9 @@ can be read; its other columns hold the defaults of engine.model.Events.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import orjson
@@ -184,7 +185,10 @@ def decode(
             return i, filled
         if not 0 <= starts[i] <= ends[i] <= len(data):
             raise ValueError("a message lies outside data")
-        rows = _rows(buffer[starts[i] : ends[i]].tobytes(), int(record_ts[i]), ids, wire)
+        at_ms = int(record_ts[i])
+        malformed = Row(reason=MALFORMED, record_ts=at_ms)
+        judge = partial(_row, message_ts=at_ms, ids=ids)
+        rows = rows_of(buffer[starts[i] : ends[i]].tobytes(), wire, malformed, judge)
         if filled + len(rows) > cap:
             return i, filled
         for at, row in enumerate(rows, filled):
@@ -202,14 +206,30 @@ def check_column(column: NDArray[Any], dtype: type[np.generic], shape: tuple[int
         raise ValueError(f"a column is not a contiguous array of {dtype.__name__} and shape {shape}")
 
 
-def _rows(payload: bytes, message_ts: int, ids: Ids, wire: int) -> list[Row]:
-    """The rows of one message."""
-    malformed = Row(reason=MALFORMED, record_ts=message_ts)
+class Judged(Protocol):
+    """A row as far as it matters here: what kind of record it is of."""
+
+    @property
+    def kind(self) -> int:
+        """A code of engine.model's kinds."""
+
+
+R = TypeVar("R", bound=Judged)
+
+
+def rows_of(
+    payload: bytes,
+    wire: int,
+    malformed: R,
+    judge: Callable[[Mapping[str, Any]], R],
+    taken: Mapping[bytes, tuple[int, ...]] = arrow.TAKEN,
+) -> list[R]:
+    """The rows of one message, whoever judges its records; ``taken``: the Arrow columns that are read."""
     if not payload.strip(BLANK):
         return []
     if payload[:1] == arrow.MARK[:1] and wire != JSON:
         try:
-            return [_row(record, message_ts, ids) for record in arrow.records(payload)]
+            return [judge(record) for record in arrow.records(payload, taken)]
         except Unreadable:
             return [malformed]
     try:
@@ -217,14 +237,14 @@ def _rows(payload: bytes, message_ts: int, ids: Ids, wire: int) -> list[Row]:
     except orjson.JSONDecodeError:
         return [malformed]
     if isinstance(document, dict):
-        rows = [_row(document, message_ts, ids)]
+        told = [judge(document)]
     elif isinstance(document, list):
-        rows = [_row(element, message_ts, ids) if isinstance(element, dict) else malformed for element in document]
+        told = [judge(element) if isinstance(element, dict) else malformed for element in document]
     else:
         return [malformed]
-    if wire == ARROW and any(row.kind not in CONTROL for row in rows):
+    if wire == ARROW and any(row.kind not in CONTROL for row in told):
         return [malformed]
-    return rows
+    return told
 
 
 class BadValue(Exception):

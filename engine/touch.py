@@ -23,17 +23,15 @@ A session lives in a table of its own, which the caller empties now and then (en
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from engine import arrow
-from engine.decode import BLANK, CONTROL, ENOUGH, BadValue, check_column, read_or, time
-from engine.flat import Unreadable
+from engine.decode import ENOUGH, BadValue, check_column, read_or, rows_of, time
 from engine.model import (
-    ARROW,
     AUTO,
     BAD_VALUE,
     HEARTBEAT,
@@ -41,7 +39,6 @@ from engine.model import (
     I32,
     I64,
     ID_BYTES,
-    JSON,
     KIND_NONE,
     MALFORMED,
     MISSING_FIELD,
@@ -194,7 +191,10 @@ def touch(
             return i, filled
         if not 0 <= starts[i] <= ends[i] <= len(data):
             raise ValueError("a message lies outside data")
-        rows = _rows(buffer[starts[i] : ends[i]].tobytes(), int(record_ts[i]), devices, wire)
+        at_ms = int(record_ts[i])
+        malformed = Row(reason=MALFORMED, record_ts=at_ms)
+        judge = partial(_row, message_ts=at_ms, devices=devices)
+        rows = rows_of(buffer[starts[i] : ends[i]].tobytes(), wire, malformed, judge, TAKEN)
         if filled + len(rows) > cap:
             return i, filled
         for at, row in enumerate(rows, filled):
@@ -215,31 +215,6 @@ def touch(
 def _language(subtag: bytes, names: Names, languages: int) -> int:
     found = names.find(subtag)
     return found if 0 <= found < languages else languages - 1
-
-
-def _rows(payload: bytes, message_ts: int, devices: Names, wire: int) -> list[Row]:
-    """The rows of one message."""
-    malformed = Row(reason=MALFORMED, record_ts=message_ts)
-    if not payload.strip(BLANK):
-        return []
-    if payload[:1] == arrow.MARK[:1] and wire != JSON:
-        try:
-            return [_row(record, message_ts, devices) for record in arrow.records(payload, TAKEN)]
-        except Unreadable:
-            return [malformed]
-    try:
-        document = orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return [malformed]
-    if isinstance(document, dict):
-        rows = [_row(document, message_ts, devices)]
-    elif isinstance(document, list):
-        rows = [_row(element, message_ts, devices) if isinstance(element, dict) else malformed for element in document]
-    else:
-        return [malformed]
-    if wire == ARROW and any(row.kind not in CONTROL for row in rows):
-        return [malformed]
-    return rows
 
 
 def _row(record: Mapping[str, Any], message_ts: int, devices: Names) -> Row:

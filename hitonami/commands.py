@@ -187,7 +187,8 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="faults, formats, kernels, latency, memory, peers, replay, scale_out, source, stages, withdrawal"
+            help="adult, faults, forecast, formats, kernels, latency, memory, paint, peers, pixel, refusal, replay, "
+            "scale_out, source, stages, touches, withdrawal"
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

@@ -90,7 +90,7 @@ class DeadLetters:
 
     @classmethod
     def of(cls, target: Target, events: str) -> DeadLetters:
-        """Dead letters of a stream (people, signage)."""
+        """Dead letters of a stream (people, signage, profiles)."""
         return cls(target, f"{events}/v1", FIELDS[events])
 
     def __init__(self, target: Target, schema: str = "people/v1", fields: tuple[str, ...] = PEOPLE_FIELDS) -> None:

@@ -58,7 +58,7 @@ def test_a_download_is_the_file_that_export_writes(server: tuple[Server, Store],
     for product in downloads.SHOWN:
         for format in ("csv", "parquet"):
             status, headers, body = raw(page, f"product={product}&format={format}&run=r")
-            assert status == 200 and headers["content-type"] == downloads._TYPES[format]
+            assert status == 200 and headers["content-type"] == downloads.MEDIA_TYPES[format]
             rows = files.export(store.slices(product, "r"), product, format, tmp_path / "x", window_column=True)
             assert body == (tmp_path / "x").read_bytes(), (product, format)
             assert rows, product

@@ -184,14 +184,21 @@ def test_providers_are_told_in_classes_of_ten(consents: Consents) -> None:
         agree(number, "acme", "1")
     for number in range(9):
         agree(number, "few", CANARY)
-        agree(number, "acme", "2", T + 1)
-        agree(number, "acme", "2", T + 2)
+        agree(number, "few", CANARY, T + 1)
     assert consents.standing() == [("acme", 20, ("1 en",))]
-    agree(9, "acme", "2", T + 3)
-    assert consents.standing() == [("acme", 20, ("1 en", "2 en"))]
-    for number in range(6):
+    for number in range(15):  # five have come since it was told of, so it is told of at the fifth and fifteenth
+        agree(number, "acme", "2", T + 2)
+        assert consents.standing() == [("acme", 20, ("1 en", "2 en") if number == 14 else ("1 en",))]
+
+
+def test_no_single_change_shows_in_what_is_told_of_a_provider(consents: Consents) -> None:
+    for number in range(30):
+        consents.take(bytes_of(GRANTED, subject=f"u-{number}"), T)
+    told = []
+    for number in range(30):
         consents.take(bytes_of(Word("withdrawn", T + 9), subject=f"u-{number}"), T)
-    assert consents.standing() == [("acme", 10, ("1 en",))]
+        told.append([low for _, low, _ in consents.standing()])
+    assert told == [[30]] * 9 + [[20]] * 10 + [[10]] * 10 + [[]]
 
 
 def test_a_writer_asks_first(consents: Consents) -> None:
