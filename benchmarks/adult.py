@@ -1,16 +1,22 @@
 """How much of the Adult census may be shown as tables, beside plain suppression, and what readers get out of both.
 
-    python -m benchmarks.adult [--data FOLDER] [--json]
+    python -m benchmarks.adult [--data FOLDER] [--worlds N] [--json]
 
 30,162 people as subjects of tables {sex, age} and {sex, age, race}, the public domain being both sexes, all ages from
 the least to the greatest, five races. ``tree``: what Hitonami shows. ``plain``: cells below k hidden, all totals exact.
 Told are the shares of cells (with somebody in them), of totals and of people in cells that are shown exactly, and how
 many hidden numbers the reader of all of it knows exactly, or within fewer than k values (``narrowed``):
 
-- ``sums``: who adds and subtracts; each total is the sum of what is below it, to the last bound.
-- ``algorithm``: who also knows the rule: may each end of each hidden range still be? (tree only)
+- ``sums`` (A1): who adds and subtracts; each total is the sum of what is below it, to the last bound.
+- ``algorithm`` (A1): who also knows the rule: may each end of each hidden range still be?
+- ``insider`` (A2): who also knows the people of one hidden cell, none or ``guard``: ``exact`` and ``narrowed`` by sums
+  against what is promised of the others, ``algorithm`` as above.
+- ``provider`` (A3): who subtracts its own users: numbers told that leave it fewer than k others, and hidden cells in
+  which it can rule out nobody else or k - 1 others.
 
-``providers``: the same with each subject known to one of four providers, who hold 4/10, 3/10, 2/10 and 1/10 of them.
+All but ``sums`` are readers of the audit (hitonami/audit/table_rerun.py, table_readers.py). ``providers``: the same
+table under the rule about providers, each subject known to one of four, who hold 4/10, 3/10, 2/10 and 1/10 of them.
+``provider`` of ``tree`` tells what they would get without it.
 """
 
 from __future__ import annotations
@@ -26,14 +32,16 @@ import numpy as np
 from benchmarks.services import ROOT, machine, tell
 from engine.kernels import active
 from engine.model import I64
-from engine.tree_rules import enough
+from hitonami.audit.table_readers import SHARES, found_by_insiders, found_by_providers, ruled_out_by_insiders
 from hitonami.audit.table_rerun import narrowed
 from hitonami.audit.table_rules import Shape, TableRule
 
 DATA = ROOT.parent / "shared" / "data" / "arx_adult"
 TABLES = {"sex_age": ("sex", "age"), "sex_age_race": ("sex", "age", "race")}
-KS, GUARD, PROVIDERS = (5, 10), 1, 3
-SHARES, SEED = (0.4, 0.3, 0.2, 0.1), 1
+KS, GUARD = (5, 10), 1
+SEED = 1
+RULE = TableRule()
+OFF = TableRule(counted=lambda n, _largest, _sharing, _k: n)  # without the rule about providers
 Names = tuple[str, ...]
 
 
@@ -145,36 +153,62 @@ def told(table: Table, low: I64, high: I64) -> dict[str, float]:
     }
 
 
-def of_providers(people: list[dict[str, str]], table: Table, attributes: tuple[str, ...], k: int) -> Table:
-    """The same table without the people of cells in which providers could find others."""
+def known(people: list[dict[str, str]], table: Table, attributes: tuple[str, ...]) -> I64:
+    """How many people of each cell (cells, P) each provider knows."""
     rng = np.random.default_rng(SEED)
     provider = rng.choice(len(SHARES), len(people), p=SHARES).tolist()
     place = {table.names[node]: i for i, node in enumerate(table.shape.cells.tolist())}
     shares = np.zeros((len(place), len(SHARES)), np.int64)
     for person, knows in zip(people, provider, strict=True):
         shares[place[tuple(person[attribute] for attribute in attributes)], knows] += 1
+    return shares
+
+
+def of_providers(table: Table, shares: I64, k: int) -> Table:
+    """The same table without the people of cells in which providers could find others."""
     n = table.people[table.shape.cells]
-    kept = np.where(enough(n, shares.max(axis=1), (shares > 0).sum(axis=1), PROVIDERS, k), n, 0)
-    return table._replace(people=table.shape.holds @ kept)
+    return table._replace(people=table.shape.holds @ RULE.counted(n, shares.max(axis=1), (shares > 0).sum(axis=1), k))
 
 
-def measured(folder: Path) -> dict[str, object]:
-    """All of it, by table and k."""
+def read(table: Table, low: I64, high: I64, k: int, worlds: int | None = None) -> dict[str, object]:
+    """What the public and insiders get of what is hidden; ``worlds``: try insiders on so many, not on all."""
+    rng = np.random.default_rng(SEED)
+    ends = narrowed(RULE, table.shape, low, high, k, GUARD, rng)
+    insider = found_by_insiders(table.shape, low, high, k, GUARD)._asdict()
+    out = ruled_out_by_insiders(RULE, table.shape, low, high, k, GUARD, rng, worlds)
+    return {
+        "sums": attacked(table, low, high, k),
+        "algorithm": int(ends.sum()),
+        "insider": {**insider, "algorithm": int(out.sum()), "worlds": len(out)},
+    }
+
+
+def measured(folder: Path, worlds: int | None = None) -> dict[str, object]:
+    """All of it, by table and k; ``worlds`` as ``read``."""
     people = records(folder)
     result: dict[str, object] = {"people": len(people)}
-    rule = TableRule()
     for name, attributes in TABLES.items():
         table = counted(people, attributes)
+        shares, n = known(people, table, attributes), table.people[table.shape.cells]
         for k in KS:
             tree, suppressed = released(table, k), plain(table, k)
-            ends = narrowed(rule, table.shape, *tree, k, GUARD, np.random.default_rng(SEED))
-            left = of_providers(people, table, attributes, k)
+            left = of_providers(table, shares, k)
             kept = released(left, k)
+            without, under = (found_by_providers(rule, table.shape, n, shares, k, GUARD) for rule in (OFF, RULE))
             result[f"{name}_k{k}"] = {
-                "cells": int((table.people[table.shape.cells] > 0).sum()),
-                "tree": {**told(table, *tree), "sums": attacked(table, *tree, k), "algorithm": int(ends.sum())},
-                "plain": {**told(table, *suppressed), "sums": attacked(table, *suppressed, k)},
-                "providers": told(table, *kept) | {"left_out": int(table.people[-1] - left.people[-1])},
+                "cells": int((n > 0).sum()),
+                "tree": {**told(table, *tree), **read(table, *tree, k, worlds), "provider": without._asdict()},
+                "plain": {
+                    **told(table, *suppressed),
+                    "sums": attacked(table, *suppressed, k),
+                    "insider": found_by_insiders(table.shape, *suppressed, k, GUARD)._asdict(),
+                },
+                "providers": {
+                    **told(table, *kept),
+                    "left_out": int(table.people[-1] - left.people[-1]),
+                    **read(left, *kept, k, worlds),
+                    "provider": under._asdict(),
+                },
             }
     return result
 
@@ -183,11 +217,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--worlds", type=int, help="so many worlds of insiders who know the algorithm; all by default")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     if not (chosen.data / "adult.csv").is_file():
         raise SystemExit(f"adult: no adult.csv in {chosen.data}")
-    tell({**machine(), **measured(chosen.data)}, chosen.json)
+    tell({**machine(), **measured(chosen.data, chosen.worlds)}, chosen.json)
 
 
 if __name__ == "__main__":

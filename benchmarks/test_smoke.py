@@ -54,13 +54,18 @@ def test_adult(tmp_path: Path) -> None:
     ages = np.minimum(17 + rng.gamma(2, 12, 1_500), 70).astype(int)
     rows = zip(rng.choice(["f", "m"], 1_500), ages, rng.choice(list("abc"), 1_500, p=[0.8, 0.15, 0.05]), strict=True)
     (tmp_path / "adult.csv").write_text("\n".join(["sex;age;race", *(f"{s};{a};{r}" for s, a, r in rows)]))
-    told = run("adult", "--data", str(tmp_path))
+    told = run("adult", "--data", str(tmp_path), "--worlds", "300")
     assert told["people"] == 1_500
     for name in ("sex_age_k5", "sex_age_k10", "sex_age_race_k5", "sex_age_race_k10"):
         tree, plain = told[name]["tree"], told[name]["plain"]
-        assert (tree["sums"], tree["algorithm"]) == ({"exact": 0, "narrowed": 0}, 0)
+        for table in (tree, told[name]["providers"]):
+            assert (table["sums"], table["algorithm"]) == ({"exact": 0, "narrowed": 0}, 0)
+            assert table["insider"].pop("worlds") > 0 and set(table["insider"].values()) == {0}
+        assert told[name]["providers"]["provider"] == {"exact": 0, "narrowed": 0}
+        assert tree["provider"]["exact"] > 0
         assert plain["cells"] == tree["cells"] and plain["people"] == tree["people"] and plain["totals"] == 1
-    assert sum(told[name]["plain"]["sums"]["exact"] for name in told if name.startswith("sex")) > 0
+    for reader in ("sums", "insider"):
+        assert sum(told[name]["plain"][reader]["exact"] for name in told if name.startswith("sex")) > 0
 
 
 @pytest.mark.kafka

@@ -18,11 +18,11 @@ from hitonami.audit.table_enumeration import judged_ranges
 from hitonami.audit.table_rules import Shape, TableRule
 
 TABLES = 3
-_SHAPE = ((8,) * 14, (8,) * 14)  # like gender, birth year in bands, occupation
+SHAPE = ((8,) * 14, (8,) * 14)  # like gender, birth year in bands, occupation
 
 
 class Pins(NamedTuple):
-    """One world for each: the node that is held at a number there."""
+    """Nodes held at a number: (W,) one in each of W worlds, or (p, W) p different ones in each."""
 
     node: I64
     people: I64
@@ -40,7 +40,7 @@ def allowed(parent: I32, low: I64, high: I64, pins: Pins) -> tuple[I64, I64]:
     A total is the sum of its children, so its range and the sum of theirs bound each other, from below: the ranges of
     these sums are exact, for no two children of a tree share a cell. Where nothing is left, low is above high.
     """
-    worlds = len(pins.node)
+    worlds = pins.node.shape[-1]
     least, most = np.repeat(low[:, None], worlds, axis=1), np.repeat(high[:, None], worlds, axis=1)
     at = np.arange(worlds)
     least[pins.node, at] = np.maximum(least[pins.node, at], pins.people)
@@ -81,8 +81,14 @@ def _between(rng: np.random.Generator, low: I64, high: I64) -> I64:
 
 def narrowed(rule: TableRule, shape: Shape, low: I64, high: I64, k: int, guard: int, rng: np.random.Generator) -> Mask:
     """Which ends of hidden ranges (``ends``) a reader who knows the algorithm can rule out."""
-    pins = ends(low, high)
-    if not len(pins.node):
+    return ruled_out(rule, shape, low, high, ends(low, high), k, guard, rng)
+
+
+def ruled_out(
+    rule: TableRule, shape: Shape, low: I64, high: I64, pins: Pins, k: int, guard: int, rng: np.random.Generator
+) -> Mask:
+    """Which worlds (W,) of ``pins`` do not publish these ranges: a reader who knows the algorithm can rule them out."""
+    if not pins.node.size:
         return np.zeros(0, bool)
     least, most = allowed(shape.parent, low, high, pins)
     out: Mask = np.asarray((least > most).any(axis=0))
@@ -102,7 +108,7 @@ def table(seed: int, shape: Shape) -> I64:
 
 def rerun_tables(rule: TableRule, k: int, guard: int, seed: int = 1) -> Report:
     """Judge the rule on simulated tables of three attributes."""
-    report, shape = Report(), Shape.of(_SHAPE)
+    report, shape = Report(), Shape.of(SHAPE)
     for number in range(TABLES):
         place = f"simulated table {number + 1}, k={k} guard={guard}"
         people = table(seed + number, shape)

@@ -13,10 +13,12 @@ import pytest
 
 from benchmarks import adult
 from engine.config import Config
-from hitonami.audit.table_rerun import narrowed
+from hitonami.audit.table_readers import found_by_insiders, found_by_providers, left, ruled_out_by_insiders
+from hitonami.audit.table_rerun import Pins, narrowed
 from hitonami.audit.table_rules import TableRule
 from tests.support import profile_run
 
+NOTHING = {"exact": 0, "narrowed": 0}
 CLASSES = {"sex_age": (142, 4, 22), "sex_age_race": (528, 62, 425)}  # classes, singletons, rows in classes below 5
 
 
@@ -54,10 +56,17 @@ def test_what_is_shown_is_right_and_what_is_hidden_stays_hidden(
     assert ((low <= people) & (people <= high)).all() and (high - low)[~shown].min() >= k - 1
     cells = table.shape.cells
     assert (shown[cells] == (people[cells] >= k)).all()
-    assert adult.attacked(table, low, high, k) == {"exact": 0, "narrowed": 0}
+    assert adult.attacked(table, low, high, k) == NOTHING
     if kernels.mode == "compiled":
-        rule = TableRule(tree=kernels.tree)
-        assert not narrowed(rule, table.shape, low, high, k, adult.GUARD, np.random.default_rng(1)).any()
+        of_nobody(table, low, high, k)
+
+
+def of_nobody(table: adult.Table, low: Any, high: Any, k: int) -> None:
+    """Neither the public nor insiders get anything of what is hidden."""
+    found = adult.read(table, low, high, k, worlds=1_500)
+    insider: Any = found.pop("insider")
+    assert insider.pop("worlds") > 500 and insider == {**NOTHING, "algorithm": 0}
+    assert found == {"sums": NOTHING, "algorithm": 0}
 
 
 def test_the_attackers_find_what_plain_suppression_tells(census: list[dict[str, str]]) -> None:
@@ -66,20 +75,46 @@ def test_the_attackers_find_what_plain_suppression_tells(census: list[dict[str, 
     found = adult.attacked(table, *suppressed, 5)
     assert found["exact"] > 50 and found["narrowed"] > 50
     rule = TableRule()
-    out = narrowed(rule, table.shape, *suppressed, 5, adult.GUARD, np.random.default_rng(1))
-    assert out.sum() > 100
+    rng = np.random.default_rng(1)
+    assert narrowed(rule, table.shape, *suppressed, 5, adult.GUARD, rng).sum() > 100
+    insider = found_by_insiders(table.shape, *suppressed, 5, adult.GUARD)
+    assert insider.exact > found["exact"] and insider.narrowed > 50
+    assert ruled_out_by_insiders(rule, table.shape, *suppressed, 5, adult.GUARD, rng, 1_000).sum() > 200
 
 
-def test_cells_of_few_providers_are_left_out_of_totals_too(census: list[dict[str, str]]) -> None:
-    attributes = adult.TABLES["sex_age_race"]
+def test_what_sums_leave_an_insider_is_what_adding_and_subtracting_leaves(census: list[dict[str, str]]) -> None:
+    table = adult.counted(census, adult.TABLES["sex_age_race"])
+    for low, high in (adult.plain(table, 10), adult.released(table, 10)):
+        hidden = table.shape.cells[(low < high)[table.shape.cells]]
+        pins = Pins(hidden[[7, 90, -1]], np.array([0, 1, 1]))
+        bounds = left(table.shape.parent, low, high, pins)
+        for world, (node, people) in enumerate(zip(*pins, strict=True)):
+            ends = low.copy(), high.copy()
+            for end in ends:
+                end[node] = people
+            assert all(map(np.array_equal, adult.known_by_sums(table, *ends), (bound[:, world] for bound in bounds)))
+
+
+@pytest.mark.parametrize("k", [5, 10])
+@pytest.mark.parametrize("name", ["sex_age", "sex_age_race"])
+def test_of_cells_of_few_providers_nobody_gets_anything(census: list[dict[str, str]], name: str, k: int) -> None:
+    attributes = adult.TABLES[name]
     table = adult.counted(census, attributes)
-    left = adult.of_providers(census, table, attributes, 10)
-    low, high = adult.released(left, 10)
-    kept, cells = left.people[table.shape.cells], table.people[table.shape.cells]
-    assert set(kept[kept > 0]) <= set(cells[cells >= 14]) and 0 < (kept > 0).sum() < (cells >= 10).sum()
-    assert ((low <= left.people) & (left.people <= high)).all()
-    totals = np.setdiff1d(np.arange(len(low)), table.shape.cells)
-    assert left.people[-1] < table.people[-1] and (low[totals] == left.people[totals]).all()
+    shares, cells = adult.known(census, table, attributes), table.people[table.shape.cells]
+    of_many = adult.of_providers(table, shares, k)
+    low, high = adult.released(of_many, k)
+    kept = of_many.people[table.shape.cells]
+    # of this test's own: others than the users of each provider
+    expected = [n if sum(of > 0 for of in own) >= 3 and min(n - of for of in own) >= k else 0
+                for n, own in zip(cells.tolist(), shares.tolist(), strict=True)]  # fmt: skip
+    assert kept.tolist() == expected and 0 < (kept > 0).sum() < (cells >= k).sum()
+    assert of_many.people[-1] == kept.sum() < table.people[-1]
+    shown = low == high
+    assert (shown[table.shape.cells] == (kept > 0)).all() and (low[shown] == of_many.people[shown]).all()
+    assert ((low <= of_many.people) & (of_many.people <= high)).all()
+    of_nobody(of_many, low, high, k)
+    assert found_by_providers(TableRule(), table.shape, cells, shares, k, adult.GUARD) == (0, 0)
+    assert min(found_by_providers(adult.OFF, table.shape, cells, shares, k, adult.GUARD)) > 5
 
 
 JOBS = dict(zip(("White", "Black", "Asian-Pac-Islander", "Amer-Indian-Eskimo", "Other"),
