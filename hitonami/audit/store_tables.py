@@ -30,6 +30,7 @@ from engine.profile_tables import NONE, domain
 from engine.tree_rules import GROUP, unlisted
 from hitonami.audit.report import Report
 from hitonami.audit.rules import Mask
+from hitonami.audit.store_live import audit_counters
 from hitonami.audit.stored import Context, Stored, codes, counts, pieces, texts, times, window_ends
 from hitonami.audit.table_rules import TableRule
 
@@ -75,6 +76,7 @@ def audit_stored_tables(store: Stored, what: Context, rule: TableRule) -> Report
         odd = np.array([_total_of_sharing(product, key) for key in rows.keys], bool)
         report.found(int(odd[rows.key].sum()) if len(odd) else 0, place, "a total of cells that share people")
         report.add(_below_totals(rows, of, rule, place, product))
+    report.add(audit_counters(what, read))
     moves, trips = (f"{what.place}, {product}" for product in ("screens", "trips"))
     report.add(_beside_touches(read["screens"], read["touches"], what, rule, moves))
     report.add(_beside_profiles(read["trips"], read["profiles"], trips))

@@ -37,6 +37,8 @@ class StoredRun(Protocol):
     first_ms: int | None
     last_ms: int | None
     closed_ms: int
+    accepted: int
+    rejected: Mapping[str, int]
     state: str
 
 

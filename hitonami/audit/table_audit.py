@@ -17,6 +17,8 @@ from hitonami.audit.table_enumeration import (
     enumerate_tables,
     table_size_of,
 )
+from hitonami.audit.table_live import WINDOWS, Key, Window, enumerate_live, key_of
+from hitonami.audit.table_readers import reread_table
 from hitonami.audit.table_rerun import rerun_tables
 from hitonami.audit.table_rules import TableRule
 
@@ -40,12 +42,14 @@ def audit_tables(
     sizes: Sequence[TableSize] = TABLE_SIZES,
     settings: Iterable[tuple[int, int]] = TABLE_SETTINGS,
     hours: Sequence[Hour] = HOURS,
+    key: Key = key_of,
+    windows: Sequence[Window] = WINDOWS,
 ) -> Report:
-    """Enumerate small tables, groups, providers and hours of a screen, and re-run simulated tables: some seconds.
+    """Enumerate small tables, groups, providers, hours of a screen, live counters; re-run simulated tables: seconds.
 
-    ``rule``: the functions to judge, by default those in use. ``sizes``, ``hours``: what to enumerate besides;
-    ``settings``: the (k, guard) to judge. Where their k is too large to enumerate, the re-runs alone judge them;
-    ``Report.checked`` says what was done.
+    ``rule``, ``key``: the functions to judge, by default those in use. ``sizes``, ``hours``, ``windows``: what to
+    enumerate besides; ``settings``: the (k, guard) to judge. Where their k is too large to enumerate, the re-runs
+    alone judge them; ``Report.checked`` says what was done.
     """
     rule = TableRule() if rule is None else rule
     report = Report()
@@ -59,6 +63,9 @@ def audit_tables(
         report.add(enumerate_providers(rule, least, kinds, knows, cells))
     for hour in hours:
         report.add(enumerate_hours(rule, hour))
+    for window in windows:
+        report.add(enumerate_live(key, window))
     for each in asked:
         report.add(rerun_tables(rule, *each))
+        report.add(reread_table(rule, *each))
     return report

@@ -17,6 +17,8 @@ from tests.services.released import released
 from tests.support import profile_run, signage_run
 from tests.support.table_store import DAY, HOUR, RULE, T0, TABLE, FakeStore, row
 
+DEVICE = {"device kita2-01": "signage"}  # what the row of a run of signage says of its places
+
 
 @pytest.fixture
 def store():
@@ -44,9 +46,9 @@ def test_what_the_rules_make_passes(store):
     assert {r["status"] for r in totals} == {"released", "range"}
 
 
-def of_config(config, rows):
+def of_config(config, rows, **fields):
     """A store of these rows, released by these settings."""
-    store = FakeStore(config=config.as_json())
+    store = FakeStore(config=config.as_json(), **fields)
     store.tables = rows
     return store
 
@@ -59,6 +61,27 @@ def test_what_the_engine_tells_of_signage_passes(privacy):
     rows = {product: run.rows(product) for product in ("touches", "screens")}
     assert len(rows["touches"]) > 10 and len(rows["screens"]) > 1
     assert audit(of_config(config, rows)).findings == []
+    shown, closed = {"kind": "live", "leaves": DEVICE, "state": "running"}, 0
+    for advance in run.shown:  # whenever somebody looks, also before all is told
+        counters = {name: getattr(advance.progress, name) for name in ("accepted", "rejected", "closed_ms")}
+        report = audit(of_config(config, rows, **shown, **counters))
+        assert report.findings == [] and report.summary["live_counters"] == 1
+        closed += counters["accepted"] > 0
+    assert closed > 2
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_a_live_run_of_signage_that_counts_exactly_is_caught(exact):
+    """The mutant "live counters exact": a flow that counts as [status] exact asks, of a run that does not say so."""
+    rng = random.Random(5)
+    logs = signage_run.random_logs(rng, 2, 400)
+    run = signage_run.Processes(logs, Config({"status": {"exact": exact}}), rng).run(finish=True)
+    rows, last = {product: run.rows(product) for product in ("touches", "screens")}, run.shown[-1].progress
+    counters = {"accepted": last.accepted, "rejected": last.rejected, "closed_ms": last.closed_ms}
+    store = of_config(Config(), rows, kind="live", leaves=DEVICE, **counters)
+    found = findings(audit_store(store, ["s1"]))
+    assert ("run s1, live counters: accepted is not what the released rows prove" in found) == exact
+    assert ("live counters: a reason behind which may stand one person" in found) == exact
 
 
 def test_what_the_engine_tells_of_people_who_consented_passes():
@@ -199,6 +222,44 @@ def test_tampering_is_found(store, name):
     change, words = TAMPERED[name]
     change(store)
     assert words in findings(audit(store))
+
+
+def proven(store, product):
+    """What the totals of a product prove, told anew."""
+    least = [r["n_low"] for r in store.tables[product] if is_total(r) and r.get("table") != "interests"]
+    return sum(least)
+
+
+LIVE = {"touches": DEVICE, "profiles": {"profiles": "profiles"}}
+
+
+@pytest.mark.parametrize("product", LIVE)
+def test_a_live_counter_is_what_the_rows_prove(product):
+    told = proven(FakeStore(), product)
+    live = {"kind": "live", "leaves": LIVE[product], "rejected": {"malformed": 7, "unknown_type": 6}}
+    words = "run s1, live counters: accepted is not what the released rows prove"
+    assert told > 100 and audit(FakeStore(**live, accepted=told)).findings == []
+    for accepted in (told + 1, told - 1, 0):
+        assert findings(audit(FakeStore(**live, accepted=accepted))) == words
+    late = {**live, "rejected": {"late": 6, "malformed": 6}}
+    assert findings(audit(FakeStore(**late, accepted=told))).endswith("a reason behind which may stand one person")
+    # a window that has not closed for the counter, though its rows are there
+    early = FakeStore(**live, accepted=told, closed_ms=T0 + DAY - 1)
+    assert findings(audit(early)) == ("" if product == "touches" else words)
+
+
+def test_counters_that_are_not_judged():
+    live = {"kind": "live", "leaves": DEVICE, "accepted": 3, "rejected": {"late": 2}}
+    exact = audit(FakeStore(**live, config=Config({"status": {"exact": True}}).as_json()))
+    assert exact.passed and exact.checked == [
+        "run s1, live counters: exact, for [status] exact asks for it; not judged"
+    ]
+    for kept in ({"keep_days": 30}, {"keep_days_of": {"touches": 30}}):
+        report = audit(FakeStore(**{**live, "rejected": {}}, config=Config({"store": kept}).as_json()))
+        assert report.passed and report.summary["unjudged_counters"] == 1
+    assert not audit(FakeStore(**live, config=Config({"store": {"keep_days_of": {"flow": 3}}}).as_json())).passed
+    for other in ({"leaves": {"g1": "1m"}}, {"kind": "replay"}):
+        assert "live_counters" not in audit(FakeStore(**{**live, **other})).summary
 
 
 def hand_made(*rows_of):

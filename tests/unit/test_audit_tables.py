@@ -20,6 +20,8 @@ from hitonami.audit.table_enumeration import (
     enumerate_tables,
     table_size_of,
 )
+from hitonami.audit.table_live import WINDOWS, enumerate_live, key_of
+from hitonami.audit.table_readers import reread_table
 from hitonami.audit.table_rerun import rerun_tables
 from hitonami.audit.table_rules import Shape, TableRule
 
@@ -40,6 +42,7 @@ def test_the_rules_in_use_pass():
     assert report.summary["table_worlds"] > 40_000 and report.summary["table_insiders"] > 500
     assert report.summary["provider_worlds"] > 15_000 and report.summary["hour_worlds"] > 20_000
     assert report.summary["table_ends"] > 1_000 and report.summary["table_told"] > 300
+    assert report.summary["insider_worlds"] == 1_000 and report.summary["live_worlds"] > 150
     assert (5, 1) in TABLE_SETTINGS and (10, 1) in TABLE_SETTINGS
 
 
@@ -55,10 +58,11 @@ def test_the_rule_is_the_one_in_use(kernels):
 def test_own_settings_are_judged_too():
     assert table_size_of(10, 1) == TableSize(10, 1, 4, 10)
     assert table_size_of(1, 1) is None and table_size_of(100, 1) is None
-    report = audit_tables(RULE, sizes=(), settings=[(7, 2), (400, 3), (1, 0)], hours=())
+    report = audit_tables(RULE, sizes=(), settings=[(7, 2), (400, 3), (1, 0)], hours=(), windows=())
     assert report.passed
     assert "tables k=7 guard=2 shape 4: all 4,096 worlds, 0 to 7 people in each of 4 cells" in report.checked
     assert "tables k=400 guard=3: 3 simulated tables, every end of a range, seed 1" in report.checked
+    assert "tables k=400 guard=3: insiders and 4 providers of a simulated table" in report.checked
 
 
 @pytest.mark.parametrize("k", [2, 3, 5, 10, 11, 40])
@@ -171,6 +175,16 @@ def test_the_named_mutants_are_caught_on_simulated_tables(name, k, guard):
     assert not rerun_tables(rule, k, guard).passed
 
 
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [(cut_with(below=0), "has too few possible"), (MUTANTS["uncut but for the ends"][0], "can be ruled out")],
+)
+def test_less_room_is_found_by_insiders_of_simulated_tables(rule, words):
+    report = reread_table(rule, 5, 1)
+    assert words in findings(report)
+    assert all("an insider" in line for line in report.findings)
+
+
 @pytest.mark.parametrize(("below", "above"), [(0, None), (None, 0)])
 def test_less_room_is_found_by_insiders_alone(below, above):
     report = Report()
@@ -213,6 +227,8 @@ def in_totals_all_the_same(n, largest, sharing, k):
 def test_what_a_provider_can_subtract_is_caught(counted):
     rule = TableRule(tree=_tree.tree, counted=counted)
     assert any("a provider:" in findings(enumerate_providers(rule, *of)) for of in PROVIDERS)
+    found = findings(reread_table(rule, 5, 1))
+    assert "a provider:" in found and "an insider" not in found
 
 
 def shown_from_k_on(n, k, low, high):
@@ -242,3 +258,44 @@ def test_the_same_bound_written_anew_passes():
 def test_moves_that_tell_of_touches_are_caught(capped):
     rule = TableRule(tree=_tree.tree, capped=capped)
     assert any(re.search(FOUND, findings(enumerate_hours(rule, hour))) for hour in (HOURS[0], HOURS[3]))
+
+
+# ----------------------------------------------------------------------------------- live counters
+def exact_counters(events, config, threshold):
+    return key_of(events, config, threshold, exact=True)
+
+
+def proving(proven):
+    """The key with another idea of what released rows prove."""
+
+    def key(events, config, threshold):
+        made = key_of(events, config, threshold)
+        made._proven = proven
+        return made
+
+    return key
+
+
+LIVE = {
+    "live counters exact": exact_counters,
+    "a window with anybody in it": proving(lambda _rows: 1),
+    "rows that are not told": proving(lambda rows: 1 if not rows else 0),
+}
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_live_counters_that_tell_of_hidden_people_are_caught(name):
+    for window in WINDOWS:
+        report = enumerate_live(LIVE[name], window)
+        assert re.search(FOUND, findings(report)), window
+
+
+def test_the_audit_of_tables_asks_about_live_counters():
+    report = audit_tables(RULE, sizes=(), settings=(), hours=(), key=exact_counters, windows=WINDOWS[-1:])
+    assert all(line.startswith("live counters of profiles k=3") for line in report.findings) and not report.passed
+
+
+def test_counters_of_released_ends_tell_no_more_than_the_rows():
+    """Whatever is arithmetic on rows is no leak: the audit of a store finds it by its number."""
+    ends = proving(lambda rows: sum(int(one.columns["n_high"].sum()) for one in rows))
+    assert all(enumerate_live(ends, window).passed for window in WINDOWS)
