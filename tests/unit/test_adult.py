@@ -82,6 +82,14 @@ def test_the_attackers_find_what_plain_suppression_tells(census: list[dict[str, 
     assert ruled_out_by_insiders(rule, table.shape, *suppressed, 5, adult.GUARD, rng, 1_000).sum() > 200
 
 
+def test_without_a_guard_insiders_alone_narrow(census: list[dict[str, str]]) -> None:
+    table = adult.counted(census, adult.TABLES["sex_age_race"])
+    bare = [ends[0] for ends in TableRule().publish(table.shape, table.people[table.shape.cells][None], 5, 0)]
+    assert adult.attacked(table, *bare, 5) == NOTHING
+    assert found_by_insiders(table.shape, *bare, 5, 0) == (0, 0)
+    assert found_by_insiders(table.shape, *bare, 5, 1).narrowed > 100
+
+
 def test_what_sums_leave_an_insider_is_what_adding_and_subtracting_leaves(census: list[dict[str, str]]) -> None:
     table = adult.counted(census, adult.TABLES["sex_age_race"])
     for low, high in (adult.plain(table, 10), adult.released(table, 10)):
