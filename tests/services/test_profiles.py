@@ -21,7 +21,11 @@ import pytest
 from confluent_kafka import Producer
 
 import loadgen
+from hitonami.audit.store_tables import audit_stored_tables
+from hitonami.audit.stored import context
+from hitonami.audit.table_rules import TableRule
 from loadgen.profiles import ProfileLoad
+from sinks.clickhouse.store import Store
 from tests.realservices.kafka import Kafka
 from tests.support.command import COMMAND, ROOT, command
 from tests.support.topics import log
@@ -169,6 +173,10 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     assert told["read"] == len(events) + TRAPS and told["accepted"] == load.accepted() - refused
 
     right(load, leaving.subject, store, "live", tmp_path)
+    with Store.open(store) as held:
+        (run,) = held.runs()
+        judged = audit_stored_tables(held, context(run), TableRule())
+    assert judged.findings == [] and judged.summary["live_counters"] == 1 and 0 < run.accepted < told["accepted"]
     assert len(keys) >= 2  # there were some while the day was open
 
     lines = [value for _, value in events]
