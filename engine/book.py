@@ -8,6 +8,7 @@ the tables of a partition or shard follow from the sequence of versions it has g
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from engine.tables import Tables, followed_delays
 
 Versions = tuple[str, ...]  # hashes of versions, in the order in which they came
 PART_CHARS = 400_000  # longest piece of a registry's text in one record: brokers refuse messages over 1 MB
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Book:
@@ -145,7 +147,7 @@ class Records:
     def _joined(self, document: Mapping[str, Any]) -> bytes | None:
         """The whole text with its last piece, None before it; b"" where a piece does not fit those before it."""
         of, part, parts, text = (document.get(name) for name in ("hash", "part", "parts", "text"))
-        if part == 0 and isinstance(of, str):
+        if part == 0 and isinstance(of, str) and _HASH.fullmatch(of):  # what is kept comes into recovery files
             self.pieces = (of,)
         pieces, self.pieces = self.pieces, ()
         if not pieces or of != pieces[0] or part != len(pieces) - 1 or not isinstance(text, str):

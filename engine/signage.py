@@ -218,7 +218,7 @@ class SignagePartition:
         rejects = self._refused.take(self._line.first, w).copy()
         names: tuple[str, ...] = ()
         if len(rows) or len(rejects):
-            words = tuple(word.decode() for word in self._chunks.names.words())
+            words = tuple("" if word is None else word.decode() for word in self._chunks.names.words())
             names = (*words, *self._devices.names)
             rows[:, DEVICE] += len(words)
             rejects[rejects[:, 1] >= 0, 1] += len(words)
@@ -257,8 +257,18 @@ class SignagePartition:
         counters = self.accepted, self.rejected.tolist(), self._untold
         times = self.first_ms, self.last_ms, self._told_to, self.ended
         registries = self._sequence, self._versions, self._records.pieces
-        rows = self._touches.state(), self._moves.state(), self._chunks.names.words(len(LANGUAGES))
+        touches, moves = self._touches.state(), self._moves.state()
+        rows = touches, moves, self._open_screens(touches, moves)
         return pickle.dumps((_STATE, counters, times, registries, rows, self._refused.state(), self._line.state()), 5)
+
+    def _open_screens(self, *states: bytes) -> list[bytes | None]:
+        """The screens by number, None for those of no open window: a file holds nothing of what has closed (R6)."""
+        names, begin = self._chunks.names, len(LANGUAGES)
+        used = np.zeros(len(names), np.bool_)
+        for state in states:
+            rows = np.frombuffer(state, np.int64).reshape(-1, COLUMNS)
+            used[rows[:, SCREEN]] = used[rows[:, OTHER]] = True
+        return [word if held else None for word, held in zip(names.words(begin), used[begin:].tolist(), strict=True)]
 
     def _restore(self, state: bytes) -> None:
         version, *rest = pickle.loads(state)

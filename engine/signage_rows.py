@@ -44,6 +44,7 @@ class SignageRows:
         self._k, self._guard = config["touches", "k"], config["touches", "guard"]
         self._screens_k = config["screens", "k"]
         self._clock = clock
+        self._unlisted = unlisted(len(LANGUAGES), self._k, self._guard)  # of a screen that nobody touched, or a few
         self._totals: dict[tuple[int, str, str], tuple[int, int]] = {}  # (start, device, screen) -> released range
 
     def release(self, code: int, start_ms: int, rows: I64, names: tuple[str, ...], version: str) -> list[Released]:
@@ -71,7 +72,9 @@ class SignageRows:
         low, high = np.empty(size, np.int64), np.empty(size, np.int64)
         kernels.active().tree(parent, people, absent, self._k, self._guard, low, high)
         ends = zip(roots.tolist(), low[many:].tolist(), high[many:].tolist(), strict=True)
-        self._totals |= {(start, names[d], names[s]): (least, most) for (d, s), least, most in ends}
+        told = {(start, names[d], names[s]): (least, most) for (d, s), least, most in ends}
+        # that anybody touched a screen of which nothing is told is kept nowhere, in recovery files neither
+        self._totals |= {key: of for key, of in told.items() if of != self._unlisted}
         words, before = (*names, _ALL), start - 2 * LENGTH_MS[HOUR]  # hours without a move are never asked for
         self._totals = {key: told for key, told in self._totals.items() if key[0] >= before}
         total = np.column_stack([roots, np.full(len(roots), len(names), np.int64)])
@@ -86,9 +89,11 @@ class SignageRows:
         cells, _, n = _counted(rows, len(names))
         end = int(self._clock.next(np.array([start], np.int64), code)[0])
         quarters = range(start - start % _QUARTER_MS, end, _QUARTER_MS)
-        hidden = unlisted(len(LANGUAGES), self._k, self._guard)
         ranges = np.array(
-            [[self._totals.get((q, names[d], names[s]), hidden) for q in quarters] for d, s, _ in cells.tolist()],
+            [
+                [self._totals.get((q, names[d], names[s]), self._unlisted) for q in quarters]
+                for d, s, _ in cells.tolist()
+            ],
             np.int64,
         )
         low, high = capped(n, self._screens_k, ranges[:, :, 0], ranges[:, :, 1], self._k)

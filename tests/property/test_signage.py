@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine import signage
 from engine.config import Config
+from engine.languages import LANGUAGES
 from tests.support.signage_run import (
     DEVICES,
     HOUR,
@@ -140,7 +141,24 @@ def test_names_that_nobody_uses_any_more_are_forgotten(monkeypatch: pytest.Monke
     assert all(small < large // 2 for small, large in zip(*sizes, strict=True)), sizes
 
 
-def test_sessions_stand_in_no_state() -> None:
-    records = [touch(T0 + 1_000 * i, f"canary-{i}", screen="here", to="there") for i in range(9)]
-    states = states_of(Processes([log_of(records)], Config(), random.Random(0), 0).run())
-    assert b"here" in states[0] and not any(b"canary" in state for state in states)
+def test_states_hold_no_session_and_the_screens_of_open_windows_alone() -> None:
+    """A screen that nobody is told of is forgotten with its quarter, and with the hour of its moves."""
+    seldom = [touch(T0 + i, f"canary-{i}", screen="seldom", to="there") for i in range(3)]
+    log = log_of([*seldom, *(touch(T0 + 1_000 + i, f"canary-{i}", screen="here") for i in range(9))])
+    run = Processes([log], Config(), random.Random(0), 0).run()
+    assert all(word in states_of(run)[0] for word in (b"here", b"seldom", b"there"))
+    for ended, held in ((T0 + QUARTER, True), (T0 + HOUR, False)):
+        log += log_of([touch(ended + 10_000, "canary-9", screen="next")])
+        of_log, of_key = states_of(run.run())
+        assert (b"seldom" in of_log, b"there" in of_log, b"here" in of_key) == (held, held, held)
+        assert b"next" in of_log and not any(word in of_key for word in (b"seldom", b"there", b"next"))
+        assert b"canary" not in of_log + of_key
+    assert {row["screen"] for row in run.rows("touches")} == {"here"} and not run.rows("screens")
+    assert len(run.parts[0]._chunks.names) == len(LANGUAGES) + 4  # in memory they are forgotten when many have gathered
+
+    run.lives.clear()
+    run.kills = 1.0  # what goes on from such states numbers screens anew, and tells the same
+    log += log_of([touch(T0 + HOUR + 20_000 + i, f"canary-{i}", screen="seldom") for i in range(7)])
+    log += log_of([tick(T0 + 2 * HOUR)])
+    run.run()
+    assert run.lives and [(row["screen"], row["n_low"]) for row in run.rows("touches")[-2:]] == [("seldom", 7)] * 2
