@@ -102,11 +102,12 @@ def told_of(port: int, metric: str) -> float | None:
 
 
 class Live:
-    """``hitonami run`` as a process of its own."""
+    """``hitonami run`` as a process of its own. ``said``: what all that have ended have said, on both streams."""
 
     def __init__(self, kafka: Kafka, topic: str, store: str, registry: Path, recovery: Path, *more: object) -> None:
         self._command = [*COMMAND, "run", "--kafka", kafka.bootstrap, "--topic", topic, "--store", store]
         self._command += ["--registry", str(registry), "--recovery", str(recovery), *map(str, more)]
+        self.said: list[str] = []
         self.start()
 
     def start(self) -> None:
@@ -116,11 +117,12 @@ class Live:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.said += self.process.communicate()
 
     def stop(self) -> dict[str, Any]:
         self.process.send_signal(signal.SIGTERM)
         printed, errors = self.process.communicate(timeout=20)
+        self.said += (printed, errors)
         assert self.process.returncode == 0, errors[-500:]
         return dict(json.loads(printed.splitlines()[-1]))
 

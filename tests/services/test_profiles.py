@@ -1,7 +1,8 @@
 """Profiles and trips through the real Kafka and the real command line: the truth, and no trace of people.
 
 A live run is killed in mid-stream, a person withdraws, and nothing of anybody (no subject, no field that nobody asked
-for, nothing of the refused) stands in what the run writes: store, recovery directory, logs, dead letters, topics.
+for, nothing of the refused) stands in what the run writes: store, recovery directory, logs, dead letters, topics; nor
+in what the page answers of it, and companies get.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from hitonami.audit.table_rules import TableRule
 from loadgen.profiles import ProfileLoad
 from sinks.clickhouse.store import Store
 from tests.realservices.kafka import Kafka
+from tests.support import looked
 from tests.support.command import COMMAND, ROOT, command
 from tests.support.topics import log
 
@@ -100,9 +102,11 @@ def keys_of(work: Path) -> list[str]:
     return [name for name in json.loads((work / "keys" / "file").read_text()) if json.loads(name)[1]]
 
 
-def hitonami(*words: object) -> None:
+def hitonami(*words: object) -> str:
+    """What the command says, on both streams."""
     done = command(*words)
     assert done.returncode == 0, done.stderr[-500:]
+    return done.stdout + done.stderr
 
 
 def exported(product: str, store: str, run_id: str, work: Path, *more: str) -> list[dict[str, str]]:
@@ -184,13 +188,30 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     (tmp_path / "in" / "day.jsonl").write_bytes(b"\n".join(lines))
     letters = ("--dead-letters", tmp_path / "letters.jsonl", "--consents", kafka.bootstrap)
     again = ("--run-id", "again", "--events", "profiles")
-    hitonami("replay", tmp_path / "in" / "day.jsonl", *at, *letters, *again)
+    said = hitonami("replay", tmp_path / "in" / "day.jsonl", *at, *letters, *again)
     refused_export = ("export", "profiles", "--store", store, "--run-id", "again", "-o", tmp_path / "no.csv")
     assert command(*refused_export).returncode == 2 and not (tmp_path / "no.csv").exists()  # a second release of them
     right(load, leaving.subject, store, "again", tmp_path, "--workbench")
     assert len((tmp_path / "letters.jsonl").read_text().splitlines()) > known
 
-    found = {"recovery while the day was open": b"".join(recovery)}
+    contract, mask = f"{name}-provider-0", {"purpose": "policy", "product": "profiles"}
+    key = hitonami("contract", "token", contract, "--kafka", kafka.bootstrap, "--store", store).split()[-1]
+    by = ("--contract", contract, "--purpose", "policy")
+    for product in ("profiles", "trips"):
+        of = ("export", product, "--store", store, "--run-id", "live", "--format", "parquet")
+        hitonami(*of, *by, "-o", tmp_path / f"{product}.parquet")
+    answers = looked.page(store, "live", key, contract=contract, **mask)
+    usage = hitonami("report", "usage", "--store", store, "--contract", contract)
+    assert "given 3" in usage
+
+    found = {"recovery while the day was open": b"".join(recovery), "said": (said + usage).encode()}
+    found |= {f"page {route}": body for route, body in answers.items()}
+    found |= {f"table {table}": held for table, held in looked.stored(store).items()}
+    found |= {f"{product} as rows": looked.rows(tmp_path / f"{product}.parquet") for product in ("profiles", "trips")}
+    assert all(
+        TABLE.encode() in found[place]
+        for place in ("page /api/profiles", "page /api/company/export", "profiles as rows")
+    )
     mine = {tmp_path / "consents.jsonl", tmp_path / "in" / "day.jsonl"}
     for path in tmp_path.rglob("*"):
         if path.is_file() and path not in mine:
