@@ -28,7 +28,7 @@ from hitonami.audit.table_rules import TableRule
 from loadgen.profiles import ProfileLoad
 from sinks.clickhouse.store import Store
 from tests.realservices.kafka import Kafka
-from tests.support import looked
+from tests.support import in_process, looked
 from tests.support.command import COMMAND, ROOT, command
 from tests.support.topics import log
 
@@ -195,13 +195,13 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     assert len((tmp_path / "letters.jsonl").read_text().splitlines()) > known
 
     contract, mask = f"{name}-provider-0", {"purpose": "policy", "product": "profiles"}
-    key = hitonami("contract", "token", contract, "--kafka", kafka.bootstrap, "--store", store).split()[-1]
+    key = in_process.hitonami("contract", "token", contract, "--kafka", kafka.bootstrap, "--store", store).split()[-1]
     by = ("--contract", contract, "--purpose", "policy")
     for product in ("profiles", "trips"):
         of = ("export", product, "--store", store, "--run-id", "live", "--format", "parquet")
-        hitonami(*of, *by, "-o", tmp_path / f"{product}.parquet")
+        in_process.hitonami(*of, *by, "-o", tmp_path / f"{product}.parquet")
     answers = looked.page(store, "live", key, contract=contract, **mask)
-    usage = hitonami("report", "usage", "--store", store, "--contract", contract)
+    usage = in_process.hitonami("report", "usage", "--store", store, "--contract", contract)
     assert "given 3" in usage
 
     found = {"recovery while the day was open": b"".join(recovery), "said": (said + usage).encode()}
