@@ -77,9 +77,12 @@ REASONS = (
     "duplicate",
 )
 MALFORMED, UNKNOWN_TYPE, MISSING_FIELD, BAD_VALUE, UNKNOWN_SENSOR, NOT_APPROVED = 1, 2, 3, 4, 5, 6
-TOO_FAR_IN_FUTURE, SPAN_TOO_LONG, LATE, DUPLICATE = 9, 10, 11, 12
+NO_CONSENT, NO_CONTRACT, TOO_FAR_IN_FUTURE, SPAN_TOO_LONG, LATE, DUPLICATE = 7, 8, 9, 10, 11, 12
 # Counted, never dead-lettered one by one (PRIVACY.md R9).
 NOT_DEAD_LETTERED = frozenset({LATE, DUPLICATE, NOT_APPROVED})
+# Nor these, but of synthetic people ([status] exact): the message is right, and its letter would be a trace of one
+# person who has not consented (docs/adr/0007).
+OF_ONE_PERSON = frozenset({NO_CONSENT, NO_CONTRACT})
 
 # What the messages of a topic may be: JSON, Arrow IPC streams, or each what its first bytes tell.
 AUTO, JSON, ARROW = 0, 1, 2

@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.ingress import Record
-from engine.model import REASONS
+from engine.model import NO_CONSENT, NO_CONTRACT
 from engine.profile_facts import PRODUCTS
-
-NO_CONSENT, NO_CONTRACT = REASONS.index("no_consent"), REASONS.index("no_contract")
-
 
 Withdrawal = tuple[str, str, int, frozenset[str]]  # provider, subject, at_ms, purposes
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from engine.book import Book
-from engine.model import AUTO, CELL_MS, END, NO_TIME, NOT_DEAD_LETTERED, REASONS, Payloads
+from engine.model import AUTO, CELL_MS, END, NO_TIME, REASONS, Payloads
 from engine.partial import decode
 from engine.partition import Fed, Partition
 from flows.guard import guarded, stop, tell
@@ -94,7 +94,7 @@ class Parts:
     def _bury(self, letters: DeadLetters, payloads: Payloads, fed: Fed, partition: int) -> None:
         data = memoryview(payloads.data)  # type: ignore[arg-type]
         for i, reason in zip(fed.message.tolist(), fed.reason.tolist(), strict=True):
-            if reason in NOT_DEAD_LETTERED:
+            if not letters.takes(reason):
                 continue
             start, end = int(payloads.starts[i]), int(payloads.ends[i])
             letters.put(REASONS[reason], self.topic, partition, int(payloads.offsets[i]), data[start:end])

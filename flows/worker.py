@@ -79,7 +79,7 @@ class Job:
         target = FileTarget(self.dead_letters) if self.dead_letters else KafkaTarget(self._producer(), DEAD_LETTERS)
         registry = registries.parse(self.registry.encode())
         config = Config(json.loads(self.config))
-        letters = DeadLetters.of(target, self.events)
+        letters = DeadLetters.of(target, self.events, exact=config["status", "exact"])
         consents = None if self.consents is None else Cluster(self.consents, self.kafka_settings, CONSENTS)
         more: Any = {"events": self.events, "consents": consents}
         return Setup(store, registry, config, self.run_id, self.code_version, letters, **more)

@@ -104,7 +104,7 @@ def run(
             say(f"running as {run_id}" + (f", health at {url}" if url else ""))
 
         if opened_store.embedded:
-            letters = _letters(dead_letters, cluster, stream)
+            letters = _letters(dead_letters, cluster, stream, chosen)
             summary = run_live(replace(setup, letters=letters), cluster, recovery, start, on_start=tell)
             if letters is not None:
                 letters.close()
@@ -163,7 +163,7 @@ def replay(
     version, chosen = registries.load(registry), Config.load(config)  # before a store is made
     settings = kafka_settings(kafka_config)
     with opened(store) as opened_store:
-        letters = _letters(dead_letters, None, stream)
+        letters = _letters(dead_letters, None, stream, chosen)
         at = _consents(consents, settings, stream)
         setup = Setup(opened_store, version, chosen, run_id, __version__, letters, events=stream, consents=at)
         with progress() as tell:
@@ -224,10 +224,13 @@ def _consents(bootstrap: str | None, settings: dict[str, str], stream: str) -> C
     return None if bootstrap is None else Cluster(bootstrap, settings, CONSENTS)
 
 
-def _letters(path: Path | None, cluster: Cluster | None, events: str) -> DeadLetters | None:
+def _letters(path: Path | None, cluster: Cluster | None, events: str, config: Config) -> DeadLetters | None:
+    exact = config["status", "exact"]
     if path is not None:
-        return DeadLetters.of(FileTarget(path), events)
-    return DeadLetters.of(KafkaTarget(cluster.settings, "rejects"), events) if cluster is not None else None
+        return DeadLetters.of(FileTarget(path), events, exact=exact)
+    if cluster is None:
+        return None
+    return DeadLetters.of(KafkaTarget(cluster.settings, "rejects"), events, exact=exact)
 
 
 def _print_summary(store: Store, summary: Summary) -> None:

@@ -21,7 +21,7 @@ import orjson
 from confluent_kafka import KafkaException, Producer
 
 from engine.errors import UsageError
-from engine.model import NOT_DEAD_LETTERED, REASONS
+from engine.model import NOT_DEAD_LETTERED, OF_ONE_PERSON, REASONS
 
 # Names of the fields of each topic, in the order of the contract. Every other name is only counted.
 PEOPLE_FIELDS = (
@@ -63,7 +63,6 @@ PROFILE_FIELDS = (
     "record_ts",
 )
 FIELDS = {"people": PEOPLE_FIELDS, "signage": SIGNAGE_FIELDS, "profiles": PROFILE_FIELDS}
-REFUSED = frozenset(REASONS[1:]) - {REASONS[code] for code in NOT_DEAD_LETTERED}
 LOOK_BYTES = 1 << 20  # a longer message is not looked into
 BUFFER_BYTES = 1 << 16
 
@@ -89,11 +88,20 @@ class DeadLetters:
     """Turns refused messages into records without values and hands them to a target."""
 
     @classmethod
-    def of(cls, target: Target, events: str) -> DeadLetters:
-        """Dead letters of a stream (people, signage, profiles)."""
-        return cls(target, f"{events}/v1", FIELDS[events])
+    def of(cls, target: Target, events: str, *, exact: bool = False) -> DeadLetters:
+        """Dead letters of a stream (people, signage, profiles); ``exact``: its people are synthetic."""
+        return cls(target, f"{events}/v1", FIELDS[events], exact=exact)
 
-    def __init__(self, target: Target, schema: str = "people/v1", fields: tuple[str, ...] = PEOPLE_FIELDS) -> None:
+    def __init__(
+        self,
+        target: Target,
+        schema: str = "people/v1",
+        fields: tuple[str, ...] = PEOPLE_FIELDS,
+        *,
+        exact: bool = False,
+    ) -> None:
+        counted = NOT_DEAD_LETTERED if exact else NOT_DEAD_LETTERED | OF_ONE_PERSON
+        self._takes = frozenset(range(1, len(REASONS))) - counted
         self._target = target
         self._schema = schema
         self._fields = fields
@@ -112,13 +120,17 @@ class DeadLetters:
         """Whether the target did not take at the last flush what was put: it is kept in memory and may be lost."""
         return bool(getattr(self._target, "stuck", False))
 
+    def takes(self, reason: int) -> bool:
+        """Whether messages refused for a reason, a code of REASONS, have letters: of others there is a number only."""
+        return reason in self._takes
+
     def put(self, reason: str, topic: str, partition: int, offset: int, payload: bytes | memoryview) -> None:
         """Record one refused message (or one refused element of it).
 
-        ``offset``: its place in the log (Kafka offset, or byte offset of a line). Raises ValueError for a reason that
-        is not a reject reason or is counted only (late, duplicate, not_approved), and for nothing else.
+        ``offset``: its place in the log (Kafka offset, or byte offset of a line). Raises ValueError for a word that
+        is not a reject reason, or not one that ``takes`` names, and for nothing else.
         """
-        if reason not in REFUSED:
+        if reason not in REASONS or not self.takes(REASONS.index(reason)):
             raise ValueError("this reason is never dead-lettered")
         try:
             self._target.put(self._record(reason, topic, partition, offset, payload))

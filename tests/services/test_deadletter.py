@@ -97,7 +97,7 @@ def test_a_message_is_looked_into_once(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_no_value_is_in_any_letter(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "letters.jsonl"
-    letters = DeadLetters(FileTarget(path))
+    letters = DeadLetters(FileTarget(path), exact=True)
     whole = orjson.dumps(EVENT)
     payloads = [whole, whole[:-1], b"[" + whole + b"]", CANARY.encode(), b'"' + CANARY.encode() + b'"', whole + whole]
     payloads += [orjson.dumps({name: CANARY}) for name in PEOPLE_FIELDS]
@@ -124,7 +124,9 @@ def test_the_digest_is_keyed_by_process(tmp_path: Path) -> None:
     assert len({a, c, d}) == 3
 
 
-@pytest.mark.parametrize("reason", ["late", "duplicate", "not_approved", "", "nonsense", CANARY])
+@pytest.mark.parametrize(
+    "reason", ["late", "duplicate", "not_approved", "no_consent", "no_contract", "", "nonsense", CANARY]
+)
 def test_what_is_only_counted_is_refused(tmp_path: Path, reason: str) -> None:
     letters = DeadLetters(FileTarget(tmp_path / "letters.jsonl"))
     with pytest.raises(ValueError) as caught:
@@ -132,6 +134,20 @@ def test_what_is_only_counted_is_refused(tmp_path: Path, reason: str) -> None:
     assert CANARY not in str(caught.value)
     letters.close()
     assert letters.written == 0
+
+
+def test_synthetic_people_have_letters_of_what_they_consent_to(tmp_path: Path) -> None:
+    path = tmp_path / "letters.jsonl"
+    letters = DeadLetters.of(FileTarget(path), "profiles", exact=True)
+    assert [REASONS[code] for code in range(len(REASONS)) if not letters.takes(code)] == [
+        "", "not_approved", "late", "duplicate",
+    ]  # fmt: skip
+    letters.put("no_consent", "profiles", 0, 1, b'{"provider":"acme","subject":"u"}')
+    letters.close()
+    (record,) = records(path)
+    assert (record["reason"], record["schema"], record["fields"]) == (
+        "no_consent", "profiles/v1", ["provider", "subject"],
+    )  # fmt: skip
 
 
 def test_the_file_is_private_and_appended_to(tmp_path: Path) -> None:
