@@ -48,7 +48,7 @@ from engine.model import (
 )
 from engine.partial import REJECT_COLUMNS, version_rows
 from engine.partition import Fed
-from engine.profile_day import Day, Pseudonym, withdrawn
+from engine.profile_day import Day, Pseudonym, sealed, withdrawn
 from engine.profile_facts import CODED, PRODUCTS, PROFILE, WIDTH
 from engine.profile_gate import Gate
 from engine.refused import Refused
@@ -289,7 +289,13 @@ class ProfilePartition:
             return self._withdrawals()
         done = sorted(start for start, day in self._open.items() if day.close_ms <= w)
         days = [self._open.pop(start) for start in done]
-        parts = [np.empty((0, WIDTH), np.int64), *(day.rows(DAY) for day in days), *self._gone]
+        seals = [
+            sealed((day.start_ms, day.close_ms), DAY, kind, _words(self._seals[kind, day.start_ms]))
+            for day in days
+            for kind in range(len(PRODUCTS))
+            if (kind, day.start_ms) in self._seals
+        ]
+        parts = [np.empty((0, WIDTH), np.int64), *(day.rows(DAY) for day in days), *seals, *self._gone]
         self._told = [*self._told, *((day.start_ms, day.close_ms) for day in days)][-_KEPT_DAYS:]
         kept = {*self._open, *(start for start, _ in self._told)}
         self._seals = {name: seal for name, seal in self._seals.items() if name[1] in kept}
@@ -353,7 +359,10 @@ class ProfilePartition:
 
 def pseudonym(subject: str, key: bytes) -> Pseudonym:
     """Keyed BLAKE2b of 128 bits of a subject (RFC 7693), as two little-endian words."""
-    digest = hashlib.blake2b(subject.encode(), digest_size=PSEUDONYM_BYTES, key=key).digest()
+    return _words(hashlib.blake2b(subject.encode(), digest_size=PSEUDONYM_BYTES, key=key).digest())
+
+
+def _words(digest: bytes) -> tuple[int, int]:
     high, low = np.frombuffer(digest, "<i8").tolist()
     return high, low
 

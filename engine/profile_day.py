@@ -21,6 +21,7 @@ from engine.profile_facts import (
     OF,
     PROFILE,
     PROVIDER,
+    SEALED,
     TOLD,
     TS,
     VISIT,
@@ -104,9 +105,16 @@ class Day:
 
 def withdrawn(day: tuple[int, int], code: int, kind: int, who: Pseudonym, provider: int) -> I64:
     """The fact (1, WIDTH) that takes back all that was told of a person on a day (start, close in ms)."""
+    return _row(day, code, (WITHDRAWN, *who, provider, kind))
+
+
+def sealed(day: tuple[int, int], code: int, kind: int, seal: tuple[int, int]) -> I64:
+    """The fact (1, WIDTH) that tells with which key the pseudonyms of a day were made, by its digest."""
+    return _row(day, code, (SEALED, *seal, -1, kind))
+
+
+def _row(day: tuple[int, int], code: int, told: tuple[int, int, int, int, int]) -> I64:
     out = np.zeros((1, WIDTH), np.int64)
-    out[0, :3], out[0, [KIND, HIGH, LOW, PROVIDER, ZONE, OF]] = (
-        (day[1], code, day[0]),
-        (WITHDRAWN, *who, provider, -1, kind),
-    )
+    out[0, :3], out[0, ZONE] = (day[1], code, day[0]), -1
+    out[0, [KIND, HIGH, LOW, PROVIDER, OF]] = told
     return out

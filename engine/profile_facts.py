@@ -7,19 +7,24 @@ ZONE point into the facts' names.
     PROFILE     of the least event     TOLD: codes of engine.ingress.ATTRIBUTES; what may not be told is 0
     VISIT       of the event           ZONE
     WITHDRAWN   0                      OF: the kind whose rows are gone
+    SEALED      0                      OF: the kind whose key has HIGH, LOW as its digest; about nobody
 
 Why a withdrawal is a row: a partition tells a day once, when it has passed it. Where other partitions are still in that
 day, it is not published yet, and what was told of it can be taken back.
+
+Why a key has a row: a person has one pseudonym only where all partitions have one key. It lies in a file, which can be
+lost or replaced between one partition's first look and another's: then fewer than k people would count as k.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from engine.errors import BadInput
 from engine.ingress import ATTRIBUTES
 from engine.model import I64
 
-PROFILE, VISIT, WITHDRAWN = 0, 1, 2
+PROFILE, VISIT, WITHDRAWN, SEALED = 0, 1, 2, 3
 KIND, HIGH, LOW, TS, PROVIDER, ZONE, OF = 3, 4, 5, 6, 7, 8, 9
 TOLD = 10  # first of the columns of ATTRIBUTES
 WIDTH = TOLD + len(ATTRIBUTES)
@@ -41,6 +46,13 @@ def of_kind(rows: I64, kind: int) -> I64:
         (*mine.T[TOLD:][::-1], mine[:, PROVIDER], mine[:, ZONE], mine[:, TS], mine[:, LOW], mine[:, HIGH])
     )
     return np.asarray(mine[order], np.int64)
+
+
+def one_key(rows: I64) -> None:
+    """Raise BadInput where partitions have told of a day (rows: of one) under different keys."""
+    told = np.unique(rows[rows[:, KIND] == SEALED][:, [OF, HIGH, LOW]], axis=0)
+    if len(np.unique(told[:, 0])) < len(told):
+        raise BadInput("[profiles] key_file: a day was counted under different keys")
 
 
 def people(rows: I64) -> I64:

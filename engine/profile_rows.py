@@ -30,7 +30,7 @@ from engine.model import (
     WINDOWS,
     Released,
 )
-from engine.profile_facts import PROFILE, PROVIDER, TOLD, of_kind, people
+from engine.profile_facts import PROFILE, PROVIDER, TOLD, of_kind, one_key, people
 from engine.profile_tables import INTERESTS, Table, domain, trees, turn, values, word
 from engine.providers import kept
 from engine.timezone import TimeZone
@@ -75,8 +75,10 @@ class ProfileRelease:
     ) -> list[Released]:
         """Rows of profiles and trips of the day that began at ``start_ms``. ``code`` is that of 1d, always.
 
-        ``rows`` (m, WIDTH): engine.profile_facts, of all partitions; names in order, so that codes are as well.
+        ``rows`` (m, WIDTH): engine.profile_facts, of all partitions; names in order, so that codes are as well. Raises
+        BadInput where they were made with different keys.
         """
+        one_key(rows)
         rule = self._rule
         table = turn(rule.trees, self._clock.local(start_ms) // LENGTH_MS[DAY])
         total, out = None, []

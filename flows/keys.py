@@ -4,7 +4,8 @@ The file lies outside the recovery directory, mode 0600: whoever has the one can
 made when the first event of its day asks for it, and destroyed when the run has closed that day everywhere and that is
 committed: from then on nobody can tell which pseudonym was whose, nor which of two days were one person's. The file
 keeps up to when a run's keys were destroyed: the key of a later day that is not there was lost, and a run that needs it
-does not start (engine/profile.py).
+does not start (engine/profile.py). The file is made before processes start, and never by one of them: were it gone, one
+that has a key and one that makes it anew would count a person twice.
 
 A change is written to a new file, synced and put in the old one's place, so that a kill leaves the one or the other;
 then the old file's bytes, which nobody can reach by a name any more, are overwritten with zeros and synced. What a disk
@@ -59,12 +60,22 @@ class MemoryKeys:
 
 
 class KeyFile:
-    """The keys of run ``run_id`` in ``path``. Raises BadInput where the file cannot be used, or others can read it."""
+    """The keys of run ``run_id`` in ``path``, a file that is there (``make``).
+
+    Each call raises BadInput where the file is gone or cannot be used, or others can read it.
+    """
 
     def __init__(self, path: Path, run_id: str) -> None:
         self._path, self._run_id = path, run_id
         self._mark = json.dumps([run_id, "", ""])  # beside the keys: they were destroyed up to that instant
         self._known: dict[str, bytes] = {}  # asked for with every event: the file only with the first of a day
+
+    def make(self) -> None:
+        """Make the file where there is none, without a key."""
+        with self._locked():
+            if not self._path.exists():
+                self._write({})
+            self._read()
 
     def key(self, product: str, day_ms: int) -> bytes:
         """See engine.profile_gate.Keys."""
@@ -72,6 +83,7 @@ class KeyFile:
         known = self._known.get(name)
         if known is None:
             with self._held() as keys:
+                self._compare(keys)
                 if name not in keys:
                     keys[name] = secrets.token_hex(KEY_BYTES)
                     self._write(keys)
@@ -101,6 +113,13 @@ class KeyFile:
         self._known = {name: key for name, key in self._known.items() if not self._is_before(name, before_ms)}
         return len(gone)
 
+    def _compare(self, keys: Mapping[str, str]) -> None:
+        """Forget what was destroyed. Raises BadInput where another key that is known here is not in the file."""
+        to = keys.get(self._mark, "")
+        self._known = {name: key for name, key in self._known.items() if json.loads(name)[2] >= to}
+        if any(keys.get(name) != key.hex() for name, key in self._known.items()):
+            raise BadInput(f"key file {self._path}: the key of an open day is no longer there, or another one")
+
     def _name(self, product: str, day_ms: int) -> str:
         return json.dumps([self._run_id, product, format_ms(day_ms)])
 
@@ -111,13 +130,18 @@ class KeyFile:
     @contextlib.contextmanager
     def _held(self) -> Iterator[dict[str, str]]:
         """The keys, while no other process can change them."""
+        with self._locked():
+            yield self._read()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         try:
             lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise BadInput(f"key file {self._path}: {error.strerror}") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield self._read()
+            yield
         finally:
             os.close(lock)
 
@@ -127,8 +151,6 @@ class KeyFile:
                 if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                     raise BadInput(f"key file {self._path}: others may read or write it; it must have mode 0600")
                 keys = json.loads(file.read() or b"{}")
-        except FileNotFoundError:
-            return {}
         except OSError as error:
             raise BadInput(f"key file {self._path}: {error.strerror}") from None
         except ValueError:

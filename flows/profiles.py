@@ -135,9 +135,9 @@ class _Nobody:
 
 
 def begin(setup: Setup, recovery: Path) -> None:
-    """Check a live run's key file before its processes start. Raises UsageError, BadInput."""
+    """Check a live run's key file before its processes start, or make it. Raises UsageError, BadInput."""
     if setup.config["privacy", "phase"] == SELF_SUSTAINING:
-        KeyFile(checked(setup.config["profiles", "key_file"], recovery), setup.run_id).find("", 0)
+        KeyFile(checked(setup.config["profiles", "key_file"], recovery), setup.run_id).make()
 
 
 def opened(setup: Setup, cluster: Cluster | None, recovery: Path | None) -> Followed | Closed:

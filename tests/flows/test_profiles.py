@@ -78,6 +78,7 @@ def test_a_process_that_starts_again_gives_what_was_decided_not_what_it_would_de
 def test_keys_go_when_the_end_of_their_day_is_committed(tmp_path: Path) -> None:
     config = Config({"privacy": {"phase": "self_sustaining"}, "profiles": {"key_file": str(tmp_path / "keys")}})
     keys = KeyFile(tmp_path / "keys", "live")
+    keys.make()
     for day in range(2):
         keys.key("trips", DAY + day * DAY_MS)
     clock = BOOK.tables(BOOK.start).zone_clock

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,9 @@ import pytest
 
 from engine import facts
 from engine.config import Config
-from engine.errors import BadInput
 from engine.model import END, REASONS
 from engine.profile import ProfilePartition
-from engine.profile_facts import KIND, LOW, PROFILE, PROVIDER, TOLD, TS, VISIT, WITHDRAWN, ZONE
+from engine.profile_facts import KIND, LOW, PROFILE, PROVIDER, SEALED, TOLD, TS, VISIT, WITHDRAWN, ZONE
 from flows.keys import MemoryKeys
 from tests.support.engine_run import payloads
 from tests.support.profile_run import ALL, FakeConsents, FakeContracts, book, gate, rows_of, subjects
@@ -43,10 +43,10 @@ def feed(part: ProfilePartition, *messages: bytes) -> list[str]:
 
 
 def told(part: ProfilePartition) -> Any:
-    """Rows of the facts of a log that has ended."""
+    """The facts of a log that has ended, without those about keys."""
     part.finish()
     (one,) = part.partials()
-    return one
+    return replace(one, rows=one.rows[one.rows[:, KIND] != SEALED])
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_day_that_has_closed_is_late_and_ticks_close_it() -> None:
     assert feed(part, event(DAY + HOUR), tick(DAY + 24 * HOUR + 4_999), event(DAY + 2 * HOUR)) == []
     assert feed(part, tick(DAY + 24 * HOUR + 5_000), event(DAY + 2 * HOUR)) == ["late"]
     (one,) = part.partials()
-    assert one.w_to == DAY + 24 * HOUR and len(one.rows) == 1 and one.accepted == 2
+    assert one.w_to == DAY + 24 * HOUR and one.rows[:, KIND].tolist() == [PROFILE, SEALED] and one.accepted == 2
     assert part.partials() == []
 
 
@@ -293,53 +293,6 @@ def test_a_withdrawal_for_a_day_that_has_closed_releases_it_no_second_time() -> 
     for number in range(2):
         feed(night.parts[number], tick(DAY + 49 * HOUR))
     assert night.told(0, 1) == {}
-
-
-@pytest.mark.parametrize("product", ["profiles", "trips"])
-@pytest.mark.parametrize("passed", [False, True], ids=["open", "told"])
-@pytest.mark.parametrize("another", [False, True], ids=["lost", "another"])
-def test_a_partition_that_lacks_a_key_it_needs_does_not_start(product: str, passed: bool, another: bool) -> None:
-    keys = MemoryKeys()
-    part = partition(keys=keys)
-    feed(part, event(DAY, zone="a"), *([tick(DAY + 25 * HOUR)] if passed else []))
-    part.partials()
-    state = part.snapshot()
-    partition(state=state, keys=keys)
-    whole = dict(keys._keys)
-    del keys._keys[product, DAY]
-    if another:
-        keys.key(product, DAY)
-    with pytest.raises(BadInput, match="the key of an open day is lost"):
-        partition(state=state, keys=keys)
-    keys._keys = whole
-    keys.destroy(DAY + 24 * HOUR)  # closed everywhere, or the directory is from before that
-    if passed:
-        partition(state=state, keys=keys)
-    else:
-        with pytest.raises(BadInput, match="the key of an open day is lost"):
-            partition(state=state, keys=keys)
-
-
-def test_a_key_that_is_lost_while_a_run_goes_on_ends_it_before_a_withdrawal_finds_nobody() -> None:
-    consents, keys = FakeConsents(default=True), MemoryKeys()
-    part = partition(consents=consents, keys=keys)
-    feed(part, event(DAY, gender="f"))
-    keys._keys.clear()
-    consents.withdraw("acme", "u-1", DAY)
-    with pytest.raises(BadInput, match="the key of an open day is lost"):
-        part.partials()
-
-
-def test_a_snapshot_knows_of_no_key_but_that_it_is_the_same_and_of_closed_days_nothing() -> None:
-    keys = MemoryKeys()
-    part = partition(keys=keys)
-    for day in range(10):
-        at = DAY + day * 24 * HOUR
-        feed(part, event(at + HOUR, zone="a"), tick(at + 25 * HOUR))
-        part.partials()
-    state = part.snapshot()
-    assert len(keys._keys) == 20 and not any(key in state for key in keys._keys.values())
-    assert {day for _, day in part._seals} == {DAY + day * 24 * HOUR for day in range(2, 10)}
 
 
 def test_a_registry_record_brings_zones() -> None:
