@@ -87,10 +87,10 @@ class Gate:
         self._shut_s, self._told = now(), ""  # since when it is shut, and the topic that was named for it
         self._polled_s = self._kept_s = float("-inf")
         self._keeping: threading.Thread | None = None
-        health.consents(self.held)
 
     def follower(self, partition: int = 0) -> Follower:
-        """Consents for a partition of the source."""
+        """Consents for a partition of the source. Who has none reads nothing and holds nothing."""
+        health.consents(self.held)
         made = Follower(self)
         self._followers.append(made)
         self._keeps |= partition == 0

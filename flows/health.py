@@ -70,7 +70,7 @@ class State:
     ``quiet``: number of partitions from which nothing comes, not even ticks. ``store_since_ms``: since when the store
     is tried again in vain, None where it answers; ``store_why`` in words. ``run``: the run's row as stored last.
     ``silent``: number of processes that do not tell how they are. ``alerts_sent``, ``alerts_lost``: by the webhook.
-    ``consents``: None of a run that needs none.
+    ``consents``: None of a run that needs none, and of a process that has no partition. ``partitions``: of the topic.
     """
 
     assigned: bool = False
@@ -86,6 +86,7 @@ class State:
     alerts_sent: int = 0
     alerts_lost: int = 0
     consents: Held | None = None
+    partitions: int = 0
 
     def problem(self) -> str:
         """Why the run is not ready, in one line; "" where it is."""
@@ -126,6 +127,7 @@ class Health:
 
     def _begin(self) -> None:
         self._source: Watched | None = None
+        self._partitions = 0
         self._posts: Posts | None = None
         self._consents: Callable[[], Held] | None = None
         self._quiet_s, self._step = _QUIET_S, LAG_STEP
@@ -141,10 +143,10 @@ class Health:
             self._quiet_s = max(_QUIET_S, 3 * tick_ms / 1000)
             self._step = 1 if exact else LAG_STEP
 
-    def watch(self, source: Watched) -> None:
-        """The consumer whose partitions count."""
+    def watch(self, source: Watched, partitions: int) -> None:
+        """The consumer whose partitions count; how many the topic has."""
         with self._lock:
-            self._source = source
+            self._source, self._partitions = source, partitions
 
     def posts(self, webhook: Posts) -> None:
         """The webhook whose posts count."""
@@ -196,6 +198,7 @@ class Health:
         """How this process is doing now."""
         with self._lock:
             state, source, posts, told = self._state, self._source, self._posts, self._consents
+            partitions = self._partitions
             consents = None if told is None else told()
             if consents is not None and consents.held:
                 self._back = self._now()  # nobody reads
@@ -215,6 +218,7 @@ class Health:
             alerts_sent=0 if posts is None else posts.sent,
             alerts_lost=0 if posts is None else posts.lost,
             consents=consents,
+            partitions=partitions,
         )
 
     @contextlib.contextmanager
@@ -271,9 +275,12 @@ def merged(states: Iterable[State]) -> State:
     trouble = [s for s in told if s.store_since_ms is not None]
     first = min(trouble, key=lambda s: s.store_since_ms or 0, default=State())
     rows = [s.run for s in told if s.run is not None]
+    lags = {p: lag for s in told for p, lag in s.lags.items()}
+    # of more processes than partitions some have none: then the others have them all
+    assigned = (s.assigned or (not s.lags and 0 < s.partitions <= len(lags)) for s in told)
     return State(
-        bool(told) and all(s.assigned for s in told),
-        {p: lag for s in told for p, lag in s.lags.items()},
+        bool(told) and all(assigned),
+        lags,
         sum(s.quiet for s in told),
         first.store_since_ms,
         first.store_why,

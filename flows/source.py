@@ -327,7 +327,7 @@ class KafkaSource(FixedPartitionedSource[Item, bytes]):
         self._reader, self._watch = open_reader(cluster, partitions), Watch(cluster, admin, topic_id)
         self._ticker = Ticker(cluster, admin, tick_ms) if ends is None else None
         if ends is None:
-            health.watch(self._reader)
+            health.watch(self._reader, partitions)
 
     def list_parts(self) -> list[str]:
         """One part per partition."""

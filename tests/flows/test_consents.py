@@ -276,6 +276,8 @@ def test_while_a_store_hangs_consents_are_read_and_judged(topic: Topic, clock: C
 
 
 def test_the_health_port_tells_that_events_are_held(gate: Gate, topic: Topic, clock: Clock) -> None:
+    assert health.state().consents is None  # the process of a partition holds events, no other
+    gate.follower()
     gate.open()
     assert health.state().problem() == "consents: not current, events are held"
     topic.current()
@@ -298,7 +300,7 @@ def test_who_holds_events_is_not_quiet(clock: Clock) -> None:
             return {0: 1_000.0}
 
     told = Health(clock.wall, clock.now)
-    told.watch(Source())
+    told.watch(Source(), 1)
     held = Held(70_000, True)
     told.consents(lambda: held)
     clock.s += 100

@@ -64,7 +64,7 @@ def source() -> Source:
 def health(clock: Clock, source: Source) -> Health:
     made = Health(clock.wall, clock.monotonic)
     made.begin()
-    made.watch(source)
+    made.watch(source, 2)
     return made
 
 
@@ -90,7 +90,7 @@ def test_a_partition_without_even_ticks_is_quiet(health: Health, source: Source,
 
 def test_slow_ticks_are_waited_for(health: Health, source: Source, clock: Clock) -> None:
     health.begin(tick_ms=20_000)
-    health.watch(source)
+    health.watch(source, 2)
     source.behind, source.at = {0: 0}, {0: clock.now}
     clock.now += 59
     assert health.state().quiet == 0
@@ -147,7 +147,7 @@ def test_lag_is_told_in_thousands(health: Health, source: Source) -> None:
     source.behind = {1: LAG_STEP - 1, 0: 2 * LAG_STEP + 345}
     assert dict(health.state().lags) == {0: 2 * LAG_STEP, 1: 0}
     health.begin(exact=True)
-    health.watch(source)
+    health.watch(source, 2)
     assert dict(health.state().lags) == {0: 2345, 1: 999}
 
 
@@ -159,6 +159,8 @@ def test_processes_add_up() -> None:
     assert (both.store_why, both.retries, both.inserted, both.memory) == ("away", 5, 30, 300)
     assert both.run is not None and both.run.updated_ms == 7
     assert not merged([one, State()]).assigned
+    none = State(partitions=2)  # a third process, for which no partition is left
+    assert merged([one, two, none]).assigned and not merged([one, none]).assigned and not merged([none]).assigned
     assert not merged([]).assigned
 
 
