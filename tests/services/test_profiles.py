@@ -1,13 +1,14 @@
 """Profiles and trips through the real Kafka and the real command line: the truth, and no trace of people.
 
-A live run is killed in mid-stream, a person withdraws, and nothing of anybody (no subject, no field that nobody asked
-for, nothing of the refused) stands in what the run writes: store, recovery directory, logs, dead letters, topics; nor
-in what the page answers of it, and companies get.
+A live run is killed in mid-stream, a person withdraws while it is down, another one while two processes go on, and
+nothing of anybody (no subject, no field that nobody asked for, nothing of the refused) stands in what the run writes:
+store, recovery directory, logs, dead letters, topics; nor in what the page answers of it, and companies get.
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import re
@@ -19,14 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
 import loadgen
 from hitonami.audit.store_tables import audit_stored_tables
 from hitonami.audit.stored import context
 from hitonami.audit.table_rules import TableRule
-from loadgen.profiles import ProfileLoad
+from loadgen.profiles import Cell, Person, ProfileLoad
 from sinks.clickhouse.store import Store
+from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
 from tests.support import in_process, looked
 from tests.support.command import COMMAND, ROOT, command
@@ -34,7 +36,7 @@ from tests.support.topics import log
 
 CANARIES = re.compile(rb"person-[0-9]|canary", re.IGNORECASE)
 TABLE = "gender*income"
-K, PROVIDERS, TRAPS = 5, 3, 26
+K, PROVIDERS, TRAPS, FIELD_TRAPS = 5, 3, 26, 18
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -51,11 +53,12 @@ class Live:
         self._work, self._command = work, [*COMMAND, "run", *map(str, words)]
         self._lives = 0
 
-    def start(self) -> None:
+    def start(self, processes: int = 1) -> None:
         self._lives += 1
         said = self._work / f"said-{self._lives}"
         with open(f"{said}.out", "wb") as out, open(f"{said}.err", "wb") as err:
-            self.process = subprocess.Popen(self._command, cwd=ROOT, stdout=out, stderr=err)
+            words = [*self._command, "--processes", str(processes)]
+            self.process = subprocess.Popen(words, cwd=ROOT, stdout=out, stderr=err)
         until(lambda: b"running" in Path(f"{said}.out").read_bytes() or self.process.poll() is not None)
         assert self.process.poll() is None, Path(f"{said}.err").read_text()[-500:]
 
@@ -69,7 +72,10 @@ class Live:
 
 
 def traps(load: ProfileLoad) -> Iterator[bytes]:
-    """Events that are refused, with a canary in every field: TRAPS of them, two for want of a consent."""
+    """Events that are refused, TRAPS of them, with a canary in every field: two without consent, one without contract.
+
+    The first FIELD_TRAPS have a value that cannot be.
+    """
     known = next(person for person in load.people if "provider-0" in person.consents)
     good = {"provider": "provider-0", "subject": "canary-s", "ts": 1_770_400_000_000}
     for name in ("zone", "residence", "gender", "birth_year", "income", "household", "children", "occupation", "lang"):
@@ -116,27 +122,44 @@ def exported(product: str, store: str, run_id: str, work: Path, *more: str) -> l
         return list(csv.DictReader(file))
 
 
-def right(load: ProfileLoad, without: str, store: str, run_id: str, work: Path, *more: str) -> None:
+def truth(load: ProfileLoad, without: tuple[str, ...]) -> tuple[dict[Cell, int], dict[Cell, int]]:
+    """What is shown of the day: cells of the table, trips."""
+    both = load.cells(0, TABLE.split("*"), without), load.trips(0, without)
+    counted = [{cell: known.counted(K, PROVIDERS) for cell, known in part.items()} for part in both]
+    cells, trips = ({cell: n for cell, n in part.items() if n >= K} for part in counted)
+    return cells, trips
+
+
+def right(load: ProfileLoad, without: tuple[str, ...], store: str, run_id: str, work: Path, *more: str) -> None:
     """What the run has stored is the truth about those who consented, but ``without``."""
-    cells = {cell: known.counted(K, PROVIDERS) for cell, known in load.cells(0, TABLE.split("*"), (without,)).items()}
+    shown, trips = truth(load, without)
     got = {(r["row"], r["col"]): r for r in exported("profiles", store, run_id, work, *more)}
-    shown = {cell: n for cell, n in cells.items() if n >= K}
     assert len(shown) > 10 and {cell: int(got[cell]["n"]) for cell in shown} == shown
     assert {cell for cell in got if cell[1]} == set(shown)
     for gender in "fm":
         total = got[gender, ""]
         assert int(total["n_low"]) == sum(n for cell, n in shown.items() if cell[0] == gender) < int(total["n_high"])
-    trips = {cell: known.counted(K, PROVIDERS) for cell, known in load.trips(0, (without,)).items()}
     moved = {(r["from"], r["to"]): int(r["n"]) for r in exported("trips", store, run_id, work, *more)}
-    assert moved == {cell: n for cell, n in trips.items() if n >= K} and len(moved) == 12
+    assert moved == trips and len(moved) == 12
+
+
+def _letter(message: Message) -> dict[str, Any]:
+    return dict(json.loads(message.value() or b""))
+
+
+def counted(person: Person, load: ProfileLoad, places: slice) -> int:
+    """Events of a person that pass while the consent stands."""
+    return sum(visit.person is person and visit.provider in person.consents for visit in load.visits[places])
 
 
 @pytest.mark.kafka
-@pytest.mark.embedded
+@pytest.mark.clickhouse
 @pytest.mark.slow
-def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], tmp_path: Path) -> None:
+def test_a_run_of_people_who_consented(
+    kafka: Kafka, clickhouse: ClickHouse, clickhouse_url: str, topic: Callable[..., str], tmp_path: Path
+) -> None:
     load = ProfileLoad(seed=7, people=300)
-    store, name = f"chdb://{tmp_path}/store", topic(name="profiles", partitions=2, timestamps="LogAppendTime")
+    store, name = clickhouse_url, topic(name="profiles", partitions=2, timestamps="LogAppendTime")
     loadgen.create_topic(kafka.bootstrap, "rejects", partitions=1)  # where it is missing
     (tmp_path / "registry.json").write_text(json.dumps(load.registry()))
     (tmp_path / "config.toml").write_text(
@@ -153,37 +176,50 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
         hitonami("contract", "add", f"{name}-{provider}", "--company", provider, *both, *span, *at)
 
     leaving = next(person for person in load.people if len(person.consents) == 2)
+    gone: tuple[str, ...] = (leaving.subject,)
+    half, rest = len(load.visits) // 2, len(load.visits) * 3 // 4
+    # whose withdrawal is seen in the rows, and of whom the day that is open knows already
+    second = next(
+        person
+        for person in load.people
+        if len(person.consents) == 1 and counted(person, load, slice(half)) and counted(person, load, slice(rest, None))
+        if all(a != b for a, b in zip(truth(load, gone), truth(load, (*gone, person.subject)), strict=True))
+    )
     events = [(key, with_extras(value)) for key, value in load.events()]
-    half = len(events) // 2
     at = ("--store", store, "--registry", tmp_path / "registry.json", "--config", tmp_path / "config.toml")
     how = ("--kafka", kafka.bootstrap, "--topic", name, "--events", "profiles", "--recovery", tmp_path / "recovery")
     live = Live(tmp_path, *how, *at)
     live.start()
     send(kafka, name, [*events[:half], *((b"provider-0", trap) for trap in traps(load))])
-    until((tmp_path / "keys" / "file").exists)
+    until(lambda: bool(keys_of(tmp_path)))
     time.sleep(1.5)  # an epoch or so is kept
     live.end(signal.SIGKILL)
     for provider in leaving.consents:
         hitonami("consent", "withdraw", provider, leaving.subject, "--kafka", kafka.bootstrap)
-    live.start()
-    send(kafka, name, events[half:])
+    live.start(processes=2)
+    send(kafka, name, events[half:rest])
+    for provider in second.consents:  # while both processes go on, and the day is open
+        hitonami("consent", "withdraw", provider, second.subject, "--kafka", kafka.bootstrap)
+    send(kafka, name, events[rest:])
     recovery = [path.read_bytes() for path in (tmp_path / "recovery").rglob("*") if path.is_file()]
     keys = keys_of(tmp_path)
     until(lambda: not keys_of(tmp_path))  # destroyed when the day's rows go out
     told = live.end(signal.SIGTERM)
     refused = sum(visit.person is leaving for visit in load.visits[half:])
     known = len(events) - load.accepted()
-    assert told["rejected"]["no_consent"] == known + refused + 2
-    assert told["read"] == len(events) + TRAPS and told["accepted"] == load.accepted() - refused
+    after = told["rejected"]["no_consent"] - (known + refused + 2)  # of the second, once the processes have heard
+    assert 0 <= after <= counted(second, load, slice(rest, None))
+    assert told["read"] == len(events) + TRAPS and told["accepted"] == load.accepted() - refused - after
 
-    right(load, leaving.subject, store, "live", tmp_path)
+    gone = (leaving.subject, second.subject)
+    right(load, gone, store, "live", tmp_path)
     with Store.open(store) as held:
         (run,) = held.runs()
         judged = audit_stored_tables(held, context(run), TableRule())
     assert judged.findings == [] and judged.summary["live_counters"] == 1 and 0 < run.accepted < told["accepted"]
     assert len(keys) >= 2  # there were some while the day was open
 
-    lines = [value for _, value in events]
+    lines = [value for _, value in events] + list(itertools.islice(traps(load), FIELD_TRAPS))
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "day.jsonl").write_bytes(b"\n".join(lines))
     letters = ("--dead-letters", tmp_path / "letters.jsonl", "--consents", kafka.bootstrap)
@@ -191,8 +227,9 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
     said = hitonami("replay", tmp_path / "in" / "day.jsonl", *at, *letters, *again)
     refused_export = ("export", "profiles", "--store", store, "--run-id", "again", "-o", tmp_path / "no.csv")
     assert command(*refused_export).returncode == 2 and not (tmp_path / "no.csv").exists()  # a second release of them
-    right(load, leaving.subject, store, "again", tmp_path, "--workbench")
-    assert len((tmp_path / "letters.jsonl").read_text().splitlines()) > known
+    right(load, gone, store, "again", tmp_path, "--workbench")
+    reasons = [json.loads(line)["reason"] for line in (tmp_path / "letters.jsonl").read_text().splitlines()]
+    assert len(reasons) == FIELD_TRAPS and "no_consent" not in reasons  # nobody is told of one by one
 
     contract, mask = f"{name}-provider-0", {"purpose": "policy", "product": "profiles"}
     key = in_process.hitonami("contract", "token", contract, "--kafka", kafka.bootstrap, "--store", store).split()[-1]
@@ -213,11 +250,17 @@ def test_a_run_of_people_who_consented(kafka: Kafka, topic: Callable[..., str], 
         for place in ("page /api/profiles", "page /api/company/export", "profiles as rows")
     )
     mine = {tmp_path / "consents.jsonl", tmp_path / "in" / "day.jsonl"}
-    for path in tmp_path.rglob("*"):
+    database = store.rsplit("/", 1)[1]
+    folders = clickhouse.query(f"SELECT arrayJoin(data_paths) FROM system.tables WHERE database = '{database}'").split()
+    stored = [path for folder in folders for path in Path(folder).rglob("*")]
+    assert any(path.suffix == ".bin" for path in stored)
+    for path in [*tmp_path.rglob("*"), *stored]:
         if path.is_file() and path not in mine:
             found[str(path)] = path.read_bytes()
     letters_of = log(kafka, "rejects", 0)
-    assert sum(name.encode() in (message.value() or b"") for message in letters_of) > known
+    told_of = [letter["reason"] for letter in map(_letter, letters_of) if letter["topic"] == name]
+    assert len(told_of) >= TRAPS - 3  # all but two without consent and one without contract
+    assert not {"no_consent", "no_contract"} & {*told_of}
     for message in letters_of:
         found[f"rejects {message.offset()}"] = message.value() or b""
     assert [place for place, data in found.items() if CANARIES.search(data)] == []
