@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import refusal
 from engine.contract import Contracts
 from engine.errors import BadInput, CheckFailed, ServiceUnreachable, UsageError
 from flows import contracts
@@ -284,3 +285,13 @@ def test_exports_at_once_are_one_chain_and_a_refusal_is_exit_1(desk: Desk) -> No
     assert ended[2] == ((b"", b"hitonami: this read is refused: product\n"), 1)
     assert sorted(path.name for path in desk.directory.iterdir()) == ["0.csv", "1.csv"]
     assert sorted(desk.told()) == [("given", "", 5)] * 2 + [("refused", "product", 0)]
+
+
+def test_the_measurement_of_a_suspension(kafka: Kafka, clickhouse_url: str) -> None:
+    """A smoke of benchmarks/refusal.py on the session's services; the clock is for the machine that measures."""
+    with Store.open(clickhouse_url) as store:
+        store.migrate()
+    told = refusal.measured(kafka.bootstrap, clickhouse_url, 1)  # it looks at every answer and every row itself
+    assert (told["times"], told["reason"], told["given_after_return"]) == (1, "suspended", 0)
+    assert told["reads"] >= told["refused"] and told["audit_rows"] == told["refused"] > 1
+    assert 0 <= told["from_act_s"]["p100"] < told["from_start_s"]["p100"]
