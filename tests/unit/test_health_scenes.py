@@ -1,4 +1,4 @@
-"""Scenarios with faults of sensors, through the engine: who is named, how soon, and who is not."""
+"""Scenarios through the engine: which sensors are named, how soon, and which not; and who is known to be inside."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ from engine.config import Config
 from loadgen.faults import Fault
 from loadgen.scenario import Message, Scenario
 from tests.support.days import whole_weekday
-from tests.support.engine_run import run
+from tests.support.engine_run import Result, run
 
 DEFAULT, EXACT = Config(), Config({"flow": {"k": 1, "guard": 0}})
+MINUTE = 60_000
 LAG_S = 5 + 1  # the bound, and a tick
 NAMED_S = 60
 
 
-def states(
-    scenario: Scenario, messages: Iterable[Message] | None = None, config: Config = DEFAULT
-) -> dict[str, list[tuple[int, str]]]:
-    """Changes (line in ms, state) of every sensor, from a log with ticks where a live flow would write them.
+def heard(scenario: Scenario, messages: Iterable[Message] | None = None, config: Config = DEFAULT) -> Result:
+    """What the engine makes of a log with ticks where a live flow would write them, without points and beams.
 
     ``messages``: those of a scenario that has been read.
     """
@@ -41,10 +40,20 @@ def states(
         silence(message.arrival_ms)
         log.append((message.value, message.arrival_ms))
     silence(scenario.end_ms or 0)
+    return run(scenario.registry, [log], config)
+
+
+def changes(result: Result) -> dict[str, list[tuple[int, str]]]:
+    """Changes (line in ms, state) of every sensor."""
     out: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for line, sensor, state in run(scenario.registry, [log], config).changes:
+    for line, sensor, state in result.changes:
         out[sensor].append((line, state))
     return out
+
+
+def states(scenario: Scenario, config: Config = DEFAULT) -> dict[str, list[tuple[int, str]]]:
+    """The same of a scenario that has not been read yet."""
+    return changes(heard(scenario, config=config))
 
 
 def reporting(scenario: Scenario) -> dict[str, str]:
@@ -153,8 +162,52 @@ def test_one_fault_that_rows_show_is_told_of_its_gate_alone() -> None:
     assert {state for changes in told.values() for _, state in changes} == {"ok"}
 
 
-def test_a_whole_sound_weekday_stays_ok(tmp_path_factory: pytest.TempPathFactory) -> None:
-    told = states(*whole_weekday(tmp_path_factory))
+@pytest.fixture(scope="module")
+def weekday(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scenario, Result]:
+    """A whole weekday with sound counters, and what is released of it by default."""
+    scenario, messages = whole_weekday(tmp_path_factory)
+    return scenario, heard(scenario, messages)
+
+
+def test_a_whole_sound_weekday_stays_ok(weekday: tuple[Scenario, Result]) -> None:
+    told = changes(weekday[1])
     assert set(told) >= {"j1-01", "k2-01", "b2-01", "s2-01"}
-    for sensor, changes in told.items():
-        assert [state for _, state in changes] == ["ok"], sensor
+    for sensor, of in told.items():
+        assert [state for _, state in of] == ["ok"], sensor
+
+
+def test_who_is_inside_is_known_to_a_tenth_of_a_person_per_square_metre_at_every_minute_of_a_weekday(
+    weekday: tuple[Scenario, Result],
+) -> None:
+    """With few people hidden, from the end of the closing hours on; until then nobody says how many there are."""
+    scenario, result = weekday
+    truth = {(row.zone, row.start_ms): row.people for row in scenario.zones()}
+    area = {zone["id"]: zone["area_m2"] for zone in scenario.registry["zones"]}
+    opened = scenario.start_ms + 44 * MINUTE  # 5:44
+    known: Counter[str] = Counter()
+    for row in result.rows["zones"]:
+        zone, end = row["zone"], row["window_start"] + MINUTE
+        if row["window"] != "1m" or (zone, end) not in truth:
+            continue
+        if end < opened:
+            assert (row["occupancy"], row["density"], row["los"]) == (None, None, "unknown")
+            continue
+        assert abs(row["occupancy"] - truth[zone, end]) <= 0.1 * area[zone], row
+        assert row["occupancy_low"] <= truth[zone, end] <= row["occupancy_high"], row
+        known[zone] += 1
+    last = max(at for _, at in truth)
+    assert known == dict.fromkeys(area, (last - opened) // MINUTE + 1)
+    assert max(truth.values()) > 200
+
+
+def test_rows_of_a_weekday_hold_who_passed(weekday: tuple[Scenario, Result]) -> None:
+    scenario, result = weekday
+    passed = {(row.gate, row.direction, row.start_ms): row.n for row in scenario.truth()}
+    leaf = {gate["id"]: gate["leaf"] for gate in scenario.registry["gates"]}
+    people = 0
+    for row in result.rows["flow"]:
+        if row["window"] == leaf[row["gate"]] and row["status"] != "unknown":
+            n = passed.get((row["gate"], row["direction"], row["window_start"]), 0)
+            assert row["n_low"] <= n <= row["n_high"], row
+            people += n
+    assert people == sum(passed.values()) > 300_000
