@@ -118,3 +118,5 @@ def test_every_safe_row_holds_the_truth(made: Path, name: str) -> None:
 def test_the_audit_finds_nothing(made: Path, name: str) -> None:
     report = json.loads(hitonami("audit", "--store", f"chdb://{made}/{name}-safe"))
     assert report["passed"] is True and report["findings"] == []
+    safe = rows(made / f"{name}-safe-flow.csv")
+    assert (report["audited_runs"], report["flow_rows"]) == (1, len(safe))
