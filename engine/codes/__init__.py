@@ -14,7 +14,6 @@ from typing import NamedTuple
 LISTS = ("prefectures", "gender", "income", "household", "children", "occupation", "interests")
 PREFECTURES = 47
 _WEIGHTS = (6, 5, 4, 3, 2)  # of the first five digits
-_WHOLE = 1_000  # numbers of municipalities in a prefecture; 000 is the prefecture itself
 
 
 class CodeList(NamedTuple):
@@ -54,13 +53,3 @@ def residence(text: str) -> int | None:
     if not 1 <= int(text[:2]) <= PREFECTURES or int(text[5]) != check_digit(text[:5]):
         return None
     return int(text)
-
-
-def prefecture_of(code: int) -> int:
-    """The number (1 … 47) of the prefecture of a residence code; 0 of 0."""
-    return code // (10 * _WHOLE)
-
-
-def municipality_of(code: int) -> int:
-    """The residence code itself where it tells a municipality, 0 where it is that of a whole prefecture."""
-    return code if code // 10 % _WHOLE else 0

@@ -51,13 +51,6 @@ def test_bad_codes(text: str) -> None:
     assert codes.residence(text) is None
 
 
-def test_parts_of_a_code() -> None:
-    assert (codes.prefecture_of(11011), codes.municipality_of(11011)) == (1, 11011)
-    assert (codes.prefecture_of(131016), codes.municipality_of(131016)) == (13, 131016)
-    assert (codes.prefecture_of(10006), codes.municipality_of(10006)) == (1, 0)
-    assert (codes.prefecture_of(0), codes.municipality_of(0)) == (0, 0)
-
-
 def test_every_municipality_passes_and_a_changed_digit_fails(shared_data: Path) -> None:
     every = lists_of_municipalities(shared_data)
     assert len(every) == 1_916
