@@ -239,11 +239,12 @@ class _KafkaHandle(_Handle):
     def next_batch(self) -> list[Item]:
         if stop.is_set() or self._part.ended:
             raise StopIteration
-        if self._over():
+        must_wait = self._crowded()
+        if self._over() and not must_wait:  # the end of the log closes windows too
             self._part.finish()
             return self._give()
         self._watch.look()
-        may_read = self._left > 0 and not self._crowded()
+        may_read = self._left > 0 and not must_wait
         payloads = self._read() if may_read else None
         self._busy = payloads is not None
         if payloads is not None:

@@ -118,9 +118,19 @@ def test_what_was_written_behind_the_end_is_not_read(kafka: Kafka, topic: Callab
         producer.produce(name, b"{")
     assert producer.flush(30) == 0
     cluster = Cluster(kafka.bootstrap, topic=name)
-    source = KafkaSource(mine, cluster, 1, topic_id=cluster.topic_id(), tick_ms=1_000, ends=[end])
+    holds = [False]
+    source = KafkaSource(
+        mine, cluster, 1, topic_id=cluster.topic_id(), tick_ms=1_000, ends=[end], crowded=lambda: holds[0]
+    )
     try:
         handle = source.build_part("logs", "00000", None)
+        while mine.all[0].read < end:
+            handle.next_batch()
+        holds[0] = True  # at the end of the log too: it closes windows
+        for _ in range(3):
+            handle.next_batch()
+        assert not mine.all[0].ended
+        holds[0] = False
         with pytest.raises(StopIteration):
             while True:
                 handle.next_batch()
