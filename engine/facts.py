@@ -15,11 +15,11 @@ import numpy as np
 from engine.model import I64, NO_TIME
 from engine.partial import REJECT_COLUMNS, VERSION_COLUMNS
 
-VERSION = 1
+VERSION = 2
 CLOSE, CODE, START = 0, 1, 2  # first columns of rows: close_ms, code of the window's length, window_start in ms
-# version, partition, w_from, w_to, first, last, accepted; then columns and number of rows, of coded columns, rejects,
-# versions, names
-_HEAD = struct.Struct("<Hiqqqqqqqqqqq")
+# version, partition, waits, w_from, w_to, first, last, accepted; then columns and number of rows, of coded columns,
+# rejects, versions, names
+_HEAD = struct.Struct("<Hi?qqqqqqqqqqq")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Facts:
     none is known), reason, n. ``versions`` (m, 5): W at which a registry version came to hold, its hash as four words.
     ``rows`` (m, c): CLOSE, CODE, START, then what the stream likes; columns ``coded`` of it hold codes into ``names``,
     -1 = none. ``first_ms``, ``last_ms``: the first watermark the partition had, and its last while it had not ended.
+    ``waits``: it does not know what else must be taken back, so until it tells again nothing may close.
     """
 
     partition: int
@@ -43,6 +44,7 @@ class Facts:
     coded: tuple[int, ...] = ()
     first_ms: int = NO_TIME
     last_ms: int = NO_TIME
+    waits: bool = False
 
     @property
     def shard(self) -> int:
@@ -54,7 +56,7 @@ class Facts:
         words = [name.encode() for name in self.names]
         sizes = np.array([len(word) for word in words], np.int64)
         head = _HEAD.pack(
-            VERSION, self.partition, self.w_from, self.w_to, self.first_ms, self.last_ms, self.accepted,
+            VERSION, self.partition, self.waits, self.w_from, self.w_to, self.first_ms, self.last_ms, self.accepted,
             self.rows.shape[1], len(self.rows), len(self.coded), len(self.rejects), len(self.versions), len(words),
         )  # fmt: skip
         parts = (self.rows, np.array(self.coded, np.int64), self.rejects, self.versions, sizes)
@@ -63,7 +65,7 @@ class Facts:
 
 def decode(blob: bytes) -> Facts:
     """Read a blob. Raises ValueError for another version or length."""
-    version, partition, w_from, w_to, first, last, accepted, width, count, coded, rejects, versions, names = (
+    version, partition, waits, w_from, w_to, first, last, accepted, width, count, coded, rejects, versions, names = (
         _HEAD.unpack_from(blob)
     )
     if version != VERSION:
@@ -80,7 +82,18 @@ def decode(blob: bytes) -> Facts:
     words = [blob[end - size : end].decode() for end, size in zip(ends.tolist(), parts[4][:, 0].tolist(), strict=True)]
     columns_of_codes = tuple(parts[1][:, 0].tolist())
     return Facts(
-        partition, w_from, w_to, accepted, parts[2], parts[3], tuple(words), parts[0], columns_of_codes, first, last
+        partition,
+        w_from,
+        w_to,
+        accepted,
+        parts[2],
+        parts[3],
+        tuple(words),
+        parts[0],
+        columns_of_codes,
+        first,
+        last,
+        waits,
     )
 
 

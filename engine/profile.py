@@ -13,8 +13,8 @@ key, for the trip that may arrive then: no pseudonym of one day says which one i
 What is kept: codes, and pseudonyms while their day is open, with a digest of the key they were made with: without that
 key a person would count again under another pseudonym, and could not be withdrawn. A withdrawal removes the person from
 every open day at once; for days this partition has told, but others have not, it tells the withdrawal, without waiting
-for its watermark. A partition that goes on tells nothing before it has heard what ended meanwhile, and then something,
-so that no day closes before (engine/subjects.py).
+for its watermark. While consents are not current it tells that it waits, and afterwards something, and so does one that
+goes on, for it has not heard what ended meanwhile: so no day closes before (engine/subjects.py).
 
 Messages are JSON, whatever the topic's format: nobody sends attributes of people by the thousand a second.
 """
@@ -50,13 +50,12 @@ from engine.partial import REJECT_COLUMNS, version_rows
 from engine.partition import Fed
 from engine.profile_day import Day, Pseudonym, sealed, withdrawn
 from engine.profile_facts import CODED, PRODUCTS, PROFILE, WIDTH
-from engine.profile_gate import Gate
+from engine.profile_gate import Gate, Keys
 from engine.refused import Refused
 from engine.rejects import named
 
 PSEUDONYM_BYTES = 16
 _STATE = 2  # version of the snapshot
-_KEPT_DAYS = 8  # days told that may still be open elsewhere; a partition further behind holds all windows anyway
 
 
 class _Batch:
@@ -91,16 +90,15 @@ class ProfilePartition:
         self._told_to, self._untold = NO_TIME, 0
         self._names: dict[str, int] = {}  # providers and zones of accepted events
         self._open: dict[int, Day] = {}
-        self._told: list[tuple[int, int]] = []  # (start, close) of days told
+        self._told: list[tuple[int, int]] = []  # (start, close) of days told that may be open elsewhere
         self._gone: list[I64] = []  # withdrawals for them
         self._seals: dict[tuple[int, int], bytes] = {}  # (kind, day) -> of its key, for days open or told
-        self._returns = state is not None  # and has not told since which withdrawals there are
+        self._waits = state is not None  # and has not told since which withdrawals there are
         self.ended = False
         self._edge = (0, 0)  # the day of the last event
         if state is not None:
             self._restore(state)
-            for kind, start in self._seals:  # before an event can be given another key
-                self._key(kind, start)
+            check_keys(state, gate.keys)  # before an event can be given another key
         self._use()
 
     @property
@@ -206,15 +204,8 @@ class ProfilePartition:
 
         Raises BadInput where it is lost, or another one.
         """
-        seal, keys = self._seals.get((kind, day_ms)), self._gate.keys
-        if seal is None:
-            return None
-        key = keys.find(PRODUCTS[kind], day_ms)
-        if key is None and day_ms not in self._open and keys.destroyed(day_ms):
-            return None
-        if key is None or _seal(key) != seal:
-            raise BadInput("[profiles] key_file: the key of an open day is lost, or another one")
-        return key
+        seal = self._seals.get((kind, day_ms))
+        return None if seal is None else _sealed(self._gate.keys, kind, day_ms, seal, is_open=day_ms in self._open)
 
     def _name(self, text: str) -> int:
         return self._names.setdefault(text, len(self._names))
@@ -282,8 +273,9 @@ class ProfilePartition:
     def partials(self) -> list[Facts]:
         """Facts when W has passed a line of the 10 s grid since the last call; else withdrawals alone, else none."""
         self._take_back()
-        if self._returns and not self._gate.consents.current():
-            return []
+        if not self._gate.consents.current():
+            waited, self._waits = self._waits, True
+            return [] if waited else [self._of_no_span([], waits=True)]
         w = units.passed(self.watermark)
         if w <= self._told_to:
             return self._withdrawals()
@@ -296,7 +288,9 @@ class ProfilePartition:
             if (kind, day.start_ms) in self._seals
         ]
         parts = [np.empty((0, WIDTH), np.int64), *(day.rows(DAY) for day in days), *seals, *self._gone]
-        self._told = [*self._told, *((day.start_ms, day.close_ms) for day in days)][-_KEPT_DAYS:]
+        if days:
+            ended = [*self._told, *((day.start_ms, day.close_ms) for day in days)]
+            self._told = [day for day in ended if not self._gate.keys.destroyed(day[0])]
         kept = {*self._open, *(start for start, _ in self._told)}
         self._seals = {name: seal for name, seal in self._seals.items() if name[1] in kept}
         versions = [entry for entry in self._versions if entry[0] < w]
@@ -314,19 +308,21 @@ class ProfilePartition:
             self._line.first,
             self._line.watermark,
         )
-        self._told_to, self._untold, self._gone, self._returns = w, 0, [], False
+        self._told_to, self._untold, self._gone, self._waits = w, 0, [], False
         return [facts.compact(told)]
 
     def _withdrawals(self) -> list[Facts]:
         """What is taken back of days told, at the W of the facts before: nothing of the log."""
-        if not self._gone and not self._returns:
+        if not self._gone and not self._waits:
             return []
-        rows = np.concatenate([np.empty((0, WIDTH), np.int64), *self._gone])
-        none = np.empty((0, REJECT_COLUMNS), np.int64)
-        at = self._told_to
-        told = Facts(self.number, at, at, 0, none, version_rows([]), tuple(self._names), rows, CODED)
-        self._gone, self._returns = [], False
-        return [facts.compact(told)]
+        gone, self._gone, self._waits = self._gone, [], False
+        return [self._of_no_span(gone)]
+
+    def _of_no_span(self, gone: list[I64], *, waits: bool = False) -> Facts:
+        at, none = self._told_to, np.empty((0, REJECT_COLUMNS), np.int64)
+        rows = np.concatenate([np.empty((0, WIDTH), np.int64), *gone])
+        told = Facts(self.number, at, at, 0, none, version_rows([]), tuple(self._names), rows, CODED, waits=waits)
+        return facts.compact(told)
 
     def snapshot(self) -> bytes:
         """Everything a later ``ProfilePartition(..., state=)`` needs to go on as if nothing had happened."""
@@ -365,6 +361,26 @@ def pseudonym(subject: str, key: bytes) -> Pseudonym:
 def _words(digest: bytes) -> tuple[int, int]:
     high, low = np.frombuffer(digest, "<i8").tolist()
     return high, low
+
+
+def check_keys(state: bytes, keys: Keys) -> None:
+    """Raise BadInput where a key that a snapshot of a partition needs is lost, or another one."""
+    version, _, told, days, *_ = pickle.loads(state)
+    if version != _STATE:
+        raise BadInput("the recovery directory was written by another version")
+    opened = {start for start, *_ in days}
+    for (kind, start), seal in told[-1].items():
+        _sealed(keys, kind, start, seal, is_open=start in opened)
+
+
+def _sealed(keys: Keys, kind: int, day_ms: int, seal: bytes, *, is_open: bool) -> bytes | None:
+    """The key with that seal; None where the day is not open here and has closed everywhere. Raises BadInput."""
+    key = keys.find(PRODUCTS[kind], day_ms)
+    if key is None and not is_open and keys.destroyed(day_ms):
+        return None
+    if key is None or _seal(key) != seal:
+        raise BadInput("[profiles] key_file: the key of an open day is lost, or another one")
+    return key
 
 
 def _seal(key: bytes) -> bytes:

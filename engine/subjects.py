@@ -80,6 +80,7 @@ class Subjects:
 
     Facts of no span (w_from = w_to) change what waits and nothing else: withdrawals. With ``hears`` a key that goes on
     from ``state`` closes nothing before each partition has told something since: then it has told what was withdrawn.
+    Nor does a key while a partition ``waits``, until it tells again.
     """
 
     def __init__(
@@ -125,6 +126,8 @@ class Subjects:
                 raise BadInput(f"a gap in the facts of partition {told.partition}")
             self._add(told)
             self._unheard.discard(told.partition)
+            if told.waits:
+                self._unheard.add(told.partition)
             accepted += told.accepted
         out = Outcome(self.watermark, self._sequence, accepted=accepted if self._exact else 0)
         low = min(self._told.values(), default=NO_TIME)

@@ -24,7 +24,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from engine.errors import BadInput, UsageError
-from engine.model import NO_TIME
 from engine.rfc3339 import format_ms
 
 KEY_BYTES = 32
@@ -35,7 +34,6 @@ class MemoryKeys:
 
     def __init__(self) -> None:
         self._keys: dict[tuple[str, int], bytes] = {}
-        self._destroyed_ms = NO_TIME
 
     def key(self, product: str, day_ms: int) -> bytes:
         """See engine.profile_gate.Keys."""
@@ -46,17 +44,8 @@ class MemoryKeys:
         return self._keys.get((product, day_ms))
 
     def destroyed(self, day_ms: int) -> bool:
-        """See engine.profile_gate.Keys."""
-        return day_ms < self._destroyed_ms
-
-    def destroy(self, before_ms: int) -> int:
-        """Forget the keys of days that begin before ``before_ms``; returns how many there were."""
-        gone = [name for name in self._keys if name[1] < before_ms]
-        for name in gone:
-            del self._keys[name]
-        if gone:
-            self._destroyed_ms = max(self._destroyed_ms, before_ms)
-        return len(gone)
+        """None is before the replay's end, and then all are."""
+        return False
 
 
 class KeyFile:

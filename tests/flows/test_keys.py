@@ -39,7 +39,8 @@ def test_none_is_made_by_looking(keys: KeyFile | MemoryKeys) -> None:
     assert keys.find("profiles", DAY) == made and keys.find("trips", DAY) is None
 
 
-def test_what_is_destroyed_is_not_found_and_a_new_key_is_another(keys: KeyFile | MemoryKeys) -> None:
+def test_what_is_destroyed_is_not_found_and_a_new_key_is_another(tmp_path: Path) -> None:
+    keys = KeyFile(tmp_path / "keys", "live")
     old, new = keys.key("profiles", DAY), keys.key("profiles", DAY + DAY_MS)
     assert keys.destroy(DAY) == 0
     assert keys.destroy(DAY + 1) == 1 and keys.destroy(DAY + 1) == 0
@@ -47,13 +48,17 @@ def test_what_is_destroyed_is_not_found_and_a_new_key_is_another(keys: KeyFile |
     assert keys.key("profiles", DAY) != old
 
 
-def test_up_to_when_keys_were_destroyed_is_known(keys: KeyFile | MemoryKeys) -> None:
+def test_up_to_when_keys_were_destroyed_is_known(tmp_path: Path) -> None:
+    keys, memory = KeyFile(tmp_path / "keys", "live"), MemoryKeys()
     for day in range(2):
         keys.key("profiles", DAY + day * DAY_MS)
-    assert not keys.destroyed(DAY)
+        memory.key("profiles", DAY + day * DAY_MS)
+    assert not keys.destroyed(DAY) and not memory.destroyed(DAY)
     assert keys.destroy(DAY + DAY_MS) == 1
     assert keys.destroyed(DAY) and not keys.destroyed(DAY + DAY_MS)
     assert keys.destroy(DAY) == 0 and keys.destroy(DAY + DAY_MS) == 0 and keys.destroyed(DAY)
+    keys.key("trips", DAY)
+    assert keys.destroy(DAY + 1) == 1 and keys.destroyed(DAY + DAY_MS - 1)
 
 
 def test_of_a_file_that_is_gone_nothing_counts_as_destroyed(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_a_blob_is_what_it_was() -> None:
     rejects = np.array([[0, 1, LATE, 3], [10_000, -1, 1, 2]])
     one = told(2, NO_TIME, 20_000, ("top", "地図"), [10_000, 3, 0, 1, 7], [10_000, 3, 0, -1, 8], rejects=rejects)
     again = facts.decode(one.encode())
-    assert again.encode() == one.encode()
+    assert again.encode() == one.encode() and not again.waits and facts.decode(replace(one, waits=True).encode()).waits
     assert (again.partition, again.names, again.coded, again.rows.tolist()) == (2, one.names, (3,), one.rows.tolist())
     with pytest.raises(ValueError, match="another length"):
         facts.decode(one.encode() + b"x")
@@ -105,6 +105,17 @@ def test_facts_of_no_span_change_what_waits_and_not_what_has_closed() -> None:
     assert len(seen) == 2
     with pytest.raises(BadInput, match="a gap in the facts of partition 1"):
         subjects.take([told(1, 30_000, 30_000).encode()])
+
+
+def test_nothing_closes_while_a_partition_waits() -> None:
+    seen: list[Any] = []
+    subjects = key(seen)
+    subjects.take([told(0, NO_TIME, 20_000, ("a",), [20_000, 3, 0, 0, 1]).encode(), told(1, NO_TIME, 10_000).encode()])
+    subjects.take([replace(told(0, 20_000, 20_000), waits=True).encode()])
+    for w in (10_000, 20_000, 30_000):
+        assert subjects.take([told(1, w, w + 10_000).encode()]).watermark == 10_000 and not seen
+    assert subjects.take([told(0, 20_000, 30_000).encode()]).watermark == 30_000
+    assert seen == [(3, 0, [("a", 1)], "v")]
 
 
 @pytest.mark.parametrize("hears", [False, True])

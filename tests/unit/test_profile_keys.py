@@ -12,41 +12,6 @@ from tests.support.profile_run import FakeConsents, book, gate, rows_of, subject
 from tests.unit.test_profile import DAY, HOUR, REGISTRY, event, feed, partition, tick
 
 
-@pytest.mark.parametrize("product", ["profiles", "trips"])
-@pytest.mark.parametrize("passed", [False, True], ids=["open", "told"])
-@pytest.mark.parametrize("another", [False, True], ids=["lost", "another"])
-def test_a_partition_that_lacks_a_key_it_needs_does_not_start(product: str, passed: bool, another: bool) -> None:
-    keys = MemoryKeys()
-    part = partition(keys=keys)
-    feed(part, event(DAY, zone="a"), *([tick(DAY + 25 * HOUR)] if passed else []))
-    part.partials()
-    state = part.snapshot()
-    partition(state=state, keys=keys)
-    whole = dict(keys._keys)
-    del keys._keys[product, DAY]
-    if another:
-        keys.key(product, DAY)
-    with pytest.raises(BadInput, match="the key of an open day is lost"):
-        partition(state=state, keys=keys)
-    keys._keys = whole
-    keys.destroy(DAY + 24 * HOUR)  # closed everywhere, or the directory is from before that
-    if passed:
-        partition(state=state, keys=keys)
-    else:
-        with pytest.raises(BadInput, match="the key of an open day is lost"):
-            partition(state=state, keys=keys)
-
-
-def test_a_key_that_is_lost_while_a_run_goes_on_ends_it_before_a_withdrawal_finds_nobody() -> None:
-    consents, keys = FakeConsents(default=True), MemoryKeys()
-    part = partition(consents=consents, keys=keys)
-    feed(part, event(DAY, gender="f"))
-    keys._keys.clear()
-    consents.withdraw("acme", "u-1", DAY)
-    with pytest.raises(BadInput, match="the key of an open day is lost"):
-        part.partials()
-
-
 class Pair:
     """Two partitions of one day, each with the keys that its process finds."""
 
@@ -93,15 +58,3 @@ def test_a_day_of_which_all_have_withdrawn_is_told_as_nothing() -> None:
     pair.consents[0].default = None
     pair.consents[0].withdraw("acme", "u-1", DAY)
     assert pair.closed() == {}
-
-
-def test_a_snapshot_knows_of_no_key_but_that_it_is_the_same_and_of_closed_days_nothing() -> None:
-    keys = MemoryKeys()
-    part = partition(keys=keys)
-    for day in range(10):
-        at = DAY + day * 24 * HOUR
-        feed(part, event(at + HOUR, zone="a"), tick(at + 25 * HOUR))
-        part.partials()
-    state = part.snapshot()
-    assert len(keys._keys) == 20 and not any(key in state for key in keys._keys.values())
-    assert {day for _, day in part._seals} == {DAY + day * 24 * HOUR for day in range(2, 10)}
