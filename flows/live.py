@@ -34,7 +34,7 @@ from flows.runs import Setup, Summary, book_of, new_run, row_of, summary_of
 from flows.source import KafkaSource, Parts
 from flows.store_sink import RunRow, StoreSink
 from flows.streams import PEOPLE, stream_of
-from sinks.clickhouse.runs import Run
+from sinks.clickhouse.runs import Run, overlapping
 from sinks.webhook import Webhook
 
 
@@ -83,31 +83,52 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
     if remembered(recovery, "topic id", topic_id) != topic_id:
         raise cluster.made_anew()
     cluster.check_offsets({int(key): pickle.loads(state)[0] for key, state in states(recovery, stream.logs).items()})
-    stream.begin(setup, recovery)
+    try:
+        stream.begin(setup, recovery)
+    except BadInput:
+        if known is not None and known.state == "running":  # it has not ended in order, and may be unable to go on
+            end_run(setup, row_of(setup, known, book), recovery, "failed")
+        raise
     run = new_run(setup, book.tables(book.start), "live") if known is None else known
-    check_alone(setup, run, is_new=known is None, start=start)
+    told_ms = check_alone(setup, run, is_new=known is None, start=start)
     row = row_of(setup, replace(run, state="running"), book)
     setup.store.start_run(row.run)
+    try:
+        check_alone(setup, run, is_new=known is None, start=start)  # of two that start at once, neither saw the other
+    except UsageError:
+        row.end("failed" if known is None else known.state)
+        raise
     # as numbers: a process that starts again before its first epoch is committed must find the same place
     starts = {p: high for p, (_, high) in enumerate(cluster.ends(partitions))} if start == "latest" else {}
-    return Prepared(row, config, partitions, topic_id, starts, joined(setup, cluster, recovery, partitions))
+    since = joined(setup, cluster, recovery, partitions)
+    if told_ms != NO_TIME:
+        since = {p: max(told_ms, since.get(p, NO_TIME)) for p in range(partitions)}
+    return Prepared(row, config, partitions, topic_id, starts, since)
 
 
-def check_alone(setup: Setup, run: Run, *, is_new: bool, start: str) -> None:
+def check_alone(setup: Setup, run: Run, *, is_new: bool, start: str) -> int:
     """Raise UsageError where ``run`` is of consenting people, and another live run has told of a day it will tell of.
 
     Both are shown, and two releases of the same people subtract (PRIVACY.md R5). Of a run that is not new only what
     it has still to close counts; one that ``start``s at the end of its topic tells of nothing before now. A run that
     did not end in order says that it runs, for it may.
+
+    Returns up to when others have told (NO_TIME: nothing), at which W of ``run`` begins: what comes late is not told of
+    once more.
     """
     if not run.decided_once:
-        return
+        return NO_TIME
     since = run.closed_ms
     if since == NO_TIME and (start == "latest" or not is_new):
         since = run.started_ms
-    for other in setup.store.overlapping_runs(run.leaves, since, END):
-        if other.kind == "live" and other.decided_once and other.run_id != run.run_id:
+    told_ms = NO_TIME
+    for other in setup.store.overlapping_runs(run.leaves, NO_TIME, END):
+        if other.kind != "live" or not other.decided_once or other.run_id == run.run_id:
+            continue
+        if overlapping([other], run.leaves, since, END):
             raise UsageError(f"run {other.run_id} is live and tells of the same consenting people: one run has a day")
+        told_ms = max(told_ms, NO_TIME if other.last_ms is None else other.last_ms)
+    return told_ms
 
 
 def joined(setup: Setup, cluster: Cluster, recovery: Path, partitions: int) -> dict[int, int]:
@@ -186,7 +207,7 @@ def live_flow(
         tick_ms=tick_ms,
         starts=starts,
         since=since,
-        crowded=lambda: sink.crowded() or opened.holds(),
+        crowded=lambda: opened.holds() or sink.crowded(),  # the one must be asked all the time
         on_start=on_start,
     )
 

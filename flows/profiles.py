@@ -31,7 +31,7 @@ from engine.config import Config
 from engine.contract import Contracts
 from engine.errors import ServiceUnreachable, UsageError
 from engine.model import DAY, I32, I64, NO_TIME, Payloads, Released
-from engine.profile import ProfilePartition
+from engine.profile import ProfilePartition, check_keys
 from engine.profile_facts import PRODUCTS
 from engine.profile_gate import Gate, Keys, Withdrawal
 from engine.profile_rows import ProfileRelease, Rule, proven
@@ -44,6 +44,7 @@ from flows.external_sort import Stamps
 from flows.guard import guarded
 from flows.kafka import Cluster
 from flows.keys import KeyFile, MemoryKeys, checked
+from flows.recovery import states
 from flows.source import FileSource, KafkaSource, Parts
 from flows.store_sink import Advance, StoreSink
 from flows.subjects import flow_of
@@ -135,9 +136,15 @@ class _Nobody:
 
 
 def begin(setup: Setup, recovery: Path) -> None:
-    """Check a live run's key file before its processes start, or make it. Raises UsageError, BadInput."""
+    """Check a live run's key file before its processes start, or make it; and that it has what the run goes on from.
+
+    Raises UsageError, BadInput.
+    """
     if setup.config["privacy", "phase"] == SELF_SUSTAINING:
-        KeyFile(checked(setup.config["profiles", "key_file"], recovery), setup.run_id).make()
+        keys = KeyFile(checked(setup.config["profiles", "key_file"], recovery), setup.run_id)
+        keys.make()
+        for kept in states(recovery, "profiles.logs").values():
+            check_keys(pickle.loads(kept)[1], keys)
 
 
 def opened(setup: Setup, cluster: Cluster | None, recovery: Path | None) -> Followed | Closed:

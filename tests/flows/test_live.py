@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,11 +13,13 @@ import pytest
 
 from engine import registry
 from engine.config import Config
-from engine.errors import UsageError
+from engine.errors import BadInput, UsageError
 from engine.model import NO_TIME
-from flows import live
-from flows.live import check_alone, prepare, shards_of
+from flows import live, runs
+from flows.live import Prepared, check_alone, prepare, shards_of
 from flows.runs import Setup
+from flows.store_sink import RunRow
+from flows.streams import PROFILES
 from loadgen import bulk_registry
 from sinks.clickhouse.runs import Run, overlapping
 from tests.services.released import T0, run
@@ -61,6 +64,34 @@ class Runs:
     def start_run(self, row: Run) -> None:
         self.stored = [*self.stored, row]
 
+    def update_run(self, row: Run) -> None:
+        self.stored = [row if row.run_id == each.run_id else each for each in self.stored]
+
+
+class Topic:
+    """A topic of two partitions, with records."""
+
+    topic = "profiles"
+
+    def partitions(self) -> int:
+        return 2
+
+    def topic_id(self) -> str:
+        return "id"
+
+    def check_offsets(self, _offsets: dict[int, int]) -> None:
+        """They are there."""
+
+    def ends(self, _partitions: int) -> list[tuple[int, int]]:
+        return [(0, 7), (0, 8)]
+
+
+def started(store: Any, how: str, recovery: Path) -> Prepared:
+    """A start of run b."""
+    first = registry.parse(b'{"version":"1","timezone":"Asia/Tokyo"}')
+    topic: Any = Topic()
+    return prepare(Setup(store, first, Config(), "b", "0", events="profiles"), topic, recovery, how)
+
 
 def refused(mine: Run, other: Run, start: str = "stored", *, is_new: bool = True) -> bool:
     """Whether ``mine`` may not start beside ``other``."""
@@ -99,33 +130,64 @@ def test_other_runs_do_not_stop_one_of_consenting_people() -> None:
     assert not refused(run("b", **counted), run("a", **counted, **told))  # of logs alone: the same rows
 
 
+@pytest.mark.parametrize("consenting", [True, False])
+def test_a_replay_of_consenting_people_is_not_shown_beside_their_live_run(consenting: bool) -> None:
+    """With the same settings too: their consents are of another time. Of logs alone it is the same release."""
+    leaves = {"profiles": "profiles"} if consenting else {"j1": "1m"}
+    lived = run("a", leaves, kind="live", state="running", first_ms=T0, last_ms=T0 + DAY_MS)
+    again = run("b", leaves, kind="workbench", state="running", first_ms=T0, last_ms=T0 + DAY_MS)
+    kind = "workbench" if consenting else "replay"
+    row: Any = SimpleNamespace(run=again)
+    summary: Any = SimpleNamespace(first_ms=T0, last_ms=T0 + DAY_MS)
+    runs._judge(Setup(Runs(lived, again), *[cast(Any, None)] * 4), row, summary)
+    assert row.run.kind == kind
+    # and where the live run comes to days of which a replay has told
+    store: Any = Runs(lived, replace(again, kind="replay", state="finished"))
+    RunRow(store, lived, cast(Any, None))._judge_replays(T0)
+    told = store.run("b")
+    assert told is not None and told.kind == kind
+
+
 def test_a_second_live_run_of_consenting_people_is_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Topic:
-        topic = "profiles"
-
-        def partitions(self) -> int:
-            return 1
-
-        def topic_id(self) -> str:
-            return "id"
-
-        def check_offsets(self, _offsets: dict[int, int]) -> None:
-            """They are there."""
-
-        def ends(self, _partitions: int) -> list[tuple[int, int]]:
-            return [(0, 7)]
-
-    monkeypatch.setattr(live, "joined", lambda *_how: {})
-    topic: Any = Topic()
-    first = registry.parse(b'{"version":"1","timezone":"Asia/Tokyo"}')
-
-    def start(store: Any, how: str) -> Run:
-        mine = Setup(store, first, Config(), "b", "0", events="profiles")
-        return prepare(mine, topic, tmp_path / "recovery", how).row.run
-
+    monkeypatch.setattr(live, "joined", lambda *_how: {1: T0 + 2 * DAY_MS})
+    recovery = tmp_path / "recovery"
     store = Runs(people("a", "stopped", first_ms=T0, last_ms=T0 + DAY_MS))
     with pytest.raises(UsageError, match="run a is live and tells of the same consenting people"):
-        start(store, "stored")
+        started(store, "stored", recovery)
     assert store.run("b") is None
-    assert start(store, "latest").closed_ms == NO_TIME and store.run("b") is not None
-    assert start(store, "stored").run_id == "b"  # its processes start again before anything has closed
+    begun = started(store, "latest", recovery)
+    assert begun.row.run.closed_ms == NO_TIME and store.run("b") is not None
+    again = started(store, "stored", recovery)  # its processes start again before anything has closed
+    assert again.row.run.run_id == "b"
+    # who comes late is of a day that a has told of
+    assert begun.since == again.since == {0: T0 + DAY_MS, 1: T0 + 2 * DAY_MS}
+
+
+def test_of_two_that_start_at_once_none_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Both(Runs):
+        def start_run(self, row: Run) -> None:
+            super().start_run(row)
+            self.stored = [*self.stored, people("a")]
+
+    store = Both()
+    with pytest.raises(UsageError, match="run a is live"):
+        started(store, "latest", tmp_path / "recovery")
+    mine = store.run("b")
+    assert mine is not None and mine.state == "failed"  # so it does not stop the other's next start
+    assert not refused(people("a"), mine)
+
+
+def test_a_run_that_cannot_go_on_does_not_say_that_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else no other run of its people could ever begin."""
+
+    def lost(*_how: Any) -> None:
+        raise BadInput("the key of an open day is lost")
+
+    monkeypatch.setattr(live, "joined", lambda *_how: {})
+    store = Runs()
+    started(store, "latest", tmp_path / "recovery")
+    monkeypatch.setattr(live, "stream_of", lambda _events: replace(PROFILES, begin=lost))
+    with pytest.raises(BadInput, match="lost"):
+        started(store, "stored", tmp_path / "recovery")
+    mine = store.run("b")
+    assert mine is not None and mine.state == "failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,15 +15,18 @@ import pytest
 from engine import registry
 from engine.book import Book
 from engine.config import Config
-from engine.errors import UsageError
+from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME, Progress, Released
-from flows import consents
+from engine.profile import ProfilePartition
+from flows import consents, profiles
 from flows.keys import KeyFile, MemoryKeys
 from flows.profiles import Closed, Followed, _destroyer, _Waiting, begin, opened, places, stamps
 from flows.runs import Setup
+from flows.source import Parts
 from flows.store_sink import TICK, Advance
 from flows.streams import events_of, stream_of
 from tests.support.engine_run import payloads
+from tests.support.profile_run import gate
 
 DAY = 1_770_390_000_000  # 2026-02-07T00:00+09:00
 HOUR = 3_600_000
@@ -98,6 +102,16 @@ def test_keys_go_when_the_end_of_their_day_is_committed(tmp_path: Path) -> None:
         assert left() == after
 
 
+def test_a_run_that_goes_on_waits_for_the_word_of_each_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiles, "flow_of", lambda _name, _source, _sink, make, *_then: make)
+    none: Any = None
+    for bulk in (True, False):
+        sink: Any = SimpleNamespace(bulk=bulk, row=SimpleNamespace(run=SimpleNamespace(run_id="live")))
+        make: Any = profiles.dataflow(none, sink, Parts(BOOK, 5_000, 1, None, "profiles"), 2, Config())
+        begun = make(None)
+        assert begun._unheard == set() and make(begun.snapshot())._unheard == {0, 1}
+
+
 def test_in_city_only_there_are_no_keys_to_destroy_and_nothing_to_follow(tmp_path: Path) -> None:
     clock = BOOK.tables(BOOK.start).zone_clock
     assert _destroyer(Config(), "live", clock)(DAY) is None
@@ -109,6 +123,20 @@ def test_in_city_only_there_are_no_keys_to_destroy_and_nothing_to_follow(tmp_pat
     part.feed(payloads([event]))
     assert part.rejected_by_reason() == {"no_contract": 1}
     made.close()
+
+
+def test_a_run_that_has_lost_a_key_is_refused_before_its_processes_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = setup(privacy={"phase": "self_sustaining"}, profiles={"key_file": str(tmp_path / "keys")})
+    part = ProfilePartition(0, BOOK, 5_000, gate(keys=KeyFile(tmp_path / "keys", "live")))
+    part.feed(payloads([json.dumps({"provider": "acme", "subject": "u", "ts": DAY}).encode()]))
+    kept = {"profiles.logs": {"00000": pickle.dumps((1, part.snapshot()))}}
+    monkeypatch.setattr(profiles, "states", lambda _directory, step: kept[step])
+    begin(of, tmp_path / "recovery")
+    (tmp_path / "keys").unlink()
+    with pytest.raises(BadInput, match="the key of an open day is lost"):
+        begin(of, tmp_path / "recovery")
 
 
 def test_a_live_run_needs_a_key_file_and_a_replay_of_files_the_consents(tmp_path: Path) -> None:
