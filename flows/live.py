@@ -19,7 +19,7 @@ from bytewax.recovery import RecoveryConfig
 from engine import units
 from engine.book import Book, records_of
 from engine.errors import BadInput, UsageError
-from engine.model import END, NO_TIME, WINDOWS
+from engine.model import DAY, END, NO_TIME, WINDOWS
 from engine.registry import parse
 from engine.timezone import TimeZone
 from flows.calls import Calls
@@ -90,7 +90,7 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
             end_run(setup, row_of(setup, known, book), recovery, "failed")
         raise
     run = new_run(setup, book.tables(book.start), "live") if known is None else known
-    told_ms = check_alone(setup, run, is_new=known is None, start=start)
+    since_ms = check_alone(setup, run, is_new=known is None, start=start)
     row = row_of(setup, replace(run, state="running"), book)
     setup.store.start_run(row.run)
     try:
@@ -101,8 +101,8 @@ def prepare(setup: Setup, cluster: Cluster, recovery: Path, start: str) -> Prepa
     # as numbers: a process that starts again before its first epoch is committed must find the same place
     starts = {p: high for p, (_, high) in enumerate(cluster.ends(partitions))} if start == "latest" else {}
     since = joined(setup, cluster, recovery, partitions)
-    if told_ms != NO_TIME:
-        since = {p: max(told_ms, since.get(p, NO_TIME)) for p in range(partitions)}
+    if since_ms != NO_TIME:
+        since = {p: max(since_ms, since.get(p, NO_TIME)) for p in range(partitions)}
     return Prepared(row, config, partitions, topic_id, starts, since)
 
 
@@ -113,8 +113,8 @@ def check_alone(setup: Setup, run: Run, *, is_new: bool, start: str) -> int:
     it has still to close counts; one that ``start``s at the end of its topic tells of nothing before now. A run that
     did not end in order says that it runs, for it may.
 
-    Returns up to when others have told (NO_TIME: nothing), at which W of ``run`` begins: what comes late is not told of
-    once more.
+    Returns W at which ``run`` begins where others have told before it (else NO_TIME): what comes late is not told of
+    once more. That is where the last of them ended, or the day on which the run began: replays of days between stay.
     """
     if not run.decided_once:
         return NO_TIME
@@ -128,7 +128,8 @@ def check_alone(setup: Setup, run: Run, *, is_new: bool, start: str) -> int:
         if overlapping([other], run.leaves, since, END):
             raise UsageError(f"run {other.run_id} is live and tells of the same consenting people: one run has a day")
         told_ms = max(told_ms, NO_TIME if other.last_ms is None else other.last_ms)
-    return told_ms
+    day_ms = int(TimeZone(run.timezone).floor(np.array([run.started_ms], np.int64), DAY)[0])
+    return NO_TIME if told_ms == NO_TIME else max(told_ms, day_ms)
 
 
 def joined(setup: Setup, cluster: Cluster, recovery: Path, partitions: int) -> dict[int, int]:

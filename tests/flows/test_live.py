@@ -14,7 +14,7 @@ import pytest
 from engine import registry
 from engine.config import Config
 from engine.errors import BadInput, UsageError
-from engine.model import NO_TIME
+from engine.model import END, NO_TIME
 from flows import live, runs
 from flows.live import Prepared, check_alone, prepare, shards_of
 from flows.runs import Setup
@@ -149,7 +149,7 @@ def test_a_replay_of_consenting_people_is_not_shown_beside_their_live_run(consen
 
 
 def test_a_second_live_run_of_consenting_people_is_not_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "joined", lambda *_how: {1: T0 + 2 * DAY_MS})
+    monkeypatch.setattr(live, "joined", lambda *_how: {1: END - 1})
     recovery = tmp_path / "recovery"
     store = Runs(people("a", "stopped", first_ms=T0, last_ms=T0 + DAY_MS))
     with pytest.raises(UsageError, match="run a is live and tells of the same consenting people"):
@@ -160,7 +160,23 @@ def test_a_second_live_run_of_consenting_people_is_not_stored(tmp_path: Path, mo
     again = started(store, "stored", recovery)  # its processes start again before anything has closed
     assert again.row.run.run_id == "b"
     # who comes late is of a day that a has told of
-    assert begun.since == again.since == {0: T0 + DAY_MS, 1: T0 + 2 * DAY_MS}
+    assert begun.since == again.since and begun.since[0] > T0 + DAY_MS and begun.since[1] == END - 1
+
+
+def test_a_run_that_follows_another_begins_behind_it() -> None:
+    at = T0 - T0 % DAY_MS + 15 * 3_600_000  # midnight in Tokyo
+    for last_ms, started_ms, since in (
+        (at, at + 10_000, at),
+        (at + 3_600_000, at + 7_200_000, at + 3_600_000),
+        (at, at + 30 * DAY_MS + 10_000, at + 30 * DAY_MS),  # there may be replays of the days between
+        (None, at, NO_TIME),
+    ):
+        ended = people("a", "stopped", first_ms=None if last_ms is None else T0 - DAY_MS, last_ms=last_ms)
+        mine = people("b", started_ms=started_ms)
+        beside: Any = SimpleNamespace(store=Runs(ended, people("c", "stopped", first_ms=0, last_ms=9), mine))
+        if last_ms is None:
+            beside.store = Runs(ended, mine)
+        assert check_alone(beside, mine, is_new=True, start="latest") == since
 
 
 def test_of_two_that_start_at_once_none_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
