@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import BadInput, UsageError
 from flows.keys import KEY_BYTES, KeyFile, MemoryKeys, checked
+from tests.support.profile_run import key_file
 
 DAY = 1_770_390_000_000
 DAY_MS = 86_400_000
@@ -18,13 +19,7 @@ DAY_MS = 86_400_000
 
 @pytest.fixture(params=["file", "memory"])
 def keys(request: pytest.FixtureRequest, tmp_path: Path) -> KeyFile | MemoryKeys:
-    return made_at(tmp_path / "keys") if request.param == "file" else MemoryKeys()
-
-
-def made_at(path: Path) -> KeyFile:
-    keys = KeyFile(path, "live")
-    keys.make()
-    return keys
+    return key_file(tmp_path / "keys") if request.param == "file" else MemoryKeys()
 
 
 def test_a_key_for_each_product_and_day(keys: KeyFile | MemoryKeys) -> None:
@@ -40,7 +35,7 @@ def test_none_is_made_by_looking(keys: KeyFile | MemoryKeys) -> None:
 
 
 def test_what_is_destroyed_is_not_found_and_a_new_key_is_another(tmp_path: Path) -> None:
-    keys = KeyFile(tmp_path / "keys", "live")
+    keys = key_file(tmp_path / "keys")
     old, new = keys.key("profiles", DAY), keys.key("profiles", DAY + DAY_MS)
     assert keys.destroy(DAY) == 0
     assert keys.destroy(DAY + 1) == 1 and keys.destroy(DAY + 1) == 0
@@ -49,7 +44,7 @@ def test_what_is_destroyed_is_not_found_and_a_new_key_is_another(tmp_path: Path)
 
 
 def test_up_to_when_keys_were_destroyed_is_known(tmp_path: Path) -> None:
-    keys, memory = KeyFile(tmp_path / "keys", "live"), MemoryKeys()
+    keys, memory = key_file(tmp_path / "keys"), MemoryKeys()
     for day in range(2):
         keys.key("profiles", DAY + day * DAY_MS)
         memory.key("profiles", DAY + day * DAY_MS)
@@ -62,18 +57,18 @@ def test_up_to_when_keys_were_destroyed_is_known(tmp_path: Path) -> None:
 
 
 def test_of_a_file_that_is_gone_nothing_counts_as_destroyed(tmp_path: Path) -> None:
-    keys, other = made_at(tmp_path / "keys"), KeyFile(tmp_path / "keys", "second")
+    keys, other = key_file(tmp_path / "keys"), KeyFile(tmp_path / "keys", "second")
     keys.key("profiles", DAY)
     keys.destroy(DAY + DAY_MS)
     assert keys.destroyed(DAY) and not other.destroyed(DAY)  # each run's for itself
     (tmp_path / "keys").unlink()
-    made_at(tmp_path / "keys")
+    key_file(tmp_path / "keys")
     assert not keys.destroyed(DAY)
 
 
 def test_processes_share_the_file_and_runs_do_not(tmp_path: Path) -> None:
     path = tmp_path / "keys"
-    first, other, later = made_at(path), KeyFile(path, "live"), KeyFile(path, "second")
+    first, other, later = key_file(path), KeyFile(path, "live"), KeyFile(path, "second")
     made = first.key("profiles", DAY)
     assert other.key("profiles", DAY) == made and later.key("profiles", DAY) != made
     assert later.destroy(DAY + DAY_MS) == 1 and other.find("profiles", DAY) == made
@@ -83,7 +78,7 @@ def test_processes_share_the_file_and_runs_do_not(tmp_path: Path) -> None:
 def test_a_file_that_is_lost_is_not_made_anew_by_a_process(tmp_path: Path) -> None:
     """One that has the day's key would count people under it, the other one under another."""
     path = tmp_path / "keys"
-    first, other = made_at(path), KeyFile(path, "live")
+    first, other = key_file(path), KeyFile(path, "live")
     key, kept = first.key("profiles", DAY), path.read_bytes()
     path.unlink()
     for ask in (lambda: other.key("profiles", DAY), lambda: first.find("profiles", DAY), lambda: first.destroy(DAY)):
@@ -97,10 +92,10 @@ def test_a_file_that_is_lost_is_not_made_anew_by_a_process(tmp_path: Path) -> No
 @pytest.mark.parametrize("another", [False, True], ids=["without it", "with another"])
 def test_a_file_that_was_replaced_is_seen_when_the_next_key_is_asked_for(tmp_path: Path, another: bool) -> None:
     path = tmp_path / "keys"
-    first, other = made_at(path), KeyFile(path, "live")
+    first, other = key_file(path), KeyFile(path, "live")
     first.key("profiles", DAY)
     path.unlink()
-    made_at(path)
+    key_file(path)
     if another:
         other.key("profiles", DAY)
     with pytest.raises(BadInput, match="no longer there, or another one"):
@@ -109,7 +104,7 @@ def test_a_file_that_was_replaced_is_seen_when_the_next_key_is_asked_for(tmp_pat
 
 def test_a_process_forgets_what_another_one_has_destroyed(tmp_path: Path) -> None:
     path = tmp_path / "keys"
-    first, other = made_at(path), KeyFile(path, "live")
+    first, other = key_file(path), KeyFile(path, "live")
     for day in range(2):
         first.key("profiles", DAY + day * DAY_MS)
     other.destroy(DAY + DAY_MS)
@@ -124,7 +119,7 @@ def _made(path: str, number: int, out: str) -> None:
 
 
 def test_processes_that_ask_at_once_get_the_same_keys(tmp_path: Path) -> None:
-    made_at(tmp_path / "keys")
+    key_file(tmp_path / "keys")
     context = multiprocessing.get_context("fork")
     work = [context.Process(target=_made, args=(str(tmp_path / "keys"), n, f"{tmp_path}/told")) for n in range(4)]
     for process in work:
@@ -137,7 +132,7 @@ def test_processes_that_ask_at_once_get_the_same_keys(tmp_path: Path) -> None:
 
 def test_the_bytes_of_a_destroyed_key_are_overwritten(tmp_path: Path) -> None:
     """A second name of the old file, as a reader that still has it open would see it."""
-    keys = made_at(tmp_path / "keys")
+    keys = key_file(tmp_path / "keys")
     made = keys.key("profiles", DAY).hex().encode()
     os.link(tmp_path / "keys", tmp_path / "old")
     assert made in (tmp_path / "old").read_bytes()
@@ -147,7 +142,7 @@ def test_the_bytes_of_a_destroyed_key_are_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    keys = made_at(tmp_path / "keys")
+    keys = key_file(tmp_path / "keys")
     keys.key("profiles", DAY)
     before = (tmp_path / "keys").read_bytes()
 
@@ -180,7 +175,7 @@ def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, text: str) -> None:
 
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="key file"):
-        made_at(tmp_path / "none" / "keys")
+        key_file(tmp_path / "none" / "keys")
 
 
 def test_where_a_key_file_may_lie(tmp_path: Path) -> None:

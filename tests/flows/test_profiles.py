@@ -19,14 +19,14 @@ from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME, Progress, Released
 from engine.profile import ProfilePartition
 from flows import consents, profiles
-from flows.keys import KeyFile, MemoryKeys
+from flows.keys import MemoryKeys
 from flows.profiles import Closed, Followed, _destroyer, _Waiting, begin, opened, places, stamps
 from flows.runs import Setup
 from flows.source import Parts
 from flows.store_sink import TICK, Advance
 from flows.streams import events_of, stream_of
 from tests.support.engine_run import payloads
-from tests.support.profile_run import gate
+from tests.support.profile_run import gate, key_file
 
 DAY = 1_770_390_000_000  # 2026-02-07T00:00+09:00
 HOUR = 3_600_000
@@ -81,8 +81,7 @@ def test_a_process_that_starts_again_gives_what_was_decided_not_what_it_would_de
 
 def test_keys_go_when_the_end_of_their_day_is_committed(tmp_path: Path) -> None:
     config = Config({"privacy": {"phase": "self_sustaining"}, "profiles": {"key_file": str(tmp_path / "keys")}})
-    keys = KeyFile(tmp_path / "keys", "live")
-    keys.make()
+    keys = key_file(tmp_path / "keys")
     for day in range(2):
         keys.key("trips", DAY + day * DAY_MS)
     clock = BOOK.tables(BOOK.start).zone_clock
@@ -129,7 +128,7 @@ def test_a_run_that_has_lost_a_key_is_refused_before_its_processes_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = setup(privacy={"phase": "self_sustaining"}, profiles={"key_file": str(tmp_path / "keys")})
-    part = ProfilePartition(0, BOOK, 5_000, gate(keys=KeyFile(tmp_path / "keys", "live")))
+    part = ProfilePartition(0, BOOK, 5_000, gate(keys=key_file(tmp_path / "keys")))
     part.feed(payloads([json.dumps({"provider": "acme", "subject": "u", "ts": DAY}).encode()]))
     kept = {"profiles.logs": {"00000": pickle.dumps((1, part.snapshot()))}}
     monkeypatch.setattr(profiles, "states", lambda _directory, step: kept[step])

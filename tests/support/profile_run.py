@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from engine import facts, registry
@@ -16,7 +17,7 @@ from engine.profile_gate import Gate, Withdrawal
 from engine.profile_rows import ProfileRelease, Rule
 from engine.subjects import Subjects
 from engine.timezone import TimeZone
-from flows.keys import MemoryKeys
+from flows.keys import KeyFile, MemoryKeys
 from tests.support.engine_run import payloads, to_dicts
 
 ALL = frozenset(
@@ -122,3 +123,10 @@ def run(
 def rows_of(released: Iterable[Released]) -> list[dict[str, Any]]:
     """Rows as objects, with their product."""
     return [{"product": one.product, **row} for one in released for row in to_dicts(one)]
+
+
+def key_file(path: Path) -> KeyFile:
+    """A key file as a start of a run makes it."""
+    keys = KeyFile(path, "live")
+    keys.make()
+    return keys

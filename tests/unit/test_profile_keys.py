@@ -9,7 +9,7 @@ from engine.errors import BadInput
 from engine.profile import ProfilePartition
 from flows.keys import MemoryKeys
 from tests.support.profile_run import FakeConsents, book, gate, rows_of, subjects
-from tests.unit.test_profile import DAY, HOUR, REGISTRY, event, feed, partition, tick
+from tests.unit.test_profile import DAY, HOUR, REGISTRY, event, feed, tick
 
 
 class Pair:

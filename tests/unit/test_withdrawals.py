@@ -12,7 +12,7 @@ from engine.errors import BadInput
 from engine.profile import ProfilePartition
 from engine.profile_facts import KIND, WITHDRAWN
 from flows.keys import KeyFile, MemoryKeys
-from tests.support.profile_run import FakeConsents, book, gate, rows_of, subjects
+from tests.support.profile_run import FakeConsents, book, gate, key_file, rows_of, subjects
 from tests.unit.test_profile import DAY, HOUR, REGISTRY, event, feed, partition, tick
 
 
@@ -139,7 +139,7 @@ def test_a_withdrawal_for_a_day_that_has_closed_releases_it_no_second_time() -> 
 def test_a_partition_that_lacks_a_key_it_needs_does_not_start(
     product: str, passed: bool, another: bool, tmp_path: Path
 ) -> None:
-    keys, path = KeyFile(tmp_path / "keys", "live"), tmp_path / "keys"
+    keys, path = key_file(tmp_path / "keys"), tmp_path / "keys"
     part = partition(keys=keys)
     feed(part, event(DAY, zone="a"), *([tick(DAY + 25 * HOUR)] if passed else []))
     part.partials()
@@ -174,7 +174,7 @@ def test_a_key_that_is_lost_while_a_run_goes_on_ends_it_before_a_withdrawal_find
 
 
 def test_a_snapshot_knows_of_no_key_but_that_it_is_the_same_and_of_closed_days_nothing(tmp_path: Path) -> None:
-    keys = KeyFile(tmp_path / "keys", "live")
+    keys = key_file(tmp_path / "keys")
     part = partition(keys=keys)
     for day in range(10):
         at = DAY + day * 24 * HOUR
