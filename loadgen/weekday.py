@@ -22,7 +22,7 @@ _FAULTS = (
     ("j4-02", SILENT, 9.0, 9.33, None, None),
     ("j1-02", SKEWED, 10.0, 10.5, 30_000.0, None),
     ("k4-01", STUCK, 11.0, 12.0, None, None),
-    ("e1-02", CHATTERING, 13.0, 13.17, 2.0, None),
+    ("e1-02", CHATTERING, 13.0, 13.17, 12.0, None),
     ("j2-01", IMBALANCED, 14.0, 16.0, 0.5, "ba"),
     ("k1-01", SILENT, 17.0, 17.5, None, None),
 )
