@@ -22,7 +22,7 @@ def main() -> None:
     beside = threading.Thread(target=fetch_clickhouse)
     beside.start()
     with contextlib.suppress(ServiceError):
-        kafka.jars()
+        kafka.loaded()
     beside.join()
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Page
 
 from tests.realservices.cache import ServiceError, fetched
 from tests.realservices.clickhouse import ClickHouse
-from tests.realservices.kafka import Kafka
+from tests.realservices.kafka import LOADED, Kafka
 from tests.realservices.process import Process
 
 OLD_MS = 1_770_450_000_000
@@ -63,6 +63,11 @@ def test_kafka_stamps_records_itself_by_default(kafka: Kafka, topic: Callable[..
     kinds = {stamp for _, stamp in consume(kafka.bootstrap, name, 1, 10)}
     assert {kind for kind, _ in kinds} == {2}  # TIMESTAMP_LOG_APPEND_TIME
     assert min(time_ms for _, time_ms in kinds) != OLD_MS
+
+
+@pytest.mark.kafka
+def test_kafka_starts_with_its_classes_loaded(kafka: Kafka) -> None:
+    assert LOADED in Path(f"/proc/{kafka.pid()}/maps").read_text()  # else Java does without, and takes thrice the CPU
 
 
 @pytest.mark.kafka
