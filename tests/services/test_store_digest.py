@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import HitonamiError, UsageError
 from engine.model import DIGESTED, PRODUCTS
+from sinks.clickhouse.digest import run_digest
 from sinks.clickhouse.store import Store
 from tests.services.released import (
     T0,
@@ -112,11 +113,14 @@ def changes() -> list[tuple[str, int, Any]]:
 
 
 def test_any_changed_cell_is_seen(store: Store) -> None:
-    """Product by product: what a run holds besides changes nothing of it, and costs an insert a case."""
+    """Product by product: what a run holds besides changes nothing of it, and costs an insert a case.
+
+    A run's digest is made of those of its windows, which a case reads once: a query for each product.
+    """
     cases = changes()
     # of the four tables, which are alike, the one whose columns are words of SQL
     assert {product for product, _, _ in cases} == set(DIGESTED) - set(TABLES) | {"screens"}
-    seen = set()
+    seen, unchanged = set(), {}
     for i, (product, column, value) in enumerate(cases):
         name = list(PRODUCTS[product][1])[column]
         if name == "window" or (name == "gate" and product in ("flow", "runs_of_flow")):
@@ -124,13 +128,18 @@ def test_any_changed_cell_is_seen(store: Store) -> None:
         rows = everything()[product]
         row = list(rows[0])
         row[column] = value
-        if store.run(product) is None:
+        if product not in unchanged:
             fill(store, product, {product: rows})
-            seen.add(store.digest(product))
+            unchanged[product] = store.window_digests(product)
+            assert store.digest(product) == run_digest(unchanged[product])
+            seen.add(run_digest(unchanged[product]))
         fill(store, f"c{i}", {product: [tuple(row), *rows[1:]]})
-        assert store.window_digests(f"c{i}") != store.window_digests(product), (product, name, value)
-        seen.add(store.digest(f"c{i}"))
+        changed = store.window_digests(f"c{i}")
+        assert changed != unchanged[product], (product, name, value)
+        seen.add(run_digest(changed))
     assert len(seen) > 40
+    # in no run did the others change anything
+    assert {product: store.window_digests(product) for product in unchanged} == unchanged
 
 
 def test_registry_version_and_missing_rows_are_seen(store: Store) -> None:
