@@ -284,7 +284,13 @@ def of_store(report: Report, held: Store) -> None:
     found = held.checkup()
     version = ".".join(map(str, found.version[:3]))
     runs = "no tables yet" if found.runs is None else f"{found.runs} runs"
-    report.note(f"store {held.url_shown}: ClickHouse {version}, {runs}")
+    report.note(f"store {held.url_shown}: ClickHouse {version}, {runs}" + ", replicated" * found.replicated)
+    if found.clustered and found.runs is not None and not found.replicated:
+        report.finding(
+            "store: the server is one of a cluster, its database is not",
+            "take a database of another name: 'hitonami schema apply' makes it",
+        )
+    setting = "replicated_deduplication_window" if found.replicated else "non_replicated_deduplication_window"
     if found.version[:2] < CLICKHOUSE:
         tried = ".".join(map(str, CLICKHOUSE))
         report.finding(f"store: ClickHouse {version} is older than {tried}, the oldest one tried", "upgrade it")
@@ -297,7 +303,7 @@ def of_store(report: Report, held: Store) -> None:
         if window < LEAST_WINDOW:
             report.finding(
                 f"store: {table} remembers {window} inserts against repeats",
-                f"ALTER TABLE {table} MODIFY SETTING non_replicated_deduplication_window = {LEAST_WINDOW}",
+                f"ALTER TABLE {table} MODIFY SETTING {setting} = {LEAST_WINDOW}",
             )
     for table, (parts, limit) in found.parts.items():
         if limit and parts >= 0.8 * limit:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from engine.model import PRODUCTS
 from sinks.clickhouse.connection import Connection
-from sinks.clickhouse.schema import migrations
+from sinks.clickhouse.schema import in_cluster, is_replicated, migrations
 
 _WINDOW = re.compile(r"\b(?:non_)?replicated_deduplication_window = (\d+)")
 _DELAY = re.compile(r"\bparts_to_delay_insert = (\d+)")
@@ -23,7 +23,7 @@ class Checkup:
     ``windows``: product → inserts remembered against repeats, 0 where none; products without a table are left out.
     ``parts``: product → (most parts of a run, number from which inserts wait). ``disks``: name → (free, total) bytes.
     ``server_ahead_ms``: the server's clock less ours, give or take ``within_ms``. ``runs``: number of runs, None where
-    there are no tables.
+    there are no tables. ``clustered``: the server is one of a cluster; ``replicated``: the database is too.
     """
 
     version: tuple[int, ...]
@@ -35,6 +35,8 @@ class Checkup:
     server_ahead_ms: float
     within_ms: float
     runs: int | None
+    clustered: bool
+    replicated: bool
 
 
 def look(connection: Connection) -> Checkup:
@@ -87,6 +89,8 @@ def look(connection: Connection) -> Checkup:
         server - begun * 1000 - took_ms / 2,
         took_ms / 2,
         runs,
+        in_cluster(connection),
+        is_replicated(connection),
     )
 
 

@@ -33,6 +33,12 @@ EMBEDDED_TABLES = (
     f" parts_to_delay_insert = {EMBEDDED_PARTS}, min_delay_to_insert_ms = 50"
 )
 DATETIME_MAX = 10_413_791_999_999  # 2299-12-31T23:59:59.999Z, last instant of DateTime64(3)
+# A server of a cluster names its shard and its replica. What one replica has, all have; Keeper keeps tables and tokens.
+# A token is kept for a week: by default it is an hour, and a run may be stopped for longer.
+CLUSTER_MACROS = ("shard", "replica")
+_ENGINE = re.compile(r"ENGINE = (\w*MergeTree)")
+_ALONE = "non_replicated_deduplication_window = 10000"
+_SHARED = "replicated_deduplication_window = 10000, replicated_deduplication_window_seconds = 604800"
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
 _TTL = re.compile(r" TTL (.*?)(?: SETTINGS |$)")
 _TIME = pa.timestamp("ms", "UTC")
@@ -58,15 +64,22 @@ def migrations() -> dict[int, Sequence[str]]:
 def migrate(connection: Connection) -> list[int]:
     """Apply what is missing, in order; returns the numbers applied now ([] when the store is up to date).
 
-    Safe to repeat, and to run twice at once: every statement is IF NOT EXISTS or its like. Raises HitonamiError when
-    the store was written by a newer version.
+    Safe to repeat, and to run twice at once: every statement is IF NOT EXISTS or its like. A server of a cluster gets
+    a replicated database: on the first server the tables are made, on the others they come with it (docs/adr/0049).
+    Raises HitonamiError when the store was written by a newer version.
     """
     database = connection.database
-    connection.command(f"CREATE DATABASE IF NOT EXISTS {database}")
-    connection.command(
+    engine = ""
+    if in_cluster(connection):
+        path = connection.database_text[1:-1]
+        engine = f" ENGINE = Replicated('/hitonami/{path}', '{{shard}}', '{{replica}}')"
+    connection.command(f"CREATE DATABASE IF NOT EXISTS {database}{engine}")
+    made = replicated if is_replicated(connection) else str
+    numbers = (
         f"CREATE TABLE IF NOT EXISTS {database}.schema_migrations"
         " (number UInt32, applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = ReplacingMergeTree ORDER BY number"
     )
+    connection.command(made(numbers))
     known = migrations()
     done = {int(row[0]) for row in connection.rows(f"SELECT DISTINCT number FROM {database}.schema_migrations")}
     if done - known.keys():
@@ -74,14 +87,37 @@ def migrate(connection: Connection) -> list[int]:
     applied = [number for number in known if number not in done]
     for number in applied:
         for statement in known[number]:
-            connection.command(statement.replace("{database}", database))
+            connection.command(made(statement.replace("{database}", database)))
         if connection.embedded:
             for product in _made_by(known[number]):
                 connection.command(f"ALTER TABLE {connection.table(product)} MODIFY SETTING {EMBEDDED_TABLES}")
         connection.insert_json(
-            "schema_migrations", ["number"], b'{"number":%d}\n' % number, {"async_insert": 0, "insert_deduplicate": 0}
+            # told again where it is lost, so it waits for no other replica: there may be none yet
+            "schema_migrations",
+            ["number"],
+            b'{"number":%d}\n' % number,
+            {"async_insert": 0, "insert_deduplicate": 0, "insert_quorum": 0},
         )
     return applied
+
+
+def in_cluster(connection: Connection) -> bool:
+    """Whether the server is one of a cluster: it names its shard and its replica (macros of its configuration)."""
+    found = connection.rows(
+        "SELECT count() FROM system.macros WHERE macro IN {names:Array(String)}", {"names": list(CLUSTER_MACROS)}
+    )
+    return int(found[0][0]) == len(CLUSTER_MACROS)
+
+
+def is_replicated(connection: Connection) -> bool:
+    """Whether what stands in the database stands on every replica."""
+    found = connection.rows(f"SELECT engine FROM system.databases WHERE name = {connection.database_text}")
+    return [str(row[0]) for row in found] == ["Replicated"]
+
+
+def replicated(statement: str) -> str:
+    """A statement of a migration for a replicated database: its table is on every replica, and so are its tokens."""
+    return _ENGINE.sub(r"ENGINE = Replicated\1", statement).replace(_ALONE, _SHARED)
 
 
 def _made_by(statements: Sequence[str]) -> list[str]:

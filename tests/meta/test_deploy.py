@@ -6,6 +6,7 @@ import copy
 import json
 import re
 import tomllib
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from importlib import resources
 from typing import Any
@@ -22,6 +23,7 @@ from flows.health import Held, State
 from hitonami import doctor
 from hitonami.cli import app
 from hitonami.health import create_app, families
+from sinks.clickhouse import schema
 from sinks.clickhouse.runs import Run
 from tests.meta.test_wheel import FILES
 from tests.meta.tree import PACKAGES, ROOT
@@ -80,21 +82,24 @@ def test_manifests_are_what_kubernetes_says(document: dict[str, Any]) -> None:
 # ----------------------------------------------------------------------------------- commands
 def parsed(words: list[str]) -> None:
     """Raises where the command line has no such command or option."""
-    root = typer.main.get_command(app)
-    context = root.make_context("hitonami", list(words))
-    command = root.get_command(context, words[0])  # type: ignore[attr-defined]
-    assert command is not None, words[0]
-    command.make_context(words[0], words[1:], parent=context)
+    command, name, rest, context = typer.main.get_command(app), "hitonami", list(words), None
+    while True:
+        context = command.make_context(name, list(rest), parent=context)
+        if not hasattr(command, "get_command"):
+            return
+        name, *rest = rest
+        command = command.get_command(context, name)
+        assert command is not None, name
 
 
 def command_lines() -> Iterator[tuple[str, list[str]]]:
     for name, service in COMPOSE["services"].items():
         if service["image"].startswith(OURS):
             yield f"compose-{name}", service["command"]
-    for _, workload, template in PODS:
+    for _, _workload, template in PODS:
         for container in template["spec"]["containers"]:
             if container["image"].startswith(OURS):
-                yield f"kubernetes-{workload['metadata']['name']}", container["args"]
+                yield f"kubernetes-{container['name']}", container["args"]
 
 
 LINES = dict(command_lines())
@@ -107,8 +112,14 @@ def test_commands_are_those_of_the_command_line(name: str) -> None:
         parsed([*LINES[name], "--no-such-option=1"])
 
 
-def test_there_are_a_run_and_a_page_in_both() -> None:
-    assert sorted(LINES) == ["compose-dashboard", "compose-run", "kubernetes-dashboard", "kubernetes-run"]
+def test_there_are_a_run_and_a_page_in_both_and_what_lets_replicas_join() -> None:
+    compose = {"compose-dashboard", "compose-run", "compose-schema-2", "compose-schema-3"}
+    assert LINES.keys() == compose | {
+        "kubernetes-dashboard",
+        "kubernetes-run",
+        "kubernetes-schema-1",
+        "kubernetes-schema-2",
+    }
 
 
 # ----------------------------------------------------------------------------------- compose
@@ -133,8 +144,40 @@ def test_three_brokers_have_numbers_of_their_own() -> None:
         assert environment["KAFKA_ADVERTISED_LISTENERS"] == f"PLAINTEXT://{name}:9092"
 
 
+def stores(prefix: str) -> list[str]:
+    """Hosts of the stores that the commands of one of the two speak to, by the commands' names."""
+    found = [re.search(r"@([\w.-]+):8123/hitonami", " ".join(LINES[name])) for name in sorted(LINES) if prefix in name]
+    return [host[1] for host in found if host]
+
+
+def test_three_replicas_know_each_other_and_are_all_made() -> None:
+    (map_of,) = (d["data"] for d in MANIFESTS if (d["kind"], d["metadata"]["name"]) == ("ConfigMap", "clickhouse"))
+    (pods_of,) = (w for _, w, _ in PODS if w["metadata"]["name"] == "clickhouse")
+    services = {n: s for n, s in COMPOSE["services"].items() if n.startswith("clickhouse")}
+    named = [f"clickhouse-{n}.clickhouse" for n in range(pods_of["spec"]["replicas"])]
+    wanted = {"compose": list(services), "kubernetes": [f"{name}.hitonami.svc" for name in named]}
+    texts = {"compose": (DEPLOY / "clickhouse-cluster.xml").read_text(), "kubernetes": map_of["cluster.xml"]}
+    for where, text in texts.items():
+        root = ElementTree.fromstring(text)
+        keepers = [
+            (e.findtext("id"), e.findtext("hostname")) for e in root.iterfind("keeper_server/raft_configuration/*")
+        ]
+        assert keepers == [(str(number), host) for number, host in enumerate(wanted[where], 1)] and len(keepers) == 3
+        assert [node.findtext("host") for node in root.iterfind("zookeeper/node")] == wanted[where]
+        assert {macro.tag for macro in root.iterfind("macros/*")} == set(schema.CLUSTER_MACROS)
+    for number, (name, service) in enumerate(services.items(), 1):
+        assert (service["environment"]["KEEPER_ID"], service["environment"]["REPLICA"]) == (number, name)
+    # what is acknowledged is on two disks; a database that is there already would not be replicated
+    for quorum in (map_of["quorum.xml"], (DEPLOY / "clickhouse-quorum.xml").read_text()):
+        assert ElementTree.fromstring(quorum).findtext("profiles/default/insert_quorum") == "2"
+    assert "CLICKHOUSE_DB" not in json.dumps([COMPOSE, MANIFESTS])
+    # the run and the page speak to one server, to the same one; the others are joined by name
+    assert stores("compose") == ["127.0.0.1", "clickhouse", "clickhouse-2", "clickhouse-3"]
+    assert stores("kubernetes") == [named[0], named[0], *named[1:]]
+
+
 def scripts() -> dict[str, str]:
-    (job,) = (d for d in MANIFESTS if d["kind"] == "Job")
+    (job,) = (d for d in MANIFESTS if (d["kind"], d["metadata"]["name"]) == ("Job", "topics"))
     return {
         "compose": COMPOSE["services"]["topics"]["command"][0],
         "kubernetes": job["spec"]["template"]["spec"]["containers"][0]["args"][0],

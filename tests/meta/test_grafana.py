@@ -128,7 +128,8 @@ def test_everything_asks_the_one_data_source() -> None:
     for service in ("clickhouse", "grafana"):
         assert OVERLAY["services"][service]["environment"][secret] == "${" + secret + ":?set it}"
     assert source["jsonData"]["host"] in COMPOSE["services"]
-    assert source["jsonData"]["defaultDatabase"] == COMPOSE["services"]["clickhouse"]["environment"]["CLICKHOUSE_DB"]
+    (store,) = (word for word in COMPOSE["services"]["run"]["command"] if word.startswith("--store="))
+    assert store.endswith(f"@{source['jsonData']['host']}:8123/{source['jsonData']['defaultDatabase']}")
 
 
 def test_the_compose_file_beside_is_one() -> None:

@@ -87,16 +87,17 @@ class ClickHouse:
     """A ClickHouse server with its data below ``directory``; as a context manager it starts, and is killed.
 
     ``backups``: a directory that BACKUP and RESTORE may use. ``users``: a file of more users, as in users.d.
+    ``settings``: more of its configuration, as elements.
     """
 
-    def __init__(self, directory: Path, *, backups: Path | None = None, users: Path | None = None):
+    def __init__(self, directory: Path, *, backups: Path | None = None, users: Path | None = None, settings: str = ""):
         from tests.realservices.cache import free_port
         from tests.realservices.process import Process
 
         self.directory = directory
         self.port = free_port()
         command = [sys.executable, Path(__file__).resolve(), library(), directory / "data", str(self.port)]
-        told = "" if backups is None else f"<backups><allowed_path>{backups}</allowed_path></backups>"
+        told = settings if backups is None else f"{settings}<backups><allowed_path>{backups}</allowed_path></backups>"
         if users is not None:
             more = directory / "users.d"
             more.mkdir(parents=True)
