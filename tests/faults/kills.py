@@ -14,6 +14,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -27,7 +28,8 @@ import psutil
 from confluent_kafka import Producer
 
 import loadgen
-from engine.model import DIGESTED, LENGTH_MS, WINDOWS
+from engine.model import DIGESTED, HOUR, LENGTH_MS, WINDOWS
+from flows.recovery import resume_epoch
 from sinks.clickhouse.store import Store
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
@@ -36,9 +38,11 @@ from tests.support.command import COMMAND, ROOT, command
 CHUNK_S, STEP_MS = 0.1, 1_000  # every 0.1 s comes 1 s of events: 10 times as fast as life
 
 
-# A stop under load ends within 5 s on a quiet machine, which `make soak-kills` tells. Beside other tests it takes
-# longer; only one that hangs must fail them.
+# A stop under load ends within 5 s on a quiet machine, as `make soak-kills` checks. Beside other tests it takes longer;
+# only one that hangs must fail them.
 STOP_S = 25.0
+QUIET_STOP_S = 5.0
+REFUSED = {"malformed", "unknown_sensor", "late", "duplicate"}  # what a feed has refused where it is asked to
 
 
 @dataclass
@@ -54,7 +58,10 @@ class Report:
     double: int = 0
     lost: int = 0
     differ: int = 0
+    miscounted: int = 0  # counters of the two summaries that are not equal
     windows: int = 0
+    refused: int = 0  # rows of rejects that were compared
+    rejected: dict[str, int] = field(default_factory=dict)
     orphans: int = 0  # processes that outlived their supervisor
     stop_s: list[float] = field(default_factory=list)
     by_kind: dict[str, int] = field(default_factory=dict)
@@ -62,20 +69,31 @@ class Report:
 
     def faults(self) -> dict[str, int]:
         """What must be zero."""
-        unread = self.events - self.read
         return {
             "double": self.double,
             "lost": self.lost,
             "differ": self.differ,
+            "miscounted": self.miscounted,
             "orphans": self.orphans,
-            "unread": unread,
+            "unread": self.events - self.read,
         }
+
+    def count(self, sent: int, live: dict[str, Any], replay: dict[str, Any]) -> None:
+        """Take the summaries of the live run, into which ``sent`` events went, and of its replay."""
+        self.events, self.read, self.replayed = sent, live["read"], replay["read"]
+        self.rejected = live["rejected"]
+        self.miscounted = sum(live[name] != replay[name] for name in ("read", "accepted", "rejected"))
 
 
 class Feed(threading.Thread):
-    """Produces a scenario's past events at a steady pace, each chunk with a tick into every partition."""
+    """Produces a scenario's past events at a steady pace, each chunk with a tick into every partition.
 
-    def __init__(self, kafka: Kafka, topic: str, partitions: int, scenario: Any, start_ms: int) -> None:
+    ``refused``: behind every tick comes what a run has to refuse, for the reasons ``REFUSED``.
+    """
+
+    def __init__(
+        self, kafka: Kafka, topic: str, partitions: int, scenario: Any, start_ms: int, *, refused: bool = False
+    ) -> None:
         super().__init__(daemon=True)
         self._producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
         self.topic, self.partitions = topic, partitions
@@ -83,6 +101,8 @@ class Feed(threading.Thread):
         self.now_ms = start_ms
         self.sent = 0
         self.enough = threading.Event()
+        self._refused = refused
+        self._count: Any = None  # the newest message of the scenario that is a count
 
     def run(self) -> None:
         """Produce until told that it is enough."""
@@ -90,10 +110,27 @@ class Feed(threading.Thread):
         while not self.enough.wait(CHUNK_S):
             self.now_ms += STEP_MS
             while json.loads(message.value)["ts"] < self.now_ms:
-                self._producer.produce(self.topic, message.value, partition=sum(message.key) % self.partitions)
-                self.sent += 1
+                self._send(message.key, message.value)
+                if b'"count"' in message.value:
+                    self._count = message
                 message = next(self._events)
             self.tick(self.now_ms - 1_000)
+            if self._refused and self._count is not None:
+                self._refuse()
+
+    def _send(self, key: bytes, value: bytes) -> None:
+        self._producer.produce(self.topic, value, partition=sum(key) % self.partitions)
+        self.sent += 1
+
+    def _refuse(self) -> None:
+        """What is no event, what is nobody's, what is hours late, and what has been told before."""
+        key = self._count.key
+        late = {"sensor": key.decode(), "type": "heartbeat", "ts": self.now_ms - 7_200_000}
+        stranger = {"sensor": "nobody", "type": "heartbeat", "ts": self.now_ms}
+        self._send(str(self.sent).encode(), b'{"sensor":')
+        self._send(b"nobody", json.dumps(stranger).encode())
+        self._send(key, json.dumps(late).encode())
+        self._send(key, self._count.value)
 
     def tick(self, ts: int) -> None:
         """A tick into every partition."""
@@ -190,24 +227,29 @@ def matrix(
 ) -> Report:
     """Kill a live run ``kills`` times, let it finish, and compare it with a replay."""
     rng, report = random.Random(seed), Report()
-    length_s = 60 + kills * 120
-    start_ms = (int(time.time()) - length_s - 7_200) * 1000
+    length_s = 60 + kills * 240
+    # an hour ends while it is killed: rows of rejects and of the hour come then, the next hour's at the end
+    start_ms = (int(time.time()) - length_s - 7_200) // 3_600 * 3_600_000 - 100_000
     scenario = loadgen.weekday(seed=seed, seconds=length_s, start_ms=start_ms, clock_of_day_s=8 * 3600, equipment="all")
     work.mkdir(parents=True, exist_ok=True)
     loadgen.write_registry(scenario, work / "registry.json")
     (work / "config.toml").write_text("[time]\ntick_ms = 1000000000\n")  # the feed ticks, in event time
     at = ["--kafka", kafka.bootstrap, "--topic", topic, "--store", store_url]
     at += ["--registry", str(work / "registry.json"), "--config", str(work / "config.toml")]
-    live = Live([*COMMAND, "run", *at, "--recovery", str(work / "recovery")], epoch_ms, work / "errors.txt")
+    kept = ["--recovery", str(work / "recovery"), "--dead-letters", str(work / "letters.jsonl")]
+    live = Live([*COMMAND, "run", *at, *kept], epoch_ms, work / "errors.txt")
     with Store.open(store_url) as store:
         store.migrate()
-    feed = Feed(kafka, topic, partitions, scenario, start_ms)
+    feed = Feed(kafka, topic, partitions, scenario, start_ms, refused=True)
     feed.start()
     live.start(rng.randint(1, 3))
     report.starts += 1
     try:
         while report.kills < kills:
-            time.sleep(rng.choice((rng.uniform(0.2, 1.5), rng.uniform(1.5, 5))))
+            # every other one hits a run that has something to lose: on a busy machine all would hit it while it starts
+            if report.kills % 2:
+                await_epochs(work / "recovery", 2)
+            time.sleep(rng.uniform(0.2, 1.5))
             kind = rng.choice(("one", "one", "all", "supervisor", "supervisor", "everything", "stop"))
             if kind in ("one", "all"):
                 if not live.kill_one_or_all(rng, kind == "all"):
@@ -231,12 +273,24 @@ def matrix(
         feed.enough.set()
         live.end()
     report.stop_s.append(seconds)
-    report.events, report.read = feed.sent, summary["read"]
-    report.replayed = replayed(at)["read"]
+    report.count(feed.sent, summary, replayed(at))
     report.said = (work / "errors.txt").read_text().splitlines()
     with Store.open(store_url) as store:
         compare(store, report)
     return report
+
+
+def await_epochs(recovery: Path, number: int) -> None:
+    """Wait until a live run has committed so many epochs more."""
+    last, until = None, time.monotonic() + 60
+    while time.monotonic() < until:
+        with contextlib.suppress(sqlite3.OperationalError):  # it is being written
+            now = resume_epoch(recovery)
+            last = now + number if last is None else last
+            if now >= last:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the run commits nothing")
 
 
 def await_closed(store: Store, closed_ms: int) -> None:
@@ -268,6 +322,17 @@ def compare(store: Store, report: Report, run_id: str = "replay") -> None:
     report.windows = len(closed)
     report.lost = len(closed - live.keys()) + len(live.keys() - replay.keys())
     report.differ = sum(live[key] != replay[key] for key in live.keys() & replay.keys() & closed)
+    told, again = refusals(store, "live"), refusals(store, run_id)  # which are in no digest
+    due = {key for key in again if key[0] + LENGTH_MS[HOUR] <= run.closed_ms}
+    report.refused = len(due)
+    report.lost += len(due - told.keys()) + len(told.keys() - again.keys())
+    report.differ += sum(told[key] != again[key] for key in told.keys() & again.keys())
+
+
+def refusals(store: Store, run_id: str) -> dict[tuple[int, str, str], int]:
+    """The rows of rejects: hour (ms), sensor and reason → how many."""
+    rows = store.rows("rejects", run_id).to_pylist()
+    return {(round(row["hour"].timestamp() * 1000), row["sensor"], row["reason"]): row["n"] for row in rows}
 
 
 def main() -> None:
@@ -296,7 +361,8 @@ def main() -> None:
                     epoch_ms=epoch_ms,
                     seed=options.seed * 1000 + number,
                 )
-                failed |= any(report.faults().values())
+                failed |= any(report.faults().values()) or report.rejected.keys() != REFUSED or not report.refused
+                failed |= max(report.stop_s) > QUIET_STOP_S
                 sys.stdout.write(f"{partitions} partitions, epoch {epoch_ms} ms: {report}\n")
                 sys.stdout.flush()
     sys.exit(int(failed))

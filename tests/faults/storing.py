@@ -126,8 +126,7 @@ class Storing:
             await_closed(store, self.feed.now_ms + 3_580_000)
         summary, seconds = self.live.stop()
         report.stop_s.append(seconds)
-        report.events, report.read = self.feed.sent, summary["read"]
-        report.replayed = replayed([*self._at, "--store", self.server.url("live")])["read"]
+        report.count(self.feed.sent, summary, replayed([*self._at, "--store", self.server.url("live")]))
         with Store.open(self.server.url("live")) as store:
             compare(store, report)
         return report

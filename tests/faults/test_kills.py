@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kills import STOP_S, matrix
+from tests.faults.kills import REFUSED, STOP_S, matrix
 from tests.realservices.clickhouse import ClickHouse
 from tests.realservices.kafka import Kafka
 
@@ -29,7 +29,7 @@ def test_kills_lose_nothing_and_double_nothing(
             partitions,
             clickhouse.url(database),
             tmp_path,
-            kills=6,
+            kills=5,
             epoch_ms=epoch_ms,
             seed=partitions,
         )
@@ -38,6 +38,8 @@ def test_kills_lose_nothing_and_double_nothing(
         clickhouse.query(f"DROP DATABASE {database} SYNC")
     assert not any(report.faults().values()), report
     assert report.rows > 300 and report.windows > 10
+    # what is refused is counted, released and stored exactly once too
+    assert report.rejected.keys() == REFUSED and report.refused >= len(REFUSED)
     assert max(report.stop_s) <= STOP_S
     # a peer that ended because another one was killed has nothing to say
     assert set(report.said) <= {"hitonami: a process was ended by signal 9; starting again"}
