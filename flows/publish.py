@@ -1,4 +1,4 @@
-"""Publishing a registry version: one record in every partition, all of them or none.
+"""Publishing a registry version, or an operator's word: one record in every partition, all of them or none.
 
 The compacted topic ``registries`` keeps what was published, so that the next version can be checked against it before
 it stands in the log, where it can no longer be taken back.
@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from engine.book import Records, fault_of_change, records_of
 from engine.errors import BadInput, ServiceUnreachable
+from engine.model import COUNT_MAX
 from engine.registry import Registry, parse
 from engine.rfc3339 import format_ms
 from engine.tables import Tables
@@ -37,22 +38,49 @@ def publish(cluster: Cluster, version: Registry, after: Registry | None = None) 
     fault = None if before is None else fault_of_change(before, version)
     if fault is not None:
         raise BadInput(f"registry {version.version}: {fault}")
-    # the same id for every publish: a later one fences an earlier one, so all partitions see versions in one order
+    records: list[tuple[str, int, bytes, str | None]] = []
+    for piece, record in enumerate(records_of(version)):
+        records += [(cluster.topic, partition, record, None) for partition in range(partitions)]
+        records.append((TOPIC, 0, record, f"{cluster.topic}/{version.hash}/{piece}"))
+    _write(cluster, records)
+    return partitions
+
+
+def tell(cluster: Cluster, zone: str, people: int, by: str, ts: int, first: Registry | None = None) -> int:
+    """Write how many people are in a zone at ``ts`` (ms) into every partition in one transaction; returns their number.
+
+    ``first``: the version runs begin with, for the zones where none was published. Raises BadInput for a zone or a
+    number that cannot be, ServiceUnreachable as ``publish`` does.
+    """
+    partitions = cluster.partitions()
+    _create(cluster)
+    versions = [*([] if first is None else [first]), *published(cluster)]
+    if not versions:
+        raise BadInput("no registry was published to this topic: --after tells the zones")
+    if zone not in {known.id for known in versions[-1].zones}:
+        raise BadInput(f"registry {versions[-1].version}: no such zone")
+    if not 0 <= people <= COUNT_MAX:
+        raise BadInput(f"people: must be a whole number from 0 to {COUNT_MAX}")
+    record = json.dumps({"type": "set", "zone": zone, "people": people, "by": by, "ts": ts}, ensure_ascii=False)
+    value = record.encode("utf-8", "replace")
+    _write(cluster, [(cluster.topic, partition, value, None) for partition in range(partitions)])
+    return partitions
+
+
+def _write(cluster: Cluster, records: list[tuple[str, int, bytes, str | None]]) -> None:
+    """Write (topic, partition, value, key) in one transaction."""
+    # the same id for every writer: a later one fences an earlier one, so all partitions see what is told in one order
     producer = Producer({**cluster.settings, "transactional.id": f"hitonami-registry-{cluster.topic}"})
     try:
         producer.init_transactions(_WAIT_S)
         producer.begin_transaction()
-        for record in records_of(version):
-            for partition in range(partitions):
-                producer.produce(cluster.topic, record, partition=partition)
-        for piece, record in enumerate(records_of(version)):
-            producer.produce(TOPIC, record, key=f"{cluster.topic}/{version.hash}/{piece}", partition=0)
+        for topic, partition, value, key in records:
+            producer.produce(topic, value, key=key, partition=partition)
         producer.commit_transaction(_WAIT_S)
     except KafkaException as error:
         fenced = error.args[0].code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
         why = "another publish cut in" if fenced else "no answer"
         raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: {why}, nothing was published") from None
-    return partitions
 
 
 def signed(version: Registry, by: str, at_ms: int) -> Registry:

@@ -12,14 +12,26 @@ from engine import registry as registries
 from engine import registry_new
 from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME, PRODUCTS, REPORTING, WINDOWS
+from engine.rfc3339 import format_ms
 from flows.kafka import Cluster
-from flows.publish import publish, signed
-from hitonami.common import StoreOption, ended_by, kafka_settings, known_run, now_ms, opened, out, say, span_of
+from flows.publish import publish, signed, tell
+from hitonami.common import (
+    StoreOption,
+    ended_by,
+    kafka_settings,
+    known_run,
+    now_ms,
+    opened,
+    out,
+    say,
+    span_of,
+    time_of,
+)
 from sinks import files
 from sinks.clickhouse.company import Ask
 
 registry = typer.Typer(
-    help="Registries: check one, make one, publish one.", no_args_is_help=True, rich_markup_mode=None
+    help="Registries: check one, make one, publish one; people in a zone.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -116,6 +128,31 @@ def registry_publish(
     first = None if after is None else registries.load(after)
     partitions = publish(Cluster(kafka, kafka_settings(kafka_config), topic), version, first)
     say(f"{version.version}: published to {partitions} partitions")
+
+
+@registry.command("set")
+def registry_set(
+    zone: Annotated[str, typer.Argument(metavar="ZONE", help="Id of the zone.")],
+    people: Annotated[int, typer.Argument(metavar="PEOPLE", help="How many people are in it.")],
+    kafka: Annotated[str, typer.Option("--kafka", metavar="HOST:PORT", help="Bootstrap server of Kafka.")],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so; stands in the record.")],
+    at: Annotated[str | None, typer.Option("--at", metavar="T", help="When it was so (RFC 3339); else now.")] = None,
+    kafka_config: Annotated[
+        Path | None, typer.Option("--kafka-config", help="librdkafka settings, key = value per line (TLS, SASL).")
+    ] = None,
+    topic: Annotated[str, typer.Option("--topic", help="Topic of the events.")] = "people",
+    after: Annotated[
+        Path | None, typer.Option("--after", help="The --registry of the runs, where none was published.")
+    ] = None,
+) -> None:
+    """Tell how many people are in a zone, into every partition of a topic; occupancy counts on from there.
+
+    Example: hitonami registry set c1 0 --kafka 127.0.0.1:9092 --by sato
+    """
+    ts = time_of(at, "--at", now_ms())
+    first = None if after is None else registries.load(after)
+    partitions = tell(Cluster(kafka, kafka_settings(kafka_config), topic), zone, people, by, ts, first)
+    say(f"{zone}: {people} people at {format_ms(ts)}, told to {partitions} partitions")
 
 
 @registry.command("new")

@@ -8,6 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,13 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 import loadgen
+from engine import registry as registries
+from engine.config import Config
+from flows import cluster as supervisor
+from flows.live import prepare
+from flows.recovery import lock
+from flows.runs import Setup
+from flows.worker import Job
 from sinks.clickhouse.store import Store
 from tests.faults.kills import STOP_S, Live, await_closed
 from tests.realservices.kafka import Kafka
@@ -188,6 +196,36 @@ def test_a_stored_offset_that_is_gone_ends_it_with_one_line(world: World, live: 
     assert live.process.returncode == 4
     lines = (world.work / "errors.txt").read_text().splitlines()
     assert len(lines) == 1 and lines[0].endswith("no longer holds the stored offset"), lines
+
+
+def test_processes_that_do_not_find_each_other_are_killed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that ends while they connect leaves the others waiting for ever."""
+    monkeypatch.setattr(supervisor, "START_S", 2.0)
+    version, config = registries.load(world.work / "registry.json"), Config.load(world.work / "config.toml")
+    directory = world.work / "recovery"
+    job = Job(
+        kafka=world.kafka.bootstrap,
+        kafka_settings={},
+        topic=world.topic,
+        source="hot",
+        store=world.store,
+        registry=version.text,
+        config=config.as_json(),
+        run_id="live",
+        code_version="1",
+        recovery=str(directory),
+    )
+    held = lock(directory)
+    try:
+        with Store.open(world.store) as store:
+            made = prepare(Setup(store, version, config, "live", "1"), job.cluster(), directory, "stored")
+        whole = replace(job, partitions=made.partitions, topic_id=made.topic_id)
+        two = supervisor.Generation(whole, 2, held)
+        del two._jobs[1]  # the other one is gone
+        assert two.run() == supervisor.Failure("the processes did not find each other within 2 s", 1)
+        assert [worker.code for worker in two._workers] == [-signal.SIGKILL]
+    finally:
+        os.close(held)
 
 
 def test_wrong_options_end_it_at_once(world: World, tmp_path: Path) -> None:

@@ -1,22 +1,29 @@
-"""Registry versions published into a live topic: the run, killed on the way, equals every replay."""
+"""Control records in a live topic: versions, of which a killed run equals every replay, and operators' words."""
 
 from __future__ import annotations
 
 import copy
+import csv
 import json
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 from engine import book
+from engine.errors import ServiceUnreachable
+from engine.registry import parse
+from flows import publish as publishing
 from flows.health import State
+from flows.kafka import Cluster
 from tests.realservices.kafka import Kafka
 from tests.services.test_live_replay import PARTITIONS, Live, events, hitonami, partition, produce, tick
+from tests.services.test_verify import REGISTRY
 from tests.support.command import command
 
 
@@ -142,6 +149,71 @@ def test_a_large_version_goes_out_in_pieces(kafka: Kafka, topic: Callable[..., s
         found, fault = records.take(piece, None)
         assert fault is None
     assert found is not None and len(found.sensors) == 12_000
+
+
+@pytest.mark.kafka
+def test_a_publish_that_dies_before_its_end_leaves_nothing(
+    kafka: Kafka, topic: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every partition or in none: what stands in the log of it is no version, and the next publish goes on."""
+
+    class Dying(Producer):  # type: ignore[misc]
+        def commit_transaction(self, *_: object) -> None:
+            assert self.flush(10) == 0
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    name = topic(partitions=2, timestamps="LogAppendTime")
+    cluster, version = Cluster(kafka.bootstrap, topic=name), parse(json.dumps(REGISTRY).encode())
+    with monkeypatch.context() as dies:
+        dies.setattr(publishing, "Producer", Dying)
+        with pytest.raises(ServiceUnreachable, match="nothing was published"):
+            publishing.publish(cluster, version)
+    assert contents(kafka, name, 2) == [[], []]
+    assert publishing.publish(cluster, version) == 2
+    assert [len(values) for values in contents(kafka, name, 2)] == [1, 1]
+    assert cluster.ends(2) == [(0, 4), (0, 4)]  # that of the first, that it is void, that of the second, that it holds
+
+
+@pytest.mark.kafka
+@pytest.mark.clickhouse
+def test_an_operators_word_anchors_a_zone(
+    kafka: Kafka, topic: Callable[..., str], clickhouse_url: str, tmp_path: Path
+) -> None:
+    """Told by the command into every partition, it counts once, in a replay of the log."""
+    start = int(time.time() - 7_200) // 3_600 * 3_600_000
+    zones = [{"id": "c1", "kind": "plaza"}]
+    gates = [{"id": "g", "a": None, "b": "c1", "leaf": "10s"}]
+    (tmp_path / "r.json").write_text(json.dumps({**REGISTRY, "zones": zones, "gates": gates}))
+    (tmp_path / "c.toml").write_text("[flow]\nk = 1\nguard = 0\n")
+    name = topic(partitions=2, timestamps="LogAppendTime")
+    on = ("--kafka", kafka.bootstrap, "--topic", name)
+
+    def crosses(*seconds: int) -> None:
+        made = [{"sensor": "s", "type": "cross", "dir": "ab", "ts": start + 1_000 * at} for at in seconds]
+        ticks = [{"type": "tick", "ts": start + 1_000 * seconds[-1]}] * 2
+        values = [json.dumps(event).encode() for event in (*made, *ticks)]
+        produce(kafka, name, [(number % 2, value) for number, value in enumerate(values)], lambda _number: None)
+
+    def told(zone: str, *more: object) -> subprocess.CompletedProcess[str]:
+        at = datetime.fromtimestamp(start / 1000 + 30, UTC).isoformat()
+        return command("registry", "set", zone, 40, "--by", "佐藤", "--at", at, *on, *more, timeout=60)
+
+    crosses(1, 12)
+    assert told("c1").returncode == 3  # nobody knows its zones
+    done = told("nowhere", "--after", tmp_path / "r.json")
+    assert (done.returncode, done.stderr) == (3, "hitonami: registry v1: no such zone\n")
+    done = told("c1", "--after", tmp_path / "r.json")
+    assert done.returncode == 0 and "told to 2 partitions" in done.stdout, done
+    crosses(45, 48, 120)
+    records = [[json.loads(value) for value in log] for log in contents(kafka, name, 2)]
+    words = [[record for record in log if record["type"] == "set"] for log in records]
+    assert words == 2 * [[{"type": "set", "zone": "c1", "people": 40, "by": "佐藤", "ts": start + 30_000}]]
+    store = ("--store", clickhouse_url, "--run-id", "one")
+    hitonami("replay", *on, *store, "--registry", tmp_path / "r.json", "--config", tmp_path / "c.toml")
+    hitonami("export", "zones", *store, "--window", "10s", "-o", tmp_path / "zones.csv")
+    with (tmp_path / "zones.csv").open(newline="") as file:
+        found = [row["occupancy"] for row in csv.DictReader(file)]
+    assert found[:6] == ["", "", "40", "40", "42", "42"]  # at the end of each window, once
 
 
 def publish(path: Path, kafka: Kafka, topic: str, *more: object) -> subprocess.CompletedProcess[str]:
