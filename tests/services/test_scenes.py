@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections import Counter, defaultdict
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.services.test_live_replay import hitonami
 
 pytestmark = pytest.mark.slow
 
-TEN_S, MINUTE = 10_000, 60_000
+TEN_S, MINUTE, QUARTER = 10_000, 60_000, 900_000
 PRODUCTS = ("flow", "zones", "alerts", "health", "headings")
 Rows = list[dict[str, str]]
 
@@ -38,6 +39,7 @@ class Shown:
     def __init__(self, name: str, work: Path) -> None:
         at = (work / f"{name}.jsonl", "--registry-out", work / "registry.json", "--truth", work / "truth.jsonl")
         hitonami("load", name, "-o", *at)
+        self.events = at[0]
         store = ("--store", f"chdb://{work}/store", "--run-id", name)
         self.summary = json.loads(
             hitonami("replay", at[0], "--registry", work / "registry.json", *store).splitlines()[-1]
@@ -128,6 +130,26 @@ def test_smoke_shows_who_is_inside_to_a_tenth_of_a_person_per_square_metre(smoke
             assert abs(float(row["occupancy"]) - truth) <= 0.1 * smoke.area[row["zone"]], row
             shown[row["zone"]] += 1
     assert len(shown) == len(smoke.area) and sum(shown.values()) > 600
+
+
+def test_headings_hold_the_ways_that_people_went(smoke: Shown) -> None:
+    """Of those before the stairs in the west, by the first and last place where the tracker saw each."""
+    tracks: dict[int, list[tuple[int, float, float]]] = defaultdict(list)
+    with smoke.events.open() as lines:
+        for line in lines:
+            if '"tr-x3"' in line and '"point"' in line:
+                point = json.loads(line)
+                tracks[point["track"]].append((point["ts"], point["x"], point["y"]))
+    went: Counter[tuple[int, int]] = Counter()
+    for places in tracks.values():
+        (_, x0, y0), (ts, x1, y1) = min(places), max(places)
+        bearing = math.degrees(math.atan2(x1 - x0, y1 - y0)) % 360
+        went[ts // QUARTER * QUARTER, int((bearing + 22.5) // 45) % 8] += 1
+    rows = [row for row in smoke.rows["headings"] if row["window"] == "15m"]
+    assert len(rows) == 6 * 8 and {row["zone"] for row in rows} == {"x3"}
+    for row in rows:
+        assert int(row["n_low"]) <= went[ms(row["window_start"]), int(row["sector"])] <= int(row["n_high"]), row
+    assert sum(int(row["n_low"]) for row in rows) > 0.8 * went.total() > 1_500
 
 
 def first(times: list[int], lasting_ms: int) -> int:
