@@ -19,13 +19,14 @@ from tests.services.test_live_replay import PARTITIONS, Live, events, hitonami, 
 # the events lie in the past: a tick between two parts would make the rest of them late; lag is told record by record
 CONFIG = "[time]\ntick_ms = 60000\n[status]\nexact = true\n"
 PATIENCE_S = 60
+SECONDS = 600  # an embedded store takes a burst of them no faster than its merges follow: enough windows are enough
 
 
 class Story:
     """A run over three thirds of the events: backup after the first, lost in the second, restored, ended."""
 
     def __init__(self, kafka: Kafka, topic: Callable[..., str], store: str, tmp_path: Path) -> None:
-        made, self.registry = events(tmp_path)
+        made, self.registry = events(tmp_path, SECONDS)
         self.messages = [(partition(key), value) for key, value in made]
         self.kafka, self.store = kafka, store
         self.topic = topic(partitions=PARTITIONS, timestamps="LogAppendTime")

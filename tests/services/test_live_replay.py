@@ -40,10 +40,10 @@ def differing(verified: str) -> int:
     return int(found[2])
 
 
-def events(tmp_path: Path) -> tuple[list[tuple[bytes, bytes]], Path]:
-    """Fourteen minutes of the weekday that ended a minute ago, of all kinds of sensors; and the registry's path."""
-    start = int(time.time() * 1000) - 900_000
-    scenario = loadgen.weekday(seed=3, seconds=840, start_ms=start, clock_of_day_s=8 * 3600, equipment="all")
+def events(tmp_path: Path, seconds: int = 840) -> tuple[list[tuple[bytes, bytes]], Path]:
+    """That much of the weekday, until a minute ago, of all kinds of sensors; and the registry's path."""
+    start = (int(time.time()) - 60 - seconds) * 1000
+    scenario = loadgen.weekday(seed=3, seconds=seconds, start_ms=start, clock_of_day_s=8 * 3600, equipment="all")
     loadgen.write_registry(scenario, tmp_path / "registry.json")
     return [(m.key, m.value) for m in scenario.events()], tmp_path / "registry.json"
 
