@@ -96,7 +96,10 @@ def test_a_slow_store_is_waited_for(
             record_property("stop_s", round(seconds, 1))
             assert told["read"] < events * 3 / 4  # sources waited: a good part of it is still Kafka's
             relay.delay_s, relay.bytes_per_s = 0, None
+            before, begun_s = store.newest_windows("live"), time.monotonic()
             live.start(2)
+            await_that(lambda: store.newest_windows("live") != before, "figures flow again")
+            record_property("figures_again_s", round(time.monotonic() - begun_s, 2))
             await_closed(store, start_ms + LINES * 10_000 + 3_500_000)
             told, _ = live.stop()
         finally:
