@@ -19,7 +19,7 @@ from bytewax.recovery import RecoveryConfig
 from engine import units
 from engine.book import Book, records_of
 from engine.errors import BadInput, UsageError
-from engine.model import DAY, END, NO_TIME, WINDOWS
+from engine.model import CELL_MS, DAY, END, NO_TIME, WINDOWS
 from engine.registry import parse
 from engine.timezone import TimeZone
 from flows.calls import Calls
@@ -121,11 +121,13 @@ def check_alone(setup: Setup, run: Run, *, is_new: bool, start: str) -> int:
     since = run.closed_ms
     if since == NO_TIME and (start == "latest" or not is_new):
         since = run.started_ms
+    # a run's end is that of its last day, and `overlapping` counts in cells: who begins there follows
+    behind = since if since == NO_TIME else since + CELL_MS
     told_ms = NO_TIME
     for other in setup.store.overlapping_runs(run.leaves, NO_TIME, END):
         if other.kind != "live" or not other.decided_once or other.run_id == run.run_id:
             continue
-        if overlapping([other], run.leaves, since, END):
+        if overlapping([other], run.leaves, behind, END):
             raise UsageError(f"run {other.run_id} is live and tells of the same consenting people: one run has a day")
         told_ms = max(told_ms, NO_TIME if other.last_ms is None else other.last_ms)
     day_ms = int(TimeZone(run.timezone).floor(np.array([run.started_ms], np.int64), DAY)[0])

@@ -115,6 +115,10 @@ def test_a_day_of_consenting_people_has_one_live_run() -> None:
     assert not refused(tomorrow, ended, "latest")  # nothing that both tell of
     assert refused(tomorrow, ended) and refused(tomorrow, ended, "earliest")  # from the beginning of the log
     assert not refused(tomorrow, ended, is_new=False)  # it had not closed anything, and is started again
+    follows = people("b", started_ms=T0 + DAY_MS + 5_000)
+    assert not refused(follows, ended, "latest")
+    began = people("b", started_ms=T0 + DAY_MS // 2, closed_ms=T0 + DAY_MS)  # at W where the other has ended
+    assert not refused(began, ended, is_new=False)
     # the one that was there first must not go on either, when the other has begun
     assert refused(ended, tomorrow, is_new=False)
     over = people("b", "stopped", first_ms=T0 - 9 * DAY_MS, last_ms=T0)
