@@ -10,21 +10,21 @@ A subject is one person on all platforms, so the pseudonym is of the subject alo
 day (the registry's day, which in Japan is JST's). A visit late in a day is kept for the next day too, under that day's
 key, for the trip that may arrive then: no pseudonym of one day says which one it is of another.
 
-What is kept: codes, and pseudonyms while their day is open, with a digest of the key they were made with: without that
-key a person would count again under another pseudonym, and could not be withdrawn. A withdrawal removes the person from
-every open day at once; for days this partition has told, but others have not, it tells the withdrawal, without waiting
-for its watermark. While consents are not current it tells that it waits, and afterwards something, and so does one that
-goes on, for it has not heard what ended meanwhile: so no day closes before (engine/subjects.py).
+What is kept: codes, and pseudonyms while their day is open, with a digest of the key they were made with
+(engine/profile_keys.py). A withdrawal removes the person from every open day at once; for days this partition has told,
+but others have not, it tells the withdrawal, without waiting for its watermark. While consents are not current it tells
+that it waits, and afterwards something, and so does one that goes on, for it has not heard what ended meanwhile: so no
+day closes before (engine/subjects.py).
 
 Messages are JSON, whatever the topic's format: nobody sends attributes of people by the thousand a second.
 """
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 from collections.abc import Collection, Mapping
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -48,13 +48,13 @@ from engine.model import (
 )
 from engine.partial import REJECT_COLUMNS, version_rows
 from engine.partition import Fed
-from engine.profile_day import Day, Pseudonym, sealed, withdrawn
+from engine.profile_day import Day, withdrawn
 from engine.profile_facts import CODED, PRODUCTS, PROFILE, WIDTH
 from engine.profile_gate import Gate, Keys
+from engine.profile_keys import Seals, pseudonym
 from engine.refused import Refused
 from engine.rejects import named
 
-PSEUDONYM_BYTES = 16
 _STATE = 2  # version of the snapshot
 
 
@@ -92,13 +92,13 @@ class ProfilePartition:
         self._open: dict[int, Day] = {}
         self._told: list[tuple[int, int]] = []  # (start, close) of days told that may be open elsewhere
         self._gone: list[I64] = []  # withdrawals for them
-        self._seals: dict[tuple[int, int], bytes] = {}  # (kind, day) -> of its key, for days open or told
+        self._seals = Seals(gate.keys)  # of days open or told
         self._waits = state is not None  # and has not told since which withdrawals there are
         self.ended = False
         self._edge = (0, 0)  # the day of the last event
         if state is not None:
             self._restore(state)
-            check_keys(state, gate.keys)  # before an event can be given another key
+            self._seals.check(self._open)  # before an event can be given another key
         self._use()
 
     @property
@@ -183,29 +183,18 @@ class ProfilePartition:
         for kind, allowed in counts:
             if kind == PROFILE:
                 told = tuple(code if name in allowed else 0 for name, code in zip(ATTRIBUTES, record.told, strict=True))
-                self._day(day).profile(self._pseudonym(kind, day[0], record.subject), provider, record.ts, told)
+                self._day(day).profile(self._seals.pseudonym(kind, day[0], record.subject), provider, record.ts, told)
             elif record.zone is not None and ZONE in allowed:
                 zone = self._name(record.zone)
                 late = record.ts + self._gate.gap_ms >= day[1]  # it may be where a trip of the next day begins
                 for of in (day, self._next_day(day)) if late else (day,):
-                    self._day(of).visit(self._pseudonym(kind, of[0], record.subject), provider, record.ts, zone)
+                    self._day(of).visit(self._seals.pseudonym(kind, of[0], record.subject), provider, record.ts, zone)
         self.accepted += 1
         self._untold += 1
         self.first_ms, self.last_ms = min(self.first_ms, record.ts), max(self.last_ms, record.ts)
 
-    def _pseudonym(self, kind: int, day_ms: int, subject: str) -> Pseudonym:
-        key = self._gate.keys.key(PRODUCTS[kind], day_ms)
-        if (kind, day_ms) not in self._seals:
-            self._seals[kind, day_ms] = _seal(key)
-        return pseudonym(subject, key)
-
     def _key(self, kind: int, day_ms: int) -> bytes | None:
-        """The key of what is kept or told of a day; None: there is nothing of that kind, or the day has closed for all.
-
-        Raises BadInput where it is lost, or another one.
-        """
-        seal = self._seals.get((kind, day_ms))
-        return None if seal is None else _sealed(self._gate.keys, kind, day_ms, seal, is_open=day_ms in self._open)
+        return self._seals.key(kind, day_ms, is_open=day_ms in self._open)
 
     def _name(self, text: str) -> int:
         return self._names.setdefault(text, len(self._names))
@@ -281,18 +270,12 @@ class ProfilePartition:
             return self._withdrawals()
         done = sorted(start for start, day in self._open.items() if day.close_ms <= w)
         days = [self._open.pop(start) for start in done]
-        seals = [
-            sealed((day.start_ms, day.close_ms), DAY, kind, _words(self._seals[kind, day.start_ms]))
-            for day in days
-            for kind in range(len(PRODUCTS))
-            if (kind, day.start_ms) in self._seals
-        ]
+        seals = [fact for day in days for fact in self._seals.facts(day.start_ms, day.close_ms)]
         parts = [np.empty((0, WIDTH), np.int64), *(day.rows(DAY) for day in days), *seals, *self._gone]
         if days:
             ended = [*self._told, *((day.start_ms, day.close_ms) for day in days)]
             self._told = [day for day in ended if not self._gate.keys.destroyed(day[0])]
-        kept = {*self._open, *(start for start, _ in self._told)}
-        self._seals = {name: seal for name, seal in self._seals.items() if name[1] in kept}
+        self._seals.keep({*self._open, *(start for start, _ in self._told)})
         versions = [entry for entry in self._versions if entry[0] < w]
         self._versions = self._versions[len(versions) :]
         told = Facts(
@@ -327,20 +310,19 @@ class ProfilePartition:
     def snapshot(self) -> bytes:
         """Everything a later ``ProfilePartition(..., state=)`` needs to go on as if nothing had happened."""
         counters = self.accepted, self.rejected.tolist(), self.first_ms, self.last_ms
-        told = self._told_to, self._untold, self.ended, self._told, [rows.tobytes() for rows in self._gone], self._seals
+        gone = [rows.tobytes() for rows in self._gone]
+        told = self._told_to, self._untold, self.ended, self._told, gone, self._seals.state()
         days = [(day.start_ms, day.close_ms, day.state()) for day in self._open.values()]
         versions = self._sequence, self._versions, self._records.pieces
         rest = self._line.state(), self._refused.state(), list(self._names)
         return pickle.dumps((_STATE, counters, told, days, versions, rest), 5)
 
     def _restore(self, state: bytes) -> None:
-        version, *rest = pickle.loads(state)
-        if version != _STATE:
-            raise BadInput("the recovery directory was written by another version")
-        counters, told, days, versions, (line, refused, names) = rest
+        counters, told, days, versions, (line, refused, names) = _opened(state)
         self.accepted, rejected, self.first_ms, self.last_ms = counters
         self.rejected = np.array(rejected, np.int64)
-        self._told_to, self._untold, self.ended, self._told, gone, self._seals = told
+        self._told_to, self._untold, self.ended, self._told, gone, seals = told
+        self._seals = Seals(self._gate.keys, seals)
         self._gone = [np.frombuffer(rows, np.int64).reshape(-1, WIDTH) for rows in gone]
         self._open = {start: Day(start, close, kept) for start, close, kept in days}
         self._sequence, self._versions, pieces = versions
@@ -353,36 +335,15 @@ class ProfilePartition:
         return named(self.rejected)
 
 
-def pseudonym(subject: str, key: bytes) -> Pseudonym:
-    """Keyed BLAKE2b of 128 bits of a subject (RFC 7693), as two little-endian words."""
-    return _words(hashlib.blake2b(subject.encode(), digest_size=PSEUDONYM_BYTES, key=key).digest())
-
-
-def _words(digest: bytes) -> tuple[int, int]:
-    high, low = np.frombuffer(digest, "<i8").tolist()
-    return high, low
-
-
 def check_keys(state: bytes, keys: Keys) -> None:
     """Raise BadInput where a key that a snapshot of a partition needs is lost, or another one."""
-    version, _, told, days, *_ = pickle.loads(state)
+    _, told, days, *_ = _opened(state)
+    Seals(keys, told[-1]).check({start for start, *_ in days})
+
+
+def _opened(state: bytes) -> Any:
+    """What a snapshot holds. Raises BadInput for one of another version."""
+    version, *rest = pickle.loads(state)
     if version != _STATE:
         raise BadInput("the recovery directory was written by another version")
-    opened = {start for start, *_ in days}
-    for (kind, start), seal in told[-1].items():
-        _sealed(keys, kind, start, seal, is_open=start in opened)
-
-
-def _sealed(keys: Keys, kind: int, day_ms: int, seal: bytes, *, is_open: bool) -> bytes | None:
-    """The key with that seal; None where the day is not open here and has closed everywhere. Raises BadInput."""
-    key = keys.find(PRODUCTS[kind], day_ms)
-    if key is None and not is_open and keys.destroyed(day_ms):
-        return None
-    if key is None or _seal(key) != seal:
-        raise BadInput("[profiles] key_file: the key of an open day is lost, or another one")
-    return key
-
-
-def _seal(key: bytes) -> bytes:
-    """What a snapshot may know of a key: that it is the same."""
-    return hashlib.blake2b(key, digest_size=PSEUDONYM_BYTES).digest()
+    return rest

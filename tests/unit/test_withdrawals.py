@@ -183,7 +183,7 @@ def test_a_snapshot_knows_of_no_key_but_that_it_is_the_same_and_of_closed_days_n
         part.partials()
     state = part.snapshot()
     assert len(keys._known) == 18 and not any(key in state for key in keys._known.values())
-    assert {day for _, day in part._seals} == {DAY + day * 24 * HOUR for day in range(1, 10)}
+    assert {day for _, day in part._seals.state()} == {DAY + day * 24 * HOUR for day in range(1, 10)}
 
 
 def test_a_withdrawal_is_told_of_all_days_that_are_open_elsewhere_however_many() -> None:
