@@ -4,8 +4,10 @@ The file lies outside the recovery directory, mode 0600: whoever has the one can
 made when the first event of its day asks for it, and destroyed when the run has closed that day everywhere and that is
 committed: from then on nobody can tell which pseudonym was whose, nor which of two days were one person's. The file
 keeps up to when a run's keys were destroyed: the key of a later day that is not there was lost, and a run that needs it
-does not start (engine/profile.py). The file is made before processes start, and never by one of them: were it gone, one
-that has a key and one that makes it anew would count a person twice.
+does not start (engine/profile_keys.py). The file is made before processes start, and never by one of them: were it
+gone, one that has a key and one that makes it anew would count a person twice. Of runs of one id it is one's alone, by
+a word that its recovery directory holds too (``own``): another one would take for closed what that one has closed, and
+drop withdrawals for days that it holds open.
 
 A change is written to a new file, synced and put in the old one's place, so that a kill leaves the one or the other;
 then the old file's bytes, which nobody can reach by a name any more, are overwritten with zeros and synced. What a disk
@@ -57,6 +59,7 @@ class KeyFile:
     def __init__(self, path: Path, run_id: str) -> None:
         self._path, self._run_id = path, run_id
         self._mark = json.dumps([run_id, "", ""])  # beside the keys: they were destroyed up to that instant
+        self._owner = json.dumps([run_id, "", "owner"])  # and whose they are
         self._known: dict[str, bytes] = {}  # asked for with every event: the file only with the first of a day
 
     def make(self) -> None:
@@ -65,6 +68,17 @@ class KeyFile:
             if not self._path.exists():
                 self._write({})
             self._read()
+
+    def own(self, owner: str) -> None:
+        """Make the keys of this run id those of ``owner``, a name that no other run has, or see that they are.
+
+        Raises UsageError where the file has keys of another run of this id, or had.
+        """
+        with self._held() as keys:
+            if keys.get(self._owner) != owner:
+                if any(json.loads(name)[0] == self._run_id for name in keys):
+                    raise UsageError(f"key file {self._path}: it is another run's of this id; take another file")
+                self._write({**keys, self._owner: owner})
 
     def key(self, product: str, day_ms: int) -> bytes:
         """See engine.profile_gate.Keys."""
@@ -113,8 +127,8 @@ class KeyFile:
         return json.dumps([self._run_id, product, format_ms(day_ms)])
 
     def _is_before(self, name: str, before_ms: int) -> bool:
-        run_id, _, day = json.loads(name)
-        return bool(name != self._mark and run_id == self._run_id and day < format_ms(before_ms))
+        run_id, product, day = json.loads(name)
+        return bool(product and run_id == self._run_id and day < format_ms(before_ms))
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[dict[str, str]]:

@@ -14,6 +14,7 @@ nothing. In phase city_only there is nothing to follow: every event is no_contra
 from __future__ import annotations
 
 import pickle
+import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -44,7 +45,7 @@ from flows.external_sort import Stamps
 from flows.guard import guarded
 from flows.kafka import Cluster
 from flows.keys import KeyFile, MemoryKeys, checked
-from flows.recovery import states
+from flows.recovery import remembered, states
 from flows.source import FileSource, KafkaSource, Parts
 from flows.store_sink import Advance, StoreSink
 from flows.subjects import flow_of
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from flows.runs import Setup
 
 SELF_SUSTAINING = "self_sustaining"
+_OWNER = "key owner"  # its name in the recovery directory
 _PATIENCE_S = 30.0  # of a replay, for consents and contracts to be read to their end
 _PAUSE_S = 0.01
 
@@ -138,13 +140,15 @@ class _Nobody:
 def begin(setup: Setup, recovery: Path) -> None:
     """Check a live run's key file before its processes start, or make it; and that it has what the run goes on from.
 
-    Raises UsageError, BadInput.
+    A run that begins anew has other keys, under the same id too: directory and file say whose they are. Raises
+    UsageError, BadInput.
     """
     if setup.config["privacy", "phase"] == SELF_SUSTAINING:
         keys = KeyFile(checked(setup.config["profiles", "key_file"], recovery), setup.run_id)
         keys.make()
         for kept in states(recovery, "profiles.logs").values():
             check_keys(pickle.loads(kept)[1], keys)
+        keys.own(remembered(recovery, _OWNER, secrets.token_hex(16)))
 
 
 def opened(setup: Setup, cluster: Cluster | None, recovery: Path | None) -> Followed | Closed:

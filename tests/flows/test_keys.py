@@ -75,6 +75,27 @@ def test_processes_share_the_file_and_runs_do_not(tmp_path: Path) -> None:
     assert os.stat(path).st_mode & 0o777 == 0o600 and os.stat(f"{path}.lock").st_mode & 0o777 == 0o600
 
 
+def test_of_runs_of_one_id_a_file_is_one_s_alone(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    first, second = key_file(path), KeyFile(path, "second")
+    for _ in range(2):
+        first.own("directory a")
+        second.own("directory b")
+        key = second.key("profiles", DAY)
+    with pytest.raises(UsageError, match=r"keys: it is another run's of this id; take another file$"):
+        KeyFile(path, "live").own("directory b")
+    assert first.key("profiles", DAY) != key == second.find("profiles", DAY)
+    assert first.destroy(DAY + DAY_MS) == 1 and second.find("profiles", DAY) == key
+    first.own("directory a")  # and still, with no key left
+
+
+def test_keys_of_which_nobody_knows_whose_they_are_belong_to_none(tmp_path: Path) -> None:
+    keys = key_file(tmp_path / "keys")
+    keys.key("profiles", DAY)
+    with pytest.raises(UsageError, match="another run's"):
+        keys.own("directory a")
+
+
 def test_a_file_that_is_lost_is_not_made_anew_by_a_process(tmp_path: Path) -> None:
     """One that has the day's key would count people under it, the other one under another."""
     path = tmp_path / "keys"

@@ -16,17 +16,20 @@ from engine import registry
 from engine.book import Book
 from engine.config import Config
 from engine.errors import BadInput, UsageError
+from engine.facts import START
 from engine.model import END, NO_TIME, Progress, Released
 from engine.profile import ProfilePartition
+from engine.profile_facts import KIND, PROFILE, SEALED, WITHDRAWN
 from flows import consents, profiles
-from flows.keys import MemoryKeys
+from flows.keys import KeyFile, MemoryKeys
 from flows.profiles import Closed, Followed, _destroyer, _Waiting, begin, opened, places, stamps
+from flows.recovery import open_recovery
 from flows.runs import Setup
 from flows.source import Parts
 from flows.store_sink import TICK, Advance
 from flows.streams import events_of, stream_of
 from tests.support.engine_run import payloads
-from tests.support.profile_run import gate, key_file
+from tests.support.profile_run import FakeConsents, gate, key_file
 
 DAY = 1_770_390_000_000  # 2026-02-07T00:00+09:00
 HOUR = 3_600_000
@@ -40,6 +43,17 @@ keep = _Waiting.snapshot.__wrapped__  # type: ignore[attr-defined]
 
 def setup(**config: Any) -> Setup:
     return Setup(None, BOOK.version(BOOK.first), Config(config), "live", "0", events="profiles")  # type: ignore[arg-type]
+
+
+def phase(key_file: Path) -> dict[str, Any]:
+    """Settings of a run that takes providers' data."""
+    return {"privacy": {"phase": "self_sustaining"}, "profiles": {"key_file": str(key_file)}}
+
+
+def home(directory: Path) -> Path:
+    """A recovery directory as a start makes it."""
+    open_recovery(directory, {})
+    return directory
 
 
 def rows(unit: str) -> Released:
@@ -80,7 +94,7 @@ def test_a_process_that_starts_again_gives_what_was_decided_not_what_it_would_de
 
 
 def test_keys_go_when_the_end_of_their_day_is_committed(tmp_path: Path) -> None:
-    config = Config({"privacy": {"phase": "self_sustaining"}, "profiles": {"key_file": str(tmp_path / "keys")}})
+    config = Config(phase(tmp_path / "keys"))
     keys = key_file(tmp_path / "keys")
     for day in range(2):
         keys.key("trips", DAY + day * DAY_MS)
@@ -127,27 +141,50 @@ def test_in_city_only_there_are_no_keys_to_destroy_and_nothing_to_follow(tmp_pat
 def test_a_run_that_has_lost_a_key_is_refused_before_its_processes_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of = setup(privacy={"phase": "self_sustaining"}, profiles={"key_file": str(tmp_path / "keys")})
-    part = ProfilePartition(0, BOOK, 5_000, gate(keys=key_file(tmp_path / "keys")))
-    part.feed(payloads([json.dumps({"provider": "acme", "subject": "u", "ts": DAY}).encode()]))
-    kept = {"profiles.logs": {"00000": pickle.dumps((1, part.snapshot()))}}
+    of, recovery = setup(**phase(tmp_path / "keys")), home(tmp_path / "recovery")
+    kept: dict[str, dict[str, bytes]] = {"profiles.logs": {}}
     monkeypatch.setattr(profiles, "states", lambda _directory, step: kept[step])
-    begin(of, tmp_path / "recovery")
+    begin(of, recovery)
+    part = ProfilePartition(0, BOOK, 5_000, gate(keys=KeyFile(tmp_path / "keys", "live")))
+    part.feed(payloads([json.dumps({"provider": "acme", "subject": "u", "ts": DAY}).encode()]))
+    kept["profiles.logs"]["00000"] = pickle.dumps((1, part.snapshot()))
+    begin(of, recovery)
     (tmp_path / "keys").unlink()
     with pytest.raises(BadInput, match="the key of an open day is lost"):
-        begin(of, tmp_path / "recovery")
+        begin(of, recovery)
+
+
+def test_a_run_that_begins_anew_tells_withdrawals_for_days_that_an_earlier_one_had_closed(tmp_path: Path) -> None:
+    """Its recovery directory is lost, and the log read again under the same id: no day of it has closed."""
+    begin(setup(**phase(tmp_path / "keys")), home(tmp_path / "lost"))
+    lost = KeyFile(tmp_path / "keys", "live")
+    lost.key("profiles", DAY)
+    lost.destroy(DAY + DAY_MS)
+    begin(setup(**phase(tmp_path / "keys")), tmp_path / "lost")
+    recovery = home(tmp_path / "recovery")
+    with pytest.raises(UsageError, match="it is another run's of this id; take another file"):
+        begin(setup(**phase(tmp_path / "keys")), recovery)
+    begin(setup(**phase(tmp_path / "others")), recovery)
+    people = FakeConsents(default=True)
+    part = ProfilePartition(0, BOOK, 5_000, gate(people, keys=KeyFile(tmp_path / "others", "live")))
+    days = (DAY, DAY + DAY_MS + HOUR)
+    part.feed(payloads([json.dumps({"provider": "acme", "subject": "u", "ts": ts}).encode() for ts in days], days))
+    (told,) = part.partials()
+    assert told.rows[:, KIND].tolist() == [PROFILE, SEALED]
+    people.withdraw("acme", "u", DAY + DAY_MS + HOUR)
+    (told,) = part.partials()
+    assert told.rows[:, KIND].tolist() == [WITHDRAWN] and told.rows[0, START] == DAY
 
 
 def test_a_live_run_needs_a_key_file_and_a_replay_of_files_the_consents(tmp_path: Path) -> None:
-    phase = {"privacy": {"phase": "self_sustaining"}}
+    recovery = home(tmp_path / "recovery")
     with pytest.raises(UsageError, match="key_file"):
-        begin(setup(**phase), tmp_path / "recovery")
-    inside = {**phase, "profiles": {"key_file": str(tmp_path / "recovery" / "keys")}}
+        begin(setup(privacy={"phase": "self_sustaining"}), recovery)
     with pytest.raises(UsageError, match="recovery directory"):
-        begin(setup(**inside), tmp_path / "recovery")
-    begin(setup(**phase, profiles={"key_file": str(tmp_path / "keys")}), tmp_path / "recovery")
+        begin(setup(**phase(recovery / "keys")), recovery)
+    begin(setup(**phase(tmp_path / "keys")), recovery)
     with pytest.raises(UsageError, match="--consents"):
-        opened(setup(**phase), None, None)
+        opened(setup(privacy={"phase": "self_sustaining"}), None, None)
 
 
 class Topic:
