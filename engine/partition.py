@@ -70,6 +70,8 @@ class Partition:
     Counters are exact and for the terminal only (PRIVACY.md R6): ``accepted``, ``rejected`` (by reason code).
     """
 
+    hears = False  # of anything but its log
+
     def __init__(
         self,
         number: int,

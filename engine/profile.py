@@ -78,6 +78,8 @@ class ProfilePartition:
     ``state`` knows.
     """
 
+    hears = True  # of withdrawals
+
     def __init__(
         self, number: int, book: Book, bound_ms: int, gate: Gate, state: bytes | None = None, since: int = NO_TIME
     ) -> None:

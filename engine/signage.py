@@ -74,6 +74,8 @@ class SignagePartition:
     all partitions of a run and after every restart. Counters are exact and for the terminal only (PRIVACY.md R6).
     """
 
+    hears = False  # of anything but its log
+
     def __init__(
         self,
         number: int,

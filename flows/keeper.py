@@ -29,6 +29,7 @@ class Keeper(Protocol):
     """One partition of any stream: engine.partition.Partition, and what stands for it in streams beside people."""
 
     number: int
+    hears: bool  # of something beside its log: it may have something to tell while W stands, and after its end
     ended: bool
     accepted: int
     rejected: I64

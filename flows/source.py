@@ -30,6 +30,7 @@ _EPOCH_BYTES = 8 << 20  # that a partition gives in an epoch, about: bounds what
 _REPLAY_STEP_MS = 60_000  # of W between two partials of a partition of another topic's replay: the same reason
 _AWAKE = timedelta(milliseconds=15)
 _REPLAY_AWAKE = timedelta(milliseconds=2)  # all is there: what is waited for is on its way
+_ENDED_AWAKE = timedelta(milliseconds=50)  # of a log that has ended before others: it hears, and reads no more
 _LETTERS_S = 1.0  # longest wait of an epoch for dead letters to be taken
 
 
@@ -120,6 +121,7 @@ class _Handle(StatefulSourcePartition[Item, bytes]):
     def __init__(self, parts: Parts, part: Keeper) -> None:
         self._parts, self._part = parts, part
         self._fresh_epoch, self._left, self._busy, self._awake = True, _EPOCH_BYTES, True, _AWAKE
+        self._is_last_call = False
 
     def next_awake(self) -> datetime | None:
         """At once while there is something to read, else soon."""
@@ -133,6 +135,19 @@ class _Handle(StatefulSourcePartition[Item, bytes]):
         items = self._parts.items(self._part, tick)
         self._left -= sum(len(blob) for _, blob in items)
         return items
+
+    def _finish(self) -> list[Item]:
+        """End the log, which closes windows; called again until there is nothing to come of it: then StopIteration.
+
+        Of a partition that hears there is until all have ended: it can take back what it has told, and where it has
+        said that it waits, nothing closes before it has told again.
+        """
+        if self._is_last_call:
+            raise StopIteration
+        self._part.finish()
+        self._is_last_call = not self._part.hears or all(part.ended for part in self._parts.all.values())
+        self._busy, self._awake = self._is_last_call, _ENDED_AWAKE
+        return self._give()
 
     def _new_epoch(self) -> None:
         self._fresh_epoch, self._left = True, _EPOCH_BYTES
@@ -148,19 +163,20 @@ class _FileHandle(_Handle):
 
     @guarded
     def next_batch(self) -> list[Item]:
-        if stop.is_set() or self._part.ended:
+        if stop.is_set():
             raise StopIteration
+        if self._part.ended:
+            return self._finish()
         others = [p.watermark for p in self._parts.all.values() if not p.ended]
         if self._part.watermark > min(others) or self._crowded():  # at the end of the log too: it closes windows
             self._busy = False
-            return []
+            return self._give() if self._part.hears else []
         self._busy = True
         payloads = self._log.read(_FILE_BYTES)
-        if payloads is None:
-            self._part.finish()
-        else:
-            self._parts.feed(self._part, payloads, self._log.source_partition)
         self._on_read()
+        if payloads is None:
+            return self._finish()
+        self._parts.feed(self._part, payloads, self._log.source_partition)
         return self._give()
 
     @guarded
@@ -237,12 +253,13 @@ class _KafkaHandle(_Handle):
 
     @guarded
     def next_batch(self) -> list[Item]:
-        if stop.is_set() or self._part.ended:
+        if stop.is_set():
             raise StopIteration
+        if self._part.ended:
+            return self._finish()
         must_wait = self._crowded()
         if self._over() and not must_wait:  # the end of the log closes windows too
-            self._part.finish()
-            return self._give()
+            return self._finish()
         self._watch.look()
         may_read = self._left > 0 and not must_wait
         payloads = self._read() if may_read else None

@@ -1,8 +1,9 @@
-"""What a source gives to the flow: ticks in every epoch, and nothing from behind the end of its log."""
+"""What a source gives to the flow: ticks in every epoch, who withdraws meanwhile, nothing from behind its log's end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,13 +17,16 @@ from engine.config import Config
 from engine.partition import Partition
 from flows import runs
 from flows.kafka import Cluster
+from flows.keys import MemoryKeys
 from flows.logs import open_logs
 from flows.runs import Setup, replay_files
 from flows.source import FileSource, KafkaSource, Parts, is_tick, paced, shard_key, shard_number
-from flows.streams import PEOPLE, Opened
+from flows.streams import PEOPLE, PROFILES, Opened
 from tests.realservices.kafka import Kafka
 from tests.support.columns import tables
 from tests.support.engine_run import payloads
+from tests.support.profile_run import FakeConsents, book, rows_of, subjects
+from tests.unit.test_profile import DAY, HOUR, REGISTRY, event, partition
 
 SHARDS, AT = 3, 1_770_450_000_000
 
@@ -137,3 +141,134 @@ def test_what_was_written_behind_the_end_is_not_read(kafka: Kafka, topic: Callab
     finally:
         source.close()
     assert mine.all[0].read == end
+
+
+class Replay:
+    """Two logs of profiles, called by hand, and the key in which they meet."""
+
+    def __init__(self) -> None:
+        of, keys = book(REGISTRY), MemoryKeys()
+        self.consents = [FakeConsents(default=True) for _ in range(2)]
+        self.parts = Parts(
+            of, 5_000, 1, None, "profiles", make=lambda n, *_: partition(n, of=of, consents=self.consents[n], keys=keys)
+        )
+        limits = {"profiles": {"k": 1, "guard": 0, "providers": 1, "tables": ["gender"]}, "trips": {"k": 1, "guard": 0}}
+        self.key = subjects(of, Config(limits), 2)
+        self.handles: list[Any] = []
+
+    def holds(self) -> bool:
+        return not self.consents[0].is_current
+
+    def hold(self, held: bool) -> None:
+        for each in self.consents:
+            each.is_current = not held
+
+    def call(self, number: int) -> dict[str, int]:
+        """People by gender that are released at one call of a log."""
+        items = self.handles[number].next_batch()
+        rows = rows_of(self.key.take([blob for _, blob in items if not is_tick(blob)]).rows)
+        return {row["row"]: row["n"] for row in rows if row["product"] == "profiles"}
+
+    def end(self, number: int) -> dict[str, int]:
+        """Call a log until its partition has ended."""
+        released: dict[str, int] = {}
+        while not self.parts.all[number].ended:
+            released |= self.call(number)
+        return released
+
+    def withdraws(self, released_by: Callable[[], dict[str, int]], held: bool) -> None:
+        """Partition 0 has told the day, and waits for the other one, which ``released_by`` lets pass it; then all end.
+
+        A person withdraws before, and with ``held`` consents are not current meanwhile.
+        """
+        if held:
+            self.hold(True)
+            assert self.call(0) == self.call(1) == {}  # that they wait
+        self.consents[0].withdraw("acme", "u-1", DAY + HOUR)
+        if held:
+            self.hold(False)
+            assert released_by() == {}
+        else:
+            assert self.call(0) == {}
+        assert self.handles[0].next_awake() is not None  # however long it waits: not at once
+        released = self.call(0) if held else released_by()
+        assert released == {"f": 1, "m": 1, "": 2}
+        for number in range(2):
+            self.end(number)
+        for handle in self.handles:
+            with pytest.raises(StopIteration):
+                for _ in range(3):
+                    handle.next_batch()
+
+
+TOLD = [event(DAY, "u-1", gender="f"), event(DAY, "u-2", gender="f")]
+OPEN = [event(DAY, "u-3", gender="m"), tick(DAY + HOUR)]
+MIDNIGHT = tick(DAY + 25 * HOUR)
+
+
+@contextmanager
+def of_files(logs: list[list[bytes]], at: Path) -> Iterator[Replay]:
+    """A replay of files, of which nothing is read yet."""
+    paths, mine = [at / str(number) for number in range(len(logs))], Replay()
+    for path, log in zip(paths, logs, strict=True):
+        path.write_bytes(b"\n".join(log) + b"\n")
+    opened = open_logs(paths, "log", PROFILES.stamps(tables()), at, None, "profiles")
+    source = FileSource(mine.parts, opened, lambda _share: None, mine.holds)
+    mine.handles = [source.build_part("logs", part, None) for part in source.list_parts()]
+    yield mine
+    for handle in mine.handles:
+        handle.close()
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["open", "held"])
+def test_a_file_that_is_ahead_tells_who_withdraws(held: bool, tmp_path: Path) -> None:
+    with of_files([[*TOLD, MIDNIGHT], [*OPEN, MIDNIGHT]], tmp_path) as mine:
+        assert mine.call(0) == {}
+        mine.withdraws(lambda: mine.call(1), held)
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["open", "held"])
+def test_a_file_that_has_ended_tells_who_withdraws(held: bool, tmp_path: Path) -> None:
+    with of_files([TOLD, OPEN], tmp_path) as mine:
+        assert mine.call(1) == mine.end(0) == {}
+        mine.withdraws(lambda: mine.end(1), held)
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("held", [False, True], ids=["open", "held"])
+def test_a_partition_of_a_replay_that_has_ended_tells_who_withdraws(
+    kafka: Kafka, topic: Callable[..., str], held: bool
+) -> None:
+    name, mine = topic(partitions=2), Replay()
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "enable.idempotence": True})
+    for number, log in enumerate((TOLD, OPEN)):
+        for message in log:
+            producer.produce(name, message, partition=number)
+    assert producer.flush(30) == 0
+    cluster = Cluster(kafka.bootstrap, topic=name)
+    how: dict[str, Any] = {"topic_id": cluster.topic_id(), "tick_ms": 1_000, "crowded": mine.holds}
+    source = KafkaSource(mine.parts, cluster, 2, ends=[2, 2], **how)
+    try:
+        mine.handles = [source.build_part("logs", part, None) for part in source.list_parts()]
+        assert mine.end(0) == {}
+        mine.withdraws(lambda: mine.end(1), held)
+    finally:
+        source.close()
+
+
+def test_a_log_of_people_that_waits_or_has_ended_is_done_with(tmp_path: Path) -> None:
+    """It hears of nothing but its log: nobody has to wait for what it might tell, nor ask."""
+    for number, log in enumerate(([tick(AT)], [tick(AT + HOUR)] * 2)):
+        (tmp_path / str(number)).write_bytes(b"\n".join(log) + b"\n")
+    mine = parts()
+    logs = open_logs([tmp_path / "0", tmp_path / "1"], "log", PEOPLE.stamps(tables()), tmp_path, None)
+    source = FileSource(mine, logs, lambda _share: None)
+    first, second = (source.build_part("logs", part, None) for part in source.list_parts())
+    assert second.next_batch()
+    second.snapshot()
+    assert second.next_batch() == []
+    while not mine.all[0].ended:
+        assert first.next_batch()
+    with pytest.raises(StopIteration):
+        first.next_batch()
+    assert not mine.all[1].ended
