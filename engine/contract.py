@@ -253,7 +253,7 @@ class Contracts:
     def __init__(self, values: Iterable[bytes] = ()) -> None:
         self._known: dict[str, Contract] = {}
         self._of: dict[str, dict[str, Contract]] = {}  # by company (_spelled) and id
-        self._unreadable: dict[str, str | None] = {}  # id → company (_spelled) that the record names, None: none
+        self._unreadable: dict[str, set[str]] = {}  # id → companies (_spelled) it may be of; none: nobody knows whose
         self._bars: dict[str, str | None] = {}  # by company, found since the last record
         for value in values:
             self.take(value)
@@ -262,8 +262,8 @@ class Contracts:
         """Take a record; False where it cannot be read: it may be a bar, so it is one until a record of its id can be.
 
         Barred are the company that it names and the one that the contract was of before; where neither is known, all.
-        ``key``: the contract's id, where it is told beside the record. ``value`` None: the record was deleted. Of two
-        records of a contract the one with more steps counts, whichever comes last.
+        ``key``: the contract's id, where it is told beside the record. ``value`` None: the record was deleted; where
+        none was ever read that bars nobody. Of two records the one with more steps counts, whichever comes last.
         """
         self._bars.clear()
         try:
@@ -271,9 +271,13 @@ class Contracts:
             if key is not None and made.id != key:
                 raise _bad("another id than its key")
         except BadInput:
-            named = _named(value or b"", "id") if key is None else key
-            company = _named(value or b"", "company")
-            self._unreadable[named or ""] = None if company is None else _spelled(company)
+            named = (_named(value or b"", "id") if key is None else key) or ""
+            known = self._known.get(named)
+            if value is None and known is None:  # nobody ever knew whose it was
+                self._unreadable.pop(named, None)
+                return True
+            whose = (_named(value or b"", "company"), None if known is None else known.company)
+            self._unreadable[named] = {_spelled(company) for company in whose if company is not None}
             return False
         known = self._known.get(made.id)
         if known is None or len(made.steps) >= len(known.steps):
@@ -290,6 +294,16 @@ class Contracts:
     def all(self) -> list[Contract]:
         """All contracts, by id."""
         return [self._known[name] for name in sorted(self._known)]
+
+    @property
+    def unreadable(self) -> int:
+        """Of how many contracts the record cannot be read."""
+        return len(self._unreadable)
+
+    @property
+    def bars_all(self) -> bool:
+        """Whether one of them bars all companies, for nobody knows whose it is."""
+        return not all(self._unreadable.values())
 
     def refusal(self, company: str, product: str, purpose: str, at_ms: int) -> str | None:
         """Why a company may not have, or give, a product for a purpose at that instant (one of REASONS); None: it may.
@@ -323,11 +337,8 @@ class Contracts:
 
     def _bar(self, company: str) -> str | None:
         states = {contract.stands for contract in self._of[company].values()}
-        for name, named in self._unreadable.items():
-            before = self._known.get(name)
-            about = {named, None if before is None else _spelled(before.company)} - {None}
-            if not about or company in about:
-                return UNREADABLE
+        if any(not whose or company in whose for whose in self._unreadable.values()):
+            return UNREADABLE
         return next((state for state in BARRED if state in states), None)
 
 

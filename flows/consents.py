@@ -3,7 +3,8 @@
 While the topic ``consents`` lags by more than a minute the gate is shut: the source reads nothing, so events stay in
 Kafka in front of the offset, W stands still, no window closes; ticks are not written either, for the partition is not
 read to its end. When the topic is back the source goes on where it was. Before the topic was read to its end for the
-first time the gate is shut too.
+first time the gate is shut too; and while a record of a topic beside is a ``stray``, which may be a bar of anybody:
+what is refused is gone, and what waits is not.
 
 Each process has a gate and reads the topic for itself. It is polled by the source, at every poll of its own::
 
@@ -53,7 +54,7 @@ class Follower:
         return changes
 
     def current(self) -> bool:
-        """Whether the topics were read to their end: at a start, no withdrawal is known before."""
+        """Whether events may pass. At a start, no withdrawal is known before the topics were read to their end."""
         return not self._gate.held().held
 
 
@@ -61,9 +62,11 @@ class Gate:
     """The consents of one process, and whether they are current.
 
     ``bootstrap``, ``settings``: the cluster of the topic. ``beside``: other topics without which events may not pass
-    either; they are polled, judged and closed with it. ``keep`` is given, once a minute, what may be told of them to
-    supervisors, by the process that has partition 0, in a thread of its own: while it waits for a store, consents are
-    read on and judged. Raises BadInput for settings librdkafka refuses.
+    either; they are polled, judged and closed with it. ``stray`` names the one of them that holds a record of which
+    nobody knows whose it is, "" for none; it is asked by who polls.
+    ``keep`` is given, once a minute, what may be told of them to supervisors, by the process that has partition 0, in a
+    thread of its own: while it waits for a store, consents are read on and judged. Raises BadInput for settings
+    librdkafka refuses.
     """
 
     def __init__(
@@ -73,6 +76,7 @@ class Gate:
         topic: str = TOPIC,
         *,
         beside: Sequence[Compacted] = (),
+        stray: Callable[[], str] = lambda: "",
         keep: Callable[[ConsentState], None] | None = None,
         now: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
@@ -80,11 +84,12 @@ class Gate:
         self.consents = Consents(secrets.token_bytes(32))
         self._topics = [Compacted(bootstrap, settings, topic, self._take, now=now, clock=clock), *beside]
         self._limit_ms = int(os.environ.get(LIMIT_VARIABLE, LIMIT_MS))
-        self._keep, self._now, self._clock = keep, now, clock
+        self._strays, self._keep, self._now, self._clock = stray, keep, now, clock
         self._followers: list[Follower] = []
         self._serials: list[tuple[float, int]] = []  # second, and the newest serial then
         self._is_open = self._keeps = False
-        self._shut_s, self._told = now(), ""  # since when it is shut, and the topic that was named for it
+        self._shut_s, self._told = now(), ("", False)  # since when it is shut, and what was told: topic, is it a stray?
+        self._stray = ""  # the topic, all being current, whose record events wait for
         self._polled_s = self._kept_s = float("-inf")
         self._keeping: threading.Thread | None = None
 
@@ -112,7 +117,8 @@ class Gate:
         """How it stands, for the health port. Of any thread."""
         lag_ms, name = self._slowest()
         met = tuple(reason for reason in FAULTS if self.consents.faults.get(reason))
-        return Held(None if lag_ms == END else lag_ms, not self._is_open, met, name)
+        stray = self._stray
+        return Held(None if lag_ms == END else lag_ms, not self._is_open, met, stray or name, stray != "")
 
     def state(self) -> ConsentState:
         """What supervisors may be told (PRIVACY.md R6): no subject, no count below ten."""
@@ -142,17 +148,22 @@ class Gate:
 
     def _judge(self, now_s: float) -> None:
         lag_ms, name = self._slowest()
-        was_open, self._is_open = self._is_open, lag_ms <= self._limit_ms
+        current = lag_ms <= self._limit_ms
+        self._stray = stray = self._strays() if current else ""
+        was_open, self._is_open = self._is_open, current and not stray
         if self._is_open:
-            if self._told:
-                tell(f"{self._told} are current again, events were held for {now_s - self._shut_s:.0f} s")
-            self._told = ""
+            if self._told[0]:
+                tell(f"{self._told[0]} are current again, events were held for {now_s - self._shut_s:.0f} s")
+            self._told = "", False
             return
         if was_open:
             self._shut_s = now_s
+        if stray and self._told != (stray, True):
+            self._told = stray, True
+            tell(f"{stray} hold a record that cannot be read and is nobody's: events are held until it is mended")
         late = was_open or (now_s - self._shut_s) * 1000 > self._limit_ms  # at a start they are read first
-        if late and not self._told:
-            self._told = name
+        if late and not self._told[0]:
+            self._told = name, False
             tell(f"{name} are not current: events are held until they are")
 
     def _report(self, now_s: float) -> None:

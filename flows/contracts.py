@@ -15,9 +15,14 @@ def reading(bootstrap: str, settings: Mapping[str, str] | None, contracts: Contr
     """A reader of the topic that ``contracts`` are kept up to date by; the caller polls and closes it."""
 
     def take(key: bytes | None, value: bytes | None, _record_ts: int) -> None:
-        contracts.take(value, (key or b"").decode("utf-8", "replace"))
+        contracts.take(value, (key or b"").decode("utf-8", "surrogateescape"))  # each key by itself, whatever it is
 
     return Compacted(bootstrap, settings, TOPIC, take)
+
+
+def stray(contracts: Contracts) -> str:
+    """The topic's name while one of its records bars all companies, else ""."""
+    return TOPIC if contracts.bars_all else ""
 
 
 def publish(bootstrap: str, settings: Mapping[str, str] | None, name: str, newest: Callable[[], str]) -> None:

@@ -54,13 +54,15 @@ class Held:
     """How it stands with consents (flows/consents.py). ``lag_ms``: None before they were read to their end.
 
     ``held``: whether events wait for them. ``faults``: reasons for which records could not be used. ``topic``: the one
-    that is known least, consents or what is asked beside them.
+    that is known least, consents or what is asked beside them. ``stray``: it is known, and holds a record of which
+    nobody knows whose it is: that is what events wait for.
     """
 
     lag_ms: int | None = None
     held: bool = True
     faults: tuple[str, ...] = ()
     topic: str = "consents"
+    stray: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class State:
         if self.store_since_ms is not None:
             return f"store: retrying since {format_ms(self.store_since_ms)}: {self.store_why}"
         if self.consents is not None and self.consents.held:
-            return f"{self.consents.topic}: not current, events are held"
+            why = "a record is nobody's" if self.consents.stray else "not current"
+            return f"{self.consents.topic}: {why}, events are held"
         if not self.assigned:
             return "kafka: no partition is assigned yet"
         if self.quiet:
@@ -299,9 +302,13 @@ def _slowest(told: list[Held]) -> Held | None:
     """Each process reads the consents for itself: the run is as far as the last of them."""
     if not told:
         return None
-    last = max(told, key=lambda held: END if held.lag_ms is None else held.lag_ms)
+
+    def lag(held: Held) -> int:
+        return END if held.lag_ms is None else held.lag_ms
+
+    last, holds = max(told, key=lag), max(told, key=lambda held: (held.held, lag(held)))
     faults = tuple(sorted({reason for held in told for reason in held.faults}))
-    return replace(last, held=any(held.held for held in told), faults=faults)
+    return replace(holds, lag_ms=last.lag_ms, faults=faults)
 
 
 def resident_bytes() -> int:

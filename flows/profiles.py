@@ -8,7 +8,8 @@ rows wait until the decision is committed, and a process that starts again store
 destroyed only when nobody goes back behind the end of its day any more.
 
 Each process follows the topics ``consents`` and ``contracts`` for itself. While either is not current, sources read
-nothing. In phase city_only there is nothing to follow: every event is no_contract.
+nothing, nor while a contract bars all companies, for nobody knows whose it is. In phase city_only there is nothing to
+follow: every event is no_contract.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from engine import ingress
 from engine.book import Book
 from engine.config import Config
 from engine.contract import Contracts
-from engine.errors import ServiceUnreachable, UsageError
+from engine.errors import BadInput, ServiceUnreachable, UsageError
 from engine.model import DAY, I32, I64, NO_TIME, Payloads, Released
 from engine.profile import ProfilePartition, check_keys
 from engine.profile_facts import PRODUCTS
@@ -40,7 +41,7 @@ from engine.subjects import Subjects
 from engine.tables import Tables
 from engine.timezone import TimeZone
 from flows import consents
-from flows.contracts import reading
+from flows.contracts import reading, stray
 from flows.external_sort import Stamps
 from flows.guard import guarded
 from flows.kafka import Cluster
@@ -74,6 +75,7 @@ class Followed:
             consents_at.bootstrap,
             consents_at.settings,
             beside=[reading(contracts_at.bootstrap, contracts_at.settings, self._contracts)],
+            stray=partial(stray, self._contracts),
             keep=partial(setup.store.put_consents, setup.run_id),
         )
 
@@ -82,10 +84,12 @@ class Followed:
         return not self._consents.open()
 
     def wait(self) -> None:
-        """Wait until both are known. Raises ServiceUnreachable where that takes too long."""
+        """Wait until both are known. Raises ServiceUnreachable where that takes too long, BadInput for a stray."""
         until = time.monotonic() + _PATIENCE_S
         while self.holds():
             if time.monotonic() > until:
+                if self._consents.held().stray:
+                    raise BadInput("contracts hold a record that cannot be read and is nobody's: mend it first")
                 raise ServiceUnreachable(
                     "consents or contracts are not current: their topics cannot be read to the end"
                 )

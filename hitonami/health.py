@@ -60,7 +60,9 @@ def of_consents(held: Held | None) -> list[Metric]:
         return []
     return [
         metrics.gauge(
-            "consents_held", "1 while events are held because consents or contracts are not current.", held.held
+            "consents_held",
+            "1 while events are held because consents or contracts are not current, or a contract is nobody's.",
+            held.held,
         ),
         metrics.gauge(
             "consents_lag_seconds",

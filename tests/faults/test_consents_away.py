@@ -1,4 +1,4 @@
-"""The cluster of consents stands still: events are held, none passes and none is lost.
+"""The cluster of consents stands still, or a contract is nobody's: events are held, none passes and none is lost.
 
 ::
 
@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Producer
 
-from flows import consents
+from flows import consents, contracts
 from flows.kafka import Cluster
 from flows.recovery import states
 from sinks.clickhouse.store import Store
@@ -111,6 +112,19 @@ def test_events_are_held_while_consents_are_away(
             until(lambda: readiness(port) == "ok", "it does not go on")
             record_property("went_on_s", round(time.time() - back_ms / 1000, 2))
             until(lambda: offsets()["00001"] > held_at["00001"] + RATE, "what was held is not read")
+            stray = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0})
+            try:
+                stray.produce(contracts.TOPIC, b"{", "typo")
+                assert stray.flush(30) == 0
+                until(lambda: readiness(port) == "contracts: a record is nobody's, events are held", "it bars all")
+                time.sleep(1)
+                held_at = offsets()
+                time.sleep(1)
+                assert offsets() == held_at, "events were read"
+            finally:  # for other tests too
+                stray.produce(contracts.TOPIC, None, "typo")
+                assert stray.flush(30) == 0
+            until(lambda: readiness(port) == "ok", "it does not go on when the record is gone")
             sent = feed.finish()
             until(lambda: offsets()["00001"] > max(place[1] for place in feed.places), "not all is read")
             time.sleep(1)
@@ -119,7 +133,7 @@ def test_events_are_held_while_consents_are_away(
             feed.enough.set()
             live.end()
     assert told["read"] == sent and sum(told["rejected"].values()) + told["accepted"] == sent
-    assert set(told["rejected"]) == {"no_consent"}  # nothing was late
+    assert set(told["rejected"]) == {"no_consent"}  # nothing was late, nor without a contract
     passed = {of: sum(feed.sent[subject] for subject in of) for of in (tuple(ALLOWED), tuple(ENDED), tuple(NEVER))}
     assert passed[tuple(ALLOWED)] <= told["accepted"] < passed[tuple(ALLOWED)] + passed[tuple(ENDED)]
     # those who withdrew before passed then, and not while the broker was away or later
@@ -131,4 +145,5 @@ def test_events_are_held_while_consents_are_away(
     said = errors.read_text().splitlines()
     assert [line.split(",")[0].split(":")[1].strip() for line in said] == [
         "consents are not current", "consents are current again",
+        "contracts hold a record that cannot be read and is nobody's", "contracts are current again",
     ]  # fmt: skip

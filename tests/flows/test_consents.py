@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -169,6 +170,35 @@ def test_what_is_asked_beside_holds_too(topic: Topic, clock: Clock, capsys: pyte
     ]
     gate.close()
     assert beside.closed
+
+
+def test_a_stray_record_holds_events_until_it_is_mended(
+    topic: Topic, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strays = ["contracts"]
+    gate = Gate("b:9092", stray=lambda: strays[0], now=clock.now, clock=clock.wall)
+    follower = gate.follower()
+    assert not after(clock, gate, 1)
+    assert State(consents=gate.held()).problem() == "consents: not current, events are held"  # it may be mended already
+    for _ in range(2):
+        topic.current()
+        assert not after(clock, gate, 1) and not follower.current()
+    other = Held(5_000, topic="consents")
+    for state in (
+        State(consents=gate.held()),
+        merged([State(consents=replace(other, held=False)), State(consents=gate.held())]),
+    ):
+        assert state.problem() == "contracts: a record is nobody's, events are held"
+        assert State.decode(state.encode()) == state
+    strays[0] = ""
+    assert after(clock, gate, 1) and follower.current() and not gate.held().held
+    strays[0] = "contracts"
+    assert not after(clock, gate, 1)
+    said = [
+        "hitonami: contracts hold a record that cannot be read and is nobody's: events are held until it is mended",
+        "hitonami: contracts are current again, events were held for 4 s",
+    ]
+    assert capsys.readouterr().err.splitlines() == [*said, said[0]]
 
 
 def test_partitions_ask_one_after_the_other_for_one_poll(gate: Gate, topic: Topic, clock: Clock) -> None:

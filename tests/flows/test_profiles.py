@@ -15,7 +15,7 @@ import pytest
 from engine import registry
 from engine.book import Book
 from engine.config import Config
-from engine.errors import BadInput, UsageError
+from engine.errors import BadInput, ServiceUnreachable, UsageError
 from engine.facts import START
 from engine.model import END, NO_TIME, Progress, Released
 from engine.profile import ProfilePartition
@@ -218,6 +218,17 @@ def test_sources_wait_while_consents_or_contracts_are_not_current(monkeypatch: p
     ):  # fmt: skip
         consented.lag, contracted.lag = consents_ms, contracts_ms
         assert followed.holds() == holds
+    assert followed._contracts.take(None, "typo") and not followed.holds()
+    assert not followed._contracts.take(b"{", "typo") and followed.holds()
+    monkeypatch.setattr(profiles, "_PATIENCE_S", 0.0)
+    with pytest.raises(BadInput, match="is nobody's: mend it first"):
+        followed.wait()
+    consented.lag = 60_001
+    with pytest.raises(ServiceUnreachable, match="not current"):
+        followed.wait()
+    assert followed._contracts.take(None, "typo")
+    consented.lag = 0
+    followed.wait()
     followed.close()
     assert consented.polled and contracted.polled and consented.closed and contracted.closed
 

@@ -269,20 +269,32 @@ def test_a_record_that_cannot_be_read_bars_its_company_though_no_other_is_known(
         assert held.refusal("else", "profiles", "policy", MAY) is None
         assert held.take(value(), "acme-2026")
         assert held.refusal("acme", "profiles", "policy", MAY) is None
-    for unread in UNREAD:
+    for unread in (broken for broken in UNREAD if broken is not None):
         held = known(*others)
-        assert not held.take(unread, "acme-2026")
+        assert not held.bars_all and not held.take(unread, "acme-2026") and held.bars_all
         for company, name in (("acme", "acme-b"), ("else", "else")):  # it may be either's
             assert held.refusal(company, "profiles", "policy", MAY) == "unreadable"
             assert held.refusal_of(name, None, "profiles", "policy", MAY) == "unreadable"
-        assert held.take(value(), "acme-2026")
+        assert held.take(value(), "acme-2026") and not held.bars_all
         assert held.refusal("else", "profiles", "policy", MAY) is None
+
+
+@pytest.mark.parametrize("stray", [b"{", value(third_party=True)])
+def test_a_deletion_where_no_record_was_ever_read_is_nobodys(stray: bytes) -> None:
+    """As a stray record is taken away, and as a process finds it that began behind the topic's compaction."""
+    held = known(value())
+    for _ in range(2):
+        assert held.take(None, "typo") and held.unreadable == 0 and not held.bars_all
+        assert held.refusal("acme", "profiles", "policy", MAY) is None
+        assert held.refusal_of("typo", None, "profiles", "policy", MAY) == "no_contract"
+        assert not held.take(stray, "typo") and held.unreadable == 1
+        assert held.refusal("acme", "profiles", "policy", MAY) == "unreadable"
 
 
 @pytest.mark.parametrize("broken", UNREAD)
 def test_a_record_that_cannot_be_read_bars_the_company_of_the_record_before(broken: bytes | None) -> None:
     held = known(value(), value(id="else", company="else"))
-    assert not held.take(broken, "acme-2026")
+    assert not held.take(broken, "acme-2026") and not held.bars_all
     assert held.refusal("acme", "profiles", "policy", MAY) == "unreadable"
     assert held.refusal("else", "profiles", "policy", MAY) is None
     assert not held.take(value(company="else", third_party=True), "acme-2026")  # or it went over to them
