@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from engine import rfc3339
-from engine.contract import Contract, Contracts, Step
+from engine.contract import Contract, Step
 from engine.errors import ServiceUnreachable, UsageError
 from flows import contracts
 from hitonami.common import StoreOption, kafka_settings, now_ms, opened, out, say
@@ -82,7 +82,7 @@ def listed(store: StoreOption) -> None:
     """
     at_ms = now_ms()
     with opened(store) as held:
-        for known in _all(held).all():
+        for known in held.contracts().all():
             row = {"id": known.id, "company": known.company, "state": known.state_now(at_ms), **_dues(known, at_ms)}
             out.print(json.dumps(row, ensure_ascii=False), markup=False)
 
@@ -208,12 +208,8 @@ def _publish(held: Store, name: str, kafka: str, settings: dict[str, str]) -> No
         raise ServiceUnreachable(f"the store has it, the topic may not: the same command again ({error})") from None
 
 
-def _all(held: Store) -> Contracts:
-    return Contracts(record.encode() for record in held.contracts())
-
-
 def _known(held: Store, name: str) -> Contract | None:
-    return _all(held).get(name)
+    return held.contracts().get(name)
 
 
 def _needed(held: Store, name: str) -> Contract:

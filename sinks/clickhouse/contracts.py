@@ -36,21 +36,11 @@ def put(connection: Connection, name: str, version: int, record: str) -> bool:
     raise ServiceUnreachable(f"store {connection.shown}: the contracts take no row")
 
 
-def newest(connection: Connection) -> list[str]:
-    """The newest record of every contract, by id."""
-    return [record for _, record in _newest(connection)]
-
-
 def known(connection: Connection) -> Contracts:
     """What they allow; a record that is not of the id it stands under is none that can be read."""
     made = Contracts()
-    for name, record in _newest(connection):
-        made.take(record.encode(), name)
+    for name, record in connection.rows(
+        f"SELECT id, argMax(record, version) FROM {connection.table('contracts')} GROUP BY id"
+    ):
+        made.take(str(record).encode("utf-8", "surrogatepass"), str(name))
     return made
-
-
-def _newest(connection: Connection) -> list[tuple[str, str]]:
-    found = connection.rows(
-        f"SELECT id, argMax(record, version) FROM {connection.table('contracts')} GROUP BY id ORDER BY id"
-    )
-    return [(str(name), str(record)) for name, record in found]

@@ -9,6 +9,7 @@ from typing import Any, Unpack
 
 import pyarrow as pa
 
+from engine.contract import Contracts
 from engine.model import I64, Released
 from sinks.clickhouse import alerts, checkup, consents, contracts, digest, history, reader, reads, runs, schema, tables
 from sinks.clickhouse.alerts import Action, Alert, ThresholdChange
@@ -245,9 +246,9 @@ class Store:
         """Append a version (from 1 on) of a contract; False where another record is that version already."""
         return contracts.put(self._connection, name, version, record)
 
-    def contracts(self) -> list[str]:
-        """The newest record of every contract (engine/contract.py), by id."""
-        return contracts.newest(self._connection)
+    def contracts(self) -> Contracts:
+        """The newest record of every contract; one that is not of the id it stands under cannot be read."""
+        return contracts.known(self._connection)
 
     def company_read(self, ask: Ask, clock_ms: Callable[[], int]) -> CompanyRead:
         """Begin a read by a company. Raises ReadRefused where it is refused (sinks/clickhouse/company.py)."""

@@ -13,7 +13,6 @@ from dashboard.app import create_app
 from dashboard.door import PER_ADDRESS
 from dashboard.feed import Feed
 from dashboard.serve import serve
-from engine.contract import parse
 from engine.model import PRODUCTS, WINDOWS
 from sinks import files
 from sinks.clickhouse.store import Store
@@ -78,8 +77,9 @@ def test_refusals_are_told_with_their_reason(desk: Desk) -> None:
         told = desk.ask(query)
         assert (told.status, told.json()) == (403, {"error": reason})
         assert desk.told()[-1] == ("refused", reason, 0)
-    newest, _ = desk.store.contracts()
-    desk.store.put_contract("a", 3, parse(newest.encode()).moved("leak", NOW).text())
+    newest = desk.store.contracts().get("a")
+    assert newest is not None
+    desk.store.put_contract("a", 3, newest.moved("leak", NOW).text())
     told = desk.ask("contract=a&purpose=policy&product=flow&run=live")
     assert (told.status, told.json()) == (403, {"error": "suspended"})
     assert len(desk.told()) == 5

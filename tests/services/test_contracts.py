@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import subprocess
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from benchmarks import refusal
+from dashboard import company, governance
 from engine.contract import Contracts
 from engine.errors import BadInput, CheckFailed, ServiceUnreachable, UsageError
 from flows import contracts
@@ -224,14 +227,51 @@ def test_changes_at_the_same_time_lose_nothing(desk: Desk, monkeypatch: pytest.M
 
     def late(store: Store, name: str, version: int, record: str) -> bool:
         if next(others, False):
-            (newest,) = [made for made in Contracts(r.encode() for r in store.contracts()).all() if made.id == name]
-            assert put(store, name, version, newest.moved("leak", T0 + 400 * DAY).text())
+            newest = store.contracts().get(name)
+            assert newest is not None and put(store, name, version, newest.moved("leak", T0 + 400 * DAY).text())
         return put(store, name, version, record)
 
     monkeypatch.setattr(Store, "put_contract", late)
     assert desk.act("report") == f"{desk.id}: suspended\n"
     (made,) = [made for made in desk.in_topic().all() if made.id == desk.id]
     assert [step.act for step in made.steps] == ["add", "leak", "report"]
+
+
+def test_a_stray_record_in_the_topic_is_mended_as_operations_says(desk: Desk) -> None:
+    """Nobody knows whose it is, so it bars all; the store knows of none of that id."""
+    desk.add()
+
+    def write(key: str | bytes, value: bytes | None) -> None:
+        producer = Producer({"bootstrap.servers": desk.kafka.bootstrap, "log_level": 0})
+        producer.produce(contracts.TOPIC, value, key)
+        assert producer.flush(30) == 0
+
+    def all_are_barred() -> bool:
+        found = desk.in_topic()
+        barred = found.refusal(desk.company, "flow", "policy", T0) == "unreadable"
+        assert barred == found.bars_all == (contracts.stray(found) != "")
+        return barred
+
+    stray = f"stray of {desk.id}"
+    write(stray, b"{")
+    assert all_are_barred()
+    with pytest.raises(UsageError, match=f"no contract {stray}"):
+        hitonami("contract", "report", stray, *desk.both)
+    mask = ("--purpose", "policy", "--product", "flow")
+    over = ("--from", "2199-01-01T00:00:00Z", "--to", "2199-02-01T00:00:00Z", "--report-months", 1)
+    hitonami("contract", "add", stray, "--company", "nobody", *mask, *over, *desk.both)
+    assert not all_are_barred()
+    assert hitonami(*desk.words("a.csv")) == "5 rows\n"
+    typos = [start + desk.id.encode() for start in (b"\xff", b"\xfe")]  # keys that can be no ids
+    write(typos[0], b"{")
+    write(typos[1], None)
+    assert all_are_barred()
+    write(typos[0], None)
+    assert not all_are_barred()
+    write(desk.id, None)
+    assert desk.in_topic().refusal(desk.company, "flow", "policy", T0) == "unreadable"
+    desk.add()
+    assert desk.in_topic().refusal(desk.company, "flow", "policy", T0) is None
 
 
 def test_nothing_is_handed_out_to_a_company_suspended_while_it_reads(desk: Desk) -> None:
@@ -251,11 +291,35 @@ def test_a_token_is_shown_once_and_stands_nowhere(desk: Desk) -> None:
     told = [desk.act("token").splitlines()[-1] for _ in range(2)]
     assert len(set(told)) == 2 and all(len(token) >= 43 for token in told)
     with Store.open(desk.url) as store:
-        (record,) = store.contracts()
-    made = desk.in_topic().get(desk.id)
-    assert made is not None and made.token and made.text() == record
-    assert not any(token in record for token in told)
+        (known,) = store.contracts().all()
+    assert known.token and known == desk.in_topic().get(desk.id)
+    assert not any(token in known.text() for token in told)
     assert json.loads(hitonami("contract", "show", desk.id, "--store", desk.url))["token"] is True
+
+
+def test_a_record_of_another_id_is_nobodys_to_any_reader(desk: Desk) -> None:
+    """A row says that it is desk's contract, with more steps and another key, and before the suspension."""
+    desk.add()
+    token = desk.act("token").splitlines()[-1]
+    with Store.open(desk.url) as store:
+        own = store.contracts().get(desk.id)
+        assert own is not None
+        foreign = own.moved("report", T0 + 400 * DAY)
+        for _ in range(4):
+            foreign = foreign.moved("token", T0 + 400 * DAY, token=hashlib.sha256(CANARY.encode()).hexdigest())
+        desk.act("leak")
+        assert store.put_contract("b", 1, foreign.text())
+        assert [company._is_key(store, desk.id, key) for key in (token, CANARY)] == [True, False]
+        told = governance.contracts(store, T0)
+        assert [(one["id"], one["state"]) for one in told["contracts"]] == [(desk.id, "suspended")]
+        assert told["unreadable"] == 1
+    at = ("--store", desk.url)
+    (row,) = [json.loads(line) for line in hitonami("contract", "list", *at).splitlines()]
+    shown = json.loads(hitonami("contract", "show", desk.id, *at))
+    assert (row["state"], shown["state"]) == ("suspended", "suspended")
+    assert desk.act("report") == f"{desk.id}: suspended\n"
+    shown = json.loads(hitonami("contract", "show", desk.id, *at))
+    assert [step["act"] for step in shown["steps"]] == ["add", "token", "leak", "report"]
 
 
 def test_what_cannot_be_a_contract_is_refused_and_stored_nowhere(desk: Desk) -> None:
@@ -269,7 +333,7 @@ def test_what_cannot_be_a_contract_is_refused_and_stored_nowhere(desk: Desk) -> 
     with pytest.raises(UsageError, match="no contract"):
         desk.act("leak")
     with Store.open(desk.url) as store:
-        assert store.contracts() == []
+        assert store.contracts().all() == []
     assert desk.in_topic().get(desk.id) is None
 
 
