@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ import orjson
 
 from engine.model import FUTURE_MS, ID_BYTES, NO_TIME, TS_MAX, TS_MIN
 from engine.rfc3339 import parse_ms
+from engine.standing import Standings
 
 PURPOSES = ("disaster_support", "policy")
 # Fields of a provider's event about its subject: what is not named in a consent is dropped from the event.
@@ -38,7 +39,6 @@ ATTRIBUTES = (
 GIVEN = ("id_creation", "use")
 GRANTED, WITHDRAWN = "granted", "withdrawn"
 FAULTS = ("malformed", "missing_field", "bad_value", "wrong_key", "too_far_in_future", "stale")
-CLASS = 10  # people of a class in what is told of how many consent
 _MOST_GRANTS = 32  # kept of a subject, see _Held.grant
 _EVERY = frozenset(PURPOSES)
 
@@ -104,17 +104,6 @@ class Change(NamedTuple):
     subject: str
     at_ms: int
     purposes: frozenset[str]
-
-
-class Standing(NamedTuple):
-    """What may be told of a provider: ``low`` = its consenting subjects, rounded down to a class of ten, never 0.
-
-    ``terms``: versions of terms ("version lang") that ten or more of them have agreed to, sorted.
-    """
-
-    provider: str
-    low: int
-    terms: tuple[str, ...]
 
 
 def parse(value: bytes) -> Consent:
@@ -238,7 +227,7 @@ class Consents:
     """All consents, in memory only; a function of the records and their order.
 
     ``key``: random bytes of this process (up to 64); subjects are held as digests keyed with it. In the clear stands
-    only what has ended and was not handed on yet.
+    only what has ended and was not handed on yet. ``standings``: how many stand, and what is told of it.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -247,10 +236,7 @@ class Consents:
         self._scopes: dict[Scope, Scope] = {}
         self._changes: list[Change] = []
         self._forgotten = 0  # changes handed on and gone
-        self._people: Counter[str] = Counter()
-        self._terms: Counter[tuple[str, str]] = Counter()
-        self._moved: dict[str, set[bytes]] = {}  # by provider, who has granted or withdrawn since it was told of
-        self._standing: dict[str, Standing] = {}
+        self.standings = Standings()
         self.faults: Counter[str] = Counter()  # of FAULTS, since the first record
 
     def take(self, value: bytes | None, record_ts: int, key: bytes | None = None) -> None:
@@ -323,14 +309,6 @@ class Consents:
             raise Fault("stale")
         return False
 
-    def standing(self) -> Sequence[Standing]:
-        """What may be told, by provider; of one with fewer than ten subjects nothing, not even that it is named.
-
-        It is told anew when ten people of the provider have granted or withdrawn since: a class that is left with the
-        very change that leaves it would tell the number (nine).
-        """
-        return [self._standing[provider] for provider in sorted(self._standing)]
-
     def _checked(self, value: bytes, record_ts: int, key: bytes | None) -> Consent:
         record = parse(value)
         if key is not None and key != record.key:
@@ -351,7 +329,7 @@ class Consents:
         less = held.grant(record.ts, self._scopes.setdefault(record.scope, record.scope))
         held.terms = _terms(record)
         self._count(record.provider, held, 1)
-        self._moves(record.provider, digest)
+        self.standings.moves(record.provider, digest)
         if less:
             self._changes.append(Change(record.provider, record.subject, record.ts, less))
 
@@ -363,24 +341,12 @@ class Consents:
             self._changes.append(Change(provider, subject, at_ms, _EVERY))
         self._count(provider, held, -1)
         if held.grants:
-            self._moves(provider, digest)
+            self.standings.moves(provider, digest)
         held.withdraw(at_ms)
 
     def _count(self, provider: str, held: _Held, by: int) -> None:
         if held.grants:
-            self._people[provider] += by
-            self._terms[provider, held.terms] += by
-
-    def _moves(self, provider: str, subject: bytes) -> None:
-        moved = self._moved.setdefault(provider, set())
-        moved.add(subject)
-        if len(moved) < CLASS:
-            return
-        moved.clear()
-        self._standing.pop(provider, None)
-        if self._people[provider] >= CLASS:
-            terms = sorted(terms for (of, terms), n in self._terms.items() if of == provider and n >= CLASS)
-            self._standing[provider] = Standing(provider, self._people[provider] // CLASS * CLASS, tuple(terms))
+            self.standings.count(provider, held.terms, by)
 
     def _digest(self, provider: str, subject: str) -> bytes:
         return hashlib.blake2b(f"{provider}/{subject}".encode(), digest_size=16, key=self._key).digest()

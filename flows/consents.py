@@ -14,27 +14,22 @@ Each process has a gate and reads the topic for itself. It is polled by the sour
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.consent import FAULTS, Change, Consents
-from engine.errors import HitonamiError
 from engine.model import END
 from flows.compacted import Compacted
-from flows.guard import guarded, tell
+from flows.guard import tell
 from flows.health import Held, health
-from sinks.clickhouse.consents import STEP_MS, ConsentState
 
 TOPIC = "consents"
 LIMIT_MS = 60_000
 LIMIT_VARIABLE = "HITONAMI_CONSENT_LAG_MS"  # for tests: what holds at 60 s must hold at any length
 _POLL_S = 0.005  # the partitions of a process ask one after the other: the topic is polled for all of them
 _KEEP_S = 60.0  # that a withdrawal is kept at least, for a partition that is only being restored
-_LAST_S = 1.0  # that an end waits for the store to take what was told last
 
 
 class Follower:
@@ -63,10 +58,7 @@ class Gate:
 
     ``bootstrap``, ``settings``: the cluster of the topic. ``beside``: other topics without which events may not pass
     either; they are polled, judged and closed with it. ``stray`` names the one of them that holds a record of which
-    nobody knows whose it is, "" for none; it is asked by who polls.
-    ``keep`` is given, once a minute, what may be told of them to supervisors, by the process that has partition 0, in a
-    thread of its own: while it waits for a store, consents are read on and judged. Raises BadInput for settings
-    librdkafka refuses.
+    nobody knows whose it is, "" for none; it is asked by who polls. Raises BadInput for settings librdkafka refuses.
     """
 
     def __init__(
@@ -77,28 +69,25 @@ class Gate:
         *,
         beside: Sequence[Compacted] = (),
         stray: Callable[[], str] = lambda: "",
-        keep: Callable[[ConsentState], None] | None = None,
         now: Callable[[], float] = time.monotonic,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.consents = Consents(secrets.token_bytes(32))
         self._topics = [Compacted(bootstrap, settings, topic, self._take, now=now, clock=clock), *beside]
         self._limit_ms = int(os.environ.get(LIMIT_VARIABLE, LIMIT_MS))
-        self._strays, self._keep, self._now, self._clock = stray, keep, now, clock
+        self._strays, self._now = stray, now
         self._followers: list[Follower] = []
         self._serials: list[tuple[float, int]] = []  # second, and the newest serial then
-        self._is_open = self._keeps = False
+        self._is_open = False
         self._shut_s, self._told = now(), ("", False)  # since when it is shut, and what was told: topic, is it a stray?
         self._stray = ""  # the topic, all being current, whose record events wait for
-        self._polled_s = self._kept_s = float("-inf")
-        self._keeping: threading.Thread | None = None
+        self._polled_s = float("-inf")
 
-    def follower(self, partition: int = 0) -> Follower:
+    def follower(self) -> Follower:
         """Consents for a partition of the source. Who has none reads nothing and holds nothing."""
         health.consents(self.held)
         made = Follower(self)
         self._followers.append(made)
-        self._keeps |= partition == 0
         return made
 
     def open(self) -> bool:
@@ -110,7 +99,6 @@ class Gate:
                 topic.poll()
             self._judge(now_s)
             self._forget(now_s)
-            self._report(now_s)
         return self._is_open
 
     def held(self) -> Held:
@@ -120,22 +108,8 @@ class Gate:
         stray = self._stray
         return Held(None if lag_ms == END else lag_ms, not self._is_open, met, stray or name, stray != "")
 
-    def state(self) -> ConsentState:
-        """What supervisors may be told (PRIVACY.md R6): no subject, no count below ten."""
-        held, standing = self.held(), self.consents.standing()
-        return ConsentState(
-            at_ms=int(self._clock() * 1000),
-            lag_ms=held.lag_ms,
-            held=held.held,
-            faults=held.faults,
-            subjects={each.provider: each.low for each in standing},
-            terms={each.provider: list(each.terms) for each in standing},
-        )
-
     def close(self) -> None:
         """Leave the broker."""
-        if self._keeping is not None:
-            self._keeping.join(_LAST_S)
         for topic in self._topics:
             topic.close()
 
@@ -166,16 +140,6 @@ class Gate:
             self._told = name, False
             tell(f"{name} are not current: events are held until they are")
 
-    def _report(self, now_s: float) -> None:
-        """Have the state kept once a minute; not while the store has not taken the one before."""
-        busy = self._keeping is not None and self._keeping.is_alive()
-        if self._keep is None or not self._keeps or busy or now_s - self._kept_s < STEP_MS / 1000:
-            return
-        self._kept_s = now_s
-        told = self._keep, self.state()  # made here: consents are this thread's
-        self._keeping = threading.Thread(target=_kept, args=told, name="consents", daemon=True)
-        self._keeping.start()
-
     def _forget(self, now_s: float) -> None:
         """Let go of withdrawals that every follower has heard of for a while: they name their subjects."""
         newest = self.consents.serial
@@ -184,9 +148,3 @@ class Gate:
         heard = min((follower.serial for follower in self._followers), default=0)
         while self._serials and now_s - self._serials[0][0] >= _KEEP_S and self._serials[0][1] <= heard:
             self.consents.forget(self._serials.pop(0)[1])
-
-
-@guarded
-def _kept(keep: Callable[[ConsentState], None], state: ConsentState) -> None:
-    with contextlib.suppress(HitonamiError):  # a store that is away: the next row tells it
-        keep(state)

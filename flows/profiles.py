@@ -41,6 +41,7 @@ from engine.subjects import Subjects
 from engine.tables import Tables
 from engine.timezone import TimeZone
 from flows import consents
+from flows.consent_report import Reporter
 from flows.contracts import reading, stray
 from flows.external_sort import Stamps
 from flows.guard import guarded
@@ -76,12 +77,14 @@ class Followed:
             consents_at.settings,
             beside=[reading(contracts_at.bootstrap, contracts_at.settings, self._contracts)],
             stray=partial(stray, self._contracts),
-            keep=partial(setup.store.put_consents, setup.run_id),
         )
+        self._reporter = Reporter(self._consents, setup.store, setup.run_id)
 
     def holds(self) -> bool:
         """Whether events must wait, for it is not known what people and contracts say now. Never waits."""
-        return not self._consents.open()
+        is_open = self._consents.open()
+        self._reporter.report()
+        return not is_open
 
     def wait(self) -> None:
         """Wait until both are known. Raises ServiceUnreachable where that takes too long, BadInput for a stray."""
@@ -99,12 +102,15 @@ class Followed:
         self, number: int, book: Book, bound_ms: int, _shards: int, state: bytes | None, since: int, _wire: int
     ) -> ProfilePartition:
         """See flows.source.Maker."""
-        asked = self._consents.follower(number)
+        asked = self._consents.follower()
+        if number == 0:  # of the processes of a run one tells
+            self._reporter.begin()
         gate = Gate(True, self._purposes, self._gap_ms, asked, self._contracts, self._keys)
         return ProfilePartition(number, book, bound_ms, gate, state, since)
 
     def close(self) -> None:
         """Leave the brokers."""
+        self._reporter.close()
         self._consents.close()
 
 

@@ -44,9 +44,18 @@ def put_consents(connection: Connection, run_id: str, state: ConsentState) -> No
 
 def read_consents(connection: Connection, run_id: str) -> ConsentState | None:
     """The newest state of a run; None where it never told one: it handles no consents."""
+    return _newest(connection, run_id, "run_id = {run:String}")
+
+
+def read_told(connection: Connection, run_id: str) -> ConsentState | None:
+    """What was told last with consents known: by the run, where it never did by any run; None where none did."""
+    return _newest(connection, run_id, "lag_ms IS NOT NULL")
+
+
+def _newest(connection: Connection, run_id: str, where: str) -> ConsentState | None:
     found = connection.rows(
         f"SELECT at_ms, lag_ms, held, faults, subjects, terms FROM {connection.table(CONSENTS_TABLE)}"
-        " WHERE run_id = {run:String} ORDER BY minute DESC, at_ms DESC LIMIT 1",
+        f" WHERE {where} ORDER BY run_id = {{run:String}} DESC, minute DESC, at_ms DESC LIMIT 1",
         {"run": run_id},
     )
     if not found:

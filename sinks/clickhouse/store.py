@@ -237,6 +237,10 @@ class Store:
         """How it stood with the consents of a run when that was told last, None where it never was."""
         return consents.read_consents(self._connection, run_id)
 
+    def consents_told(self, run_id: str) -> ConsentState | None:
+        """What a run goes on from in what it tells of consents (sinks/clickhouse/consents.py ``read_told``)."""
+        return consents.read_told(self._connection, run_id)
+
     def threshold_changes(self, run_id: str) -> list[ThresholdChange]:
         """Every edit of the thresholds that a run has met: author, time, before and after. [] for no such run."""
         run = self.run(run_id)

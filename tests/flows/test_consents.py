@@ -1,4 +1,4 @@
-"""The gate before events about people: open while consents are current, and only then."""
+"""The gate before events about people: open while consents are current, and only then; what is told of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from engine.errors import ServiceUnreachable
 from engine.model import END, NO_TIME
 from flows import consents
+from flows.consent_report import Reporter
 from flows.consents import LIMIT_MS, Follower, Gate
 from flows.health import Health, Held, State, health, merged
 from flows.kafka import Cluster
@@ -79,19 +80,44 @@ def topic(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Topic:
 
 
 @pytest.fixture
-def kept() -> list[ConsentState]:
-    return []
-
-
-@pytest.fixture
-def gate(clock: Clock, topic: Topic, kept: list[ConsentState]) -> Iterator[Gate]:
+def gate(clock: Clock, topic: Topic) -> Iterator[Gate]:
     health.begin()
-    yield Gate("b:9092", keep=kept.append, now=clock.now, clock=clock.wall)
+    yield Gate("b:9092", now=clock.now, clock=clock.wall)
     health.begin()
 
 
 def value(word: Word, subject: str = "u-1", **fields: object) -> bytes:
     return json.dumps(document("acme", subject, word, **fields)).encode()
+
+
+class Told:
+    """A gate, and what is told of it to a store."""
+
+    def __init__(self, gate: Gate, clock: Clock, before: ConsentState | None = None) -> None:
+        self.reporter = Reporter(gate, self, "people", now=clock.now, clock=clock.wall)
+        self._gate, self._clock, self._before = gate, clock, before
+        self.asked: list[str] = []
+        self.rows: list[ConsentState] = []
+        self.away = False
+
+    def consents_told(self, run_id: str) -> ConsentState | None:
+        self.asked.append(run_id)
+        if self.away:
+            raise ServiceUnreachable("away")
+        return self._before
+
+    def put_consents(self, run_id: str, state: ConsentState) -> None:
+        if self.away:
+            raise ServiceUnreachable("away")
+        self.rows.append(state)
+
+    def after(self, seconds: float, *, waits: bool = True) -> bool:
+        """As the source does it; ``waits``: until the store has answered."""
+        is_open = after(self._clock, self._gate, seconds)
+        self.reporter.report()
+        if waits:
+            written()
+        return is_open
 
 
 def written() -> None:
@@ -220,7 +246,7 @@ def test_every_follower_hears_of_every_withdrawal(gate: Gate, topic: Topic, cloc
     def heard(follower: Follower) -> list[str]:
         return [change.subject for change in follower.withdrawn()]
 
-    first, second = gate.follower(1), gate.follower(2)
+    first, second = gate.follower(), gate.follower()
     topic.coming = [value(GRANTED), value(Word("withdrawn", T + 1))]
     gate.open()
     assert first.allowed("acme", "u-1", "policy", T) is None
@@ -229,11 +255,11 @@ def test_every_follower_hears_of_every_withdrawal(gate: Gate, topic: Topic, cloc
     after(clock, gate, 30)
     assert heard(first) == ["u-2"]
     after(clock, gate, 300)
-    assert heard(gate.follower(3)) == heard(second) == ["u-1", "u-2"]  # nobody was forgotten for them
+    assert heard(gate.follower()) == heard(second) == ["u-1", "u-2"]  # nobody was forgotten for them
 
 
 def test_who_has_withdrawn_is_forgotten_when_all_have_heard(gate: Gate, topic: Topic, clock: Clock) -> None:
-    followers = [gate.follower(1), gate.follower(2)]
+    followers = [gate.follower(), gate.follower()]
     topic.coming = [value(Word("withdrawn", T), "u-1")]
     gate.open()
     for follower in followers:
@@ -252,62 +278,80 @@ def test_who_has_withdrawn_is_forgotten_when_all_have_heard(gate: Gate, topic: T
     assert gate.consents.withdrawn(0) == (2, [])
 
 
-def test_supervisors_are_told_once_a_minute(gate: Gate, topic: Topic, clock: Clock, kept: list[ConsentState]) -> None:
-    gate.follower(1)
-    after(clock, gate, 1)
-    assert kept == []  # another process has partition 0
-    gate.follower(0)
-    after(clock, gate, 1)
+def test_supervisors_are_told_once_a_minute(gate: Gate, topic: Topic, clock: Clock) -> None:
+    told = Told(gate, clock)
+    told.after(1)
+    assert told.asked == []  # another process has partition 0
+    told.reporter.begin()
+    told.after(1)
+    assert told.asked == ["people"] and told.rows == []
+    told.after(1)
     topic.coming = [value(GRANTED, f"u-{number}") for number in range(17)] + [b"{"]
     topic.current()
     for _ in range(119):
-        written()
-        after(clock, gate, 1)
-    written()
-    first, second = kept
-    assert first == ConsentState(T + 1_002_000, None, True)
-    assert second == ConsentState(T + 1_062_000, 60_000, False, ("malformed",), {"acme": 10}, {"acme": ["2026-01 ja"]})
+        told.after(1)
+    first, second = told.rows
+    assert first == ConsentState(T + 1_003_000, None, True)
+    assert second == ConsentState(T + 1_063_000, 60_000, False, ("malformed",), {"acme": 10}, {"acme": ["2026-01 ja"]})
 
 
-def test_a_store_that_is_away_stops_nothing(topic: Topic, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    def away(state: ConsentState) -> None:
-        raise ServiceUnreachable("away")
+def test_a_start_goes_on_from_what_was_told_last(gate: Gate, topic: Topic, clock: Clock) -> None:
+    told = Told(gate, clock, ConsentState(T, 5, False, (), {"acme": 10}, {"acme": ["2026-01 ja"]}))
+    told.reporter.begin()
+    told.after(1)
+    assert told.rows == []
+    told.after(1)
+    withdrawn = [value(Word("withdrawn", T + 1), f"u-{number}") for number in range(10)]
+    granted = [value(GRANTED, f"u-{number}") for number in range(9)]
+    for coming in (granted + withdrawn[9:], withdrawn[:9], [value(GRANTED, "u-10")]):  # nine of the ten stand at first
+        topic.coming = coming
+        topic.current()
+        told.after(60)
+    assert [row.lag_ms is None for row in told.rows] == [True, False, False, False]
+    assert [row.subjects for row in told.rows] == [{"acme": 10}] * 3 + [{}]
+    assert [row.terms for row in told.rows] == [{"acme": ["2026-01 ja"]}] * 3 + [{}]
 
-    gate = Gate("b:9092", keep=away, now=clock.now, clock=clock.wall)
-    gate.follower(0)
-    topic.current()
-    assert after(clock, gate, 1) and after(clock, gate, 59)
-    written()
+
+def test_a_store_that_is_away_stops_nothing(
+    gate: Gate, topic: Topic, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = Told(gate, clock)
+    told.reporter.begin()
+    for told.away, seconds, asked, rows in (
+        (True, 1, 1, 0), (True, 30, 1, 0), (True, 30, 2, 0), (False, 60, 3, 0), (False, 1, 3, 1), (True, 60, 3, 1),
+        (False, 60, 3, 2),
+    ):  # fmt: skip
+        topic.current()
+        assert told.after(seconds) and (len(told.asked), len(told.rows)) == (asked, rows)
     assert capsys.readouterr().err == ""  # the next row tells it
 
 
-def test_while_a_store_hangs_consents_are_read_and_judged(topic: Topic, clock: Clock) -> None:
+def test_while_a_store_hangs_consents_are_read_and_judged(gate: Gate, topic: Topic, clock: Clock) -> None:
     asked: list[ConsentState] = []
-    stored: list[bool] = []
     answers = threading.Event()
 
-    def hang(state: ConsentState) -> None:
-        asked.append(state)
-        answers.wait(10)
-        stored.append(state.held)
+    class Hangs(Told):
+        def put_consents(self, run_id: str, state: ConsentState) -> None:
+            asked.append(state)
+            answers.wait(10)
+            self.rows.append(state)
 
-    gate = Gate("b:9092", keep=hang, now=clock.now, clock=clock.wall)
-    follower = gate.follower(0)
+    told, follower = Hangs(gate, clock), gate.follower()
+    told.reporter.begin()
     topic.current()
-    assert after(clock, gate, 1)
+    assert told.after(0.5) and told.after(0.5, waits=False)
     topic.coming = [value(GRANTED)]
-    assert after(clock, gate, 59) and not answers.is_set()
+    assert told.after(59, waits=False) and not answers.is_set()
     assert follower.allowed("acme", "u-1", "policy", T) is not None
-    assert not after(clock, gate, 60)
+    assert not told.after(60, waits=False)
     assert [state.held for state in asked] == [False]  # a second thread would only wait behind the first
     answers.set()
     written()
     answers.clear()
-    after(clock, gate, 1)
-    assert [state.held for state in asked] == [False, True]
+    told.after(1, waits=False)
     threading.Timer(0.1, answers.set).start()
-    gate.close()  # what was told last is stored
-    assert stored == [False, True]
+    told.reporter.close()  # what was told last is stored
+    assert [state.held for state in asked] == [state.held for state in told.rows] == [False, True]
 
 
 def test_the_health_port_tells_that_events_are_held(gate: Gate, topic: Topic, clock: Clock) -> None:

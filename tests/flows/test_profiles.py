@@ -21,6 +21,7 @@ from engine.model import END, NO_TIME, Progress, Released
 from engine.profile import ProfilePartition
 from engine.profile_facts import KIND, PROFILE, SEALED, WITHDRAWN
 from flows import consents, profiles
+from flows.health import health
 from flows.keys import KeyFile, MemoryKeys
 from flows.profiles import Closed, Followed, _destroyer, _Waiting, begin, opened, places, stamps
 from flows.recovery import open_recovery
@@ -209,7 +210,8 @@ def test_sources_wait_while_consents_or_contracts_are_not_current(monkeypatch: p
     monkeypatch.setattr(consents, "_POLL_S", 0)
     monkeypatch.setattr(consents, "Compacted", lambda *_where, **_how: consented)
     monkeypatch.setattr("flows.profiles.reading", lambda *_where: contracted)
-    store: Any = SimpleNamespace(put_consents=print)
+    asked: list[str] = []
+    store: Any = SimpleNamespace(consents_told=asked.append, put_consents=print)
     cluster: Any = SimpleNamespace(bootstrap="", settings={})
     followed = Followed(replace(setup(), store=store), cluster, cluster, MemoryKeys())
     for consents_ms, contracts_ms, holds in (
@@ -229,7 +231,13 @@ def test_sources_wait_while_consents_or_contracts_are_not_current(monkeypatch: p
     assert followed._contracts.take(None, "typo")
     consented.lag = 0
     followed.wait()
+    for number, runs in ((1, []), (0, ["live"])):  # the process that has partition 0 tells supervisors
+        followed.make(number, BOOK, 5_000, 1, None, NO_TIME, 0)
+        followed.holds()
+        followed._reporter.close()
+        assert asked == runs
     followed.close()
+    health.begin()
     assert consented.polled and contracted.polled and consented.closed and contracted.closed
 
 
