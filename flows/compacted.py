@@ -21,23 +21,26 @@ from confluent_kafka import (
     IsolationLevel,
     KafkaError,
     KafkaException,
+    Message,
     Producer,
     TopicCollection,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 
-from engine.errors import ServiceUnreachable
+from engine.errors import HitonamiError, ServiceUnreachable
 from engine.model import END, NO_TIME
 from flows.kafka import BEGINNING, Cluster, refused
 
 Take = Callable[[bytes | None, bytes | None, int], None]
+Record = tuple[str, int, bytes, bytes | None]  # topic, partition, value, key
 _ASK_S = 0.5  # between two questions for the ends, and about the topic
 _ANSWER_S = 1.0  # a leader that takes longer for an answer is not reachable
 _MOST = 10_000  # records taken in one poll
 _PAUSE_S = 0.005
 _APPEAR_S = 5.0  # a topic that was just made may not be known to each broker yet
 _WAIT_S = 30.0
+_OF_KEY = -1  # the partition that the key tells
 # Longer than the longest window and all that is late in it: a reader that was away for less sees that a key changed
 # twice, not only what came of it.
 LEAST_COMPACTION_LAG_MS = 2 * 86_400_000
@@ -205,17 +208,18 @@ def create(cluster: Cluster) -> None:
 
 
 class Writer:
-    """The one writer of the cluster's topic: a later one fences an earlier one, so who reads first and then writes
+    """The one writer of its name: a later one fences an earlier one, so who makes a writer, then reads and then writes
     does so without another in between.
 
-    Raises BadInput for settings librdkafka refuses, ServiceUnreachable where Kafka does not answer.
+    ``name``: what it writes, the cluster's topic where not given. Raises BadInput for settings librdkafka refuses,
+    ServiceUnreachable where Kafka does not answer.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, name: str | None = None) -> None:
         self._cluster = cluster
         settings = {
             **cluster.settings,
-            "transactional.id": f"hitonami-{cluster.topic}",  # acks=all and idempotence with it
+            "transactional.id": f"hitonami-{name or cluster.topic}",  # acks=all and idempotence with it
             "partitioner": "murmur2_random",  # that of Java's clients: a key has one partition, whoever writes
         }
         try:
@@ -228,25 +232,58 @@ class Writer:
             raise self._failed(error) from None
 
     def write(self, records: Iterable[tuple[bytes, bytes]]) -> None:
-        """Write records (key, value): all of them, in all replicas in sync, or none.
+        """Write records (key, value) into the cluster's topic, each where its key belongs; the rest as ``place``."""
+        self.place((self._cluster.topic, _OF_KEY, value, key) for key, value in records)
 
+    def place(self, records: Iterable[Record], judge: Callable[[list[int]], None] | None = None) -> None:
+        """Write records: all of them, in all replicas in sync, or none.
+
+        ``judge`` is given their record timestamps (ms) before any of them counts; where it raises, none does.
         Raises ServiceUnreachable; where no answer came to the last question, all may have been written nevertheless.
         """
+        stamps: list[int] = []
+        sent, asked = 0, False
+
+        def taken(error: KafkaError | None, message: Message) -> None:
+            if error is None:
+                stamps.append(message.timestamp()[1])
+
         try:
             self._producer.begin_transaction()
-            for key, value in records:
-                while True:
-                    try:
-                        self._producer.produce(self._cluster.topic, value, key=key)
-                        break
-                    except BufferError:
-                        self._producer.poll(0.1)
+            for record in records:
+                self._produce(record, taken)
+                sent += 1
+            if judge is not None:
+                if self._producer.flush(_WAIT_S):
+                    raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+                if len(stamps) == sent:  # else the commit tells what failed
+                    self._judge(judge, stamps)
+            asked = True
             self._producer.commit_transaction(_WAIT_S)
         except KafkaException as error:
-            raise self._failed(error) from None
+            raise self._failed(error, asked) from None
 
-    def _failed(self, error: KafkaException) -> ServiceUnreachable:
+    def _produce(self, record: Record, taken: Callable[[KafkaError | None, Message], None]) -> None:
+        topic, partition, value, key = record
+        while True:
+            try:
+                self._producer.produce(topic, value, key=key, partition=partition, on_delivery=taken)
+                return
+            except BufferError:  # full: some must be gone first
+                self._producer.poll(0.1)
+
+    def _judge(self, judge: Callable[[list[int]], None], stamps: list[int]) -> None:
+        try:
+            judge(stamps)
+        except HitonamiError:
+            self._producer.abort_transaction(_WAIT_S)  # readers would wait for the end of it
+            raise
+
+    def _failed(self, error: KafkaException, asked: bool = False) -> ServiceUnreachable:
+        """``asked``: whether Kafka was asked to make the records count."""
         where = f"Kafka {self._cluster.bootstrap}"
         if error.args[0].code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH):
             return ServiceUnreachable(f"{where}: another writer of {self._cluster.topic} cut in, nothing was written")
-        return ServiceUnreachable(f"{where}: no answer, look what was written to {self._cluster.topic}")
+        if asked:
+            return ServiceUnreachable(f"{where}: no answer, look what was written to {self._cluster.topic}")
+        return ServiceUnreachable(f"{where}: no answer, nothing was written to {self._cluster.topic}")

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import json
 import time
+from typing import NamedTuple
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 
 from engine.book import Records, fault_of_change, records_of
-from engine.errors import BadInput, ServiceUnreachable
-from engine.model import COUNT_MAX
+from engine.errors import BadInput, ServiceUnreachable, UsageError
+from engine.model import COUNT_MAX, FUTURE_MS, ID_BYTES, TS_MAX, TS_MIN
 from engine.registry import Registry, parse
 from engine.rfc3339 import format_ms
 from engine.tables import Tables
+from flows.compacted import Record, Writer
 from flows.kafka import Cluster
 
 TOPIC = "registries"
 _WAIT_S = 30.0
+
+
+class Told(NamedTuple):
+    """An operator's word that was written: partitions it stands in, its instant (ms), its age by Kafka's clock (ms)."""
+
+    partitions: int
+    ts: int
+    age_ms: int
 
 
 def publish(cluster: Cluster, version: Registry, after: Registry | None = None) -> int:
@@ -32,61 +42,76 @@ def publish(cluster: Cluster, version: Registry, after: Registry | None = None) 
     """
     partitions = cluster.partitions()
     _create(cluster)
+    writer = _writer(cluster)
     before = None if after is None else Tables(after)
     for earlier in published(cluster):
         before = Tables(earlier, before)
     fault = None if before is None else fault_of_change(before, version)
     if fault is not None:
         raise BadInput(f"registry {version.version}: {fault}")
-    records: list[tuple[str, int, bytes, str | None]] = []
+    records: list[Record] = []
     for piece, record in enumerate(records_of(version)):
         records += [(cluster.topic, partition, record, None) for partition in range(partitions)]
-        records.append((TOPIC, 0, record, f"{cluster.topic}/{version.hash}/{piece}"))
-    _write(cluster, records)
+        records.append((TOPIC, 0, record, f"{cluster.topic}/{version.hash}/{piece}".encode()))
+    writer.place(records)
     return partitions
 
 
-def tell(cluster: Cluster, zone: str, people: int, by: str, ts: int, first: Registry | None = None) -> int:
-    """Write how many people are in a zone at ``ts`` (ms) into every partition in one transaction; returns their number.
+def tell(
+    cluster: Cluster, zone: str, people: int, by: str, ts: int | None = None, first: Registry | None = None
+) -> Told:
+    """Write how many people are in a zone at ``ts`` (ms; None: now) into every partition in one transaction.
 
     ``first``: the version runs begin with, for the zones where none was published. Raises BadInput for a zone or a
-    number that cannot be, ServiceUnreachable as ``publish`` does.
+    number that cannot be, UsageError for a name that cannot be and a ``ts`` that every run would refuse,
+    ServiceUnreachable as ``publish`` does.
     """
+    _check_name(by)
+    if not 0 <= people <= COUNT_MAX:
+        raise BadInput(f"people: must be a whole number from 0 to {COUNT_MAX}")
+    if ts is not None and not TS_MIN <= ts < TS_MAX:
+        raise UsageError("--at: must lie between 1900 and 2200")
     partitions = cluster.partitions()
     _create(cluster)
+    writer = _writer(cluster)
     versions = [*([] if first is None else [first]), *published(cluster)]
     if not versions:
         raise BadInput("no registry was published to this topic: --after tells the zones")
     if zone not in {known.id for known in versions[-1].zones}:
         raise BadInput(f"registry {versions[-1].version}: no such zone")
-    if not 0 <= people <= COUNT_MAX:
-        raise BadInput(f"people: must be a whole number from 0 to {COUNT_MAX}")
-    record = json.dumps({"type": "set", "zone": zone, "people": people, "by": by, "ts": ts}, ensure_ascii=False)
-    value = record.encode("utf-8", "replace")
-    _write(cluster, [(cluster.topic, partition, value, None) for partition in range(partitions)])
-    return partitions
+    at = round(time.time() * 1000) if ts is None else ts
+    record = json.dumps({"type": "set", "zone": zone, "people": people, "by": by, "ts": at}, ensure_ascii=False)
+    value = record.encode()
+    stamps: list[int] = []
+
+    def judge(given: list[int]) -> None:
+        # by the stamps that runs go by: this machine's clock may be wrong
+        if at > min(given) + FUTURE_MS:
+            raise UsageError(f"--at: over {FUTURE_MS // 1000} s ahead of Kafka's clock, nothing was written")
+        stamps.extend(given)
+
+    writer.place([(cluster.topic, partition, value, None) for partition in range(partitions)], judge)
+    return Told(partitions, at, max(stamps) - at)
 
 
-def _write(cluster: Cluster, records: list[tuple[str, int, bytes, str | None]]) -> None:
-    """Write (topic, partition, value, key) in one transaction."""
-    # the same id for every writer: a later one fences an earlier one, so all partitions see what is told in one order
-    producer = Producer({**cluster.settings, "transactional.id": f"hitonami-registry-{cluster.topic}"})
-    try:
-        producer.init_transactions(_WAIT_S)
-        producer.begin_transaction()
-        for topic, partition, value, key in records:
-            producer.produce(topic, value, key=key, partition=partition)
-        producer.commit_transaction(_WAIT_S)
-    except KafkaException as error:
-        fenced = error.args[0].code() in (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
-        why = "another publish cut in" if fenced else "no answer"
-        raise ServiceUnreachable(f"Kafka {cluster.bootstrap}: {why}, nothing was published") from None
+def _writer(cluster: Cluster) -> Writer:
+    """The one writer of versions and words: partitions see all of them in one order."""
+    return Writer(cluster, f"registry-{cluster.topic}")
 
 
 def signed(version: Registry, by: str, at_ms: int) -> Registry:
-    """The version with who published it and when (wall clock) in its text. Raises BadInput for a name too long."""
+    """The version with who published it and when (wall clock) in its text. Raises UsageError for no such name."""
+    _check_name(by)
     document = {**json.loads(version.text), "by": by, "at": format_ms(at_ms)}
-    return parse(json.dumps(document, ensure_ascii=False).encode("utf-8", "replace"))
+    return parse(json.dumps(document, ensure_ascii=False).encode())
+
+
+def _check_name(by: str) -> None:
+    """Raises UsageError for what is no name: it stands in the log for good, and people read it."""
+    # the wide space of Japanese names is none of what isprintable calls so
+    printable = by.replace("\u3000", " ").isprintable()
+    if not printable or not by.strip() or len(by.encode()) > ID_BYTES:
+        raise UsageError(f"--by: must be text of 1 to {ID_BYTES} bytes, without control characters")
 
 
 def published(cluster: Cluster) -> list[Registry]:

@@ -10,6 +10,7 @@ import typer
 
 from engine import registry as registries
 from engine import registry_new
+from engine.config import DEFAULTS
 from engine.errors import BadInput, UsageError
 from engine.model import END, NO_TIME, PRODUCTS, REPORTING, WINDOWS
 from engine.rfc3339 import format_ms
@@ -149,10 +150,14 @@ def registry_set(
 
     Example: hitonami registry set c1 0 --kafka 127.0.0.1:9092 --by sato
     """
-    ts = time_of(at, "--at", now_ms())
+    ts = None if at is None else time_of(at, "--at", 0)
     first = None if after is None else registries.load(after)
-    partitions = tell(Cluster(kafka, kafka_settings(kafka_config), topic), zone, people, by, ts, first)
-    say(f"{zone}: {people} people at {format_ms(ts)}, told to {partitions} partitions")
+    told = tell(Cluster(kafka, kafka_settings(kafka_config), topic), zone, people, by, ts, first)
+    say(f"{zone}: {people} people at {format_ms(told.ts)}, told to {told.partitions} partitions")
+    if told.age_ms > DEFAULTS["time"]["bound_ms"]:
+        # a warning, also with -q: whether it holds is told by the runs alone, in their own words elsewhere
+        late = f"{told.age_ms // 1000} s old by Kafka's clock"
+        out.print(f"{late}: it holds only where no window of that instant has closed", markup=False)
 
 
 @registry.command("new")

@@ -261,7 +261,8 @@ def test_all_records_are_read_and_kept_up_with(
     reader = reading(kafka, name, log)
     reader.wait()
     assert log == [] and reader.lag_ms() < PATIENCE_S * 1000
-    writer = Writer(reader.cluster)
+    # far fewer than are sent: it waits until some are gone
+    writer = Writer(Cluster(kafka.bootstrap, {"queue.buffering.max.messages": "1000"}, name))
     sent: list[tuple[bytes, bytes]] = [(b"%d" % (number % 700), b"%d" % number) for number in range(12_000)]
     writer.write(sent[:9_000])
     plain = Producer({"bootstrap.servers": kafka.bootstrap, "log_level": 0, "transactional.id": name})
@@ -323,6 +324,12 @@ def test_settings_that_are_refused() -> None:
         Compacted("127.0.0.1:1", {"no.such": "1"}, "t", lambda *_: None)
     with pytest.raises(BadInput):
         Writer(Cluster("127.0.0.1:1", {"no.such": "1"}, "t"))
+
+
+def test_a_writer_that_finds_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compacted, "_WAIT_S", 0.1)
+    with pytest.raises(ServiceUnreachable, match=r"no answer, nothing was written to t$"):
+        Writer(Cluster("127.0.0.1:1", topic="t"))
 
 
 @pytest.mark.kafka

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -17,7 +18,8 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 
 from engine import book
 from engine.errors import ServiceUnreachable
-from engine.registry import parse
+from engine.registry import Registry, parse
+from flows import compacted
 from flows import publish as publishing
 from flows.health import State
 from flows.kafka import Cluster
@@ -163,15 +165,37 @@ def test_a_publish_that_dies_before_its_end_leaves_nothing(
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
 
     name = topic(partitions=2, timestamps="LogAppendTime")
-    cluster, version = Cluster(kafka.bootstrap, topic=name), parse(json.dumps(REGISTRY).encode())
+    zones = [{"id": "c1", "kind": "plaza"}]
+    cluster = Cluster(kafka.bootstrap, topic=name)
+    version = parse(json.dumps({**REGISTRY, "zones": zones}).encode())
     with monkeypatch.context() as dies:
-        dies.setattr(publishing, "Producer", Dying)
-        with pytest.raises(ServiceUnreachable, match="nothing was published"):
+        dies.setattr(compacted, "Producer", Dying)
+        # it may stand there for all that is known here
+        with pytest.raises(ServiceUnreachable, match=f"no answer, look what was written to {name}$"):
             publishing.publish(cluster, version)
     assert contents(kafka, name, 2) == [[], []]
     assert publishing.publish(cluster, version) == 2
     assert [len(values) for values in contents(kafka, name, 2)] == [1, 1]
     assert cluster.ends(2) == [(0, 4), (0, 4)]  # that of the first, that it is void, that of the second, that it holds
+
+    read = publishing.published
+
+    def between(of: Cluster) -> list[Registry]:
+        found = read(of)
+        with monkeypatch.context() as once:
+            once.setattr(publishing, "published", read)
+            assert publishing.publish(cluster, version) == 2
+        return found
+
+    monkeypatch.setattr(publishing, "published", between)
+    with pytest.raises(ServiceUnreachable, match=r"another writer of .* cut in, nothing was written"):
+        publishing.publish(cluster, version)  # it has not been checked against the one in between
+    assert [len(values) for values in contents(kafka, name, 2)] == [2, 2]
+    monkeypatch.setattr(publishing, "published", read)
+    told = publishing.tell(cluster, "c1", 3, "ito")
+    newest = [json.loads(values[-1]) for values in contents(kafka, name, 2)]
+    assert newest == 2 * [{"type": "set", "zone": "c1", "people": 3, "by": "ito", "ts": told.ts}]
+    assert told.partitions == 2 and abs(told.age_ms) < 60_000  # now, by this machine's clock and Kafka's
 
 
 @pytest.mark.kafka
@@ -194,8 +218,8 @@ def test_an_operators_word_anchors_a_zone(
         values = [json.dumps(event).encode() for event in (*made, *ticks)]
         produce(kafka, name, [(number % 2, value) for number, value in enumerate(values)], lambda _number: None)
 
-    def told(zone: str, *more: object) -> subprocess.CompletedProcess[str]:
-        at = datetime.fromtimestamp(start / 1000 + 30, UTC).isoformat()
+    def told(zone: str, *more: object, second: float = 30) -> subprocess.CompletedProcess[str]:
+        at = datetime.fromtimestamp(start / 1000 + second, UTC).isoformat()
         return command("registry", "set", zone, 40, "--by", "佐藤", "--at", at, *on, *more, timeout=60)
 
     crosses(1, 12)
@@ -204,6 +228,10 @@ def test_an_operators_word_anchors_a_zone(
     assert (done.returncode, done.stderr) == (3, "hitonami: registry v1: no such zone\n")
     done = told("c1", "--after", tmp_path / "r.json")
     assert done.returncode == 0 and "told to 2 partitions" in done.stdout, done
+    assert re.search(r"^\d{4,} s old by Kafka's clock: it holds only where", done.stdout, re.MULTILINE), done
+    done = told("c1", "--after", tmp_path / "r.json", second=time.time() - start / 1000 + 90)  # every run refuses it
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert done.stderr == "hitonami: --at: over 60 s ahead of Kafka's clock, nothing was written\n"
     crosses(45, 48, 120)
     records = [[json.loads(value) for value in log] for log in contents(kafka, name, 2)]
     words = [[record for record in log if record["type"] == "set"] for log in records]
