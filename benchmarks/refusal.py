@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.services import HITONAMI, ROOT, machine, new_store, percentiles, tell
-from engine.contract import Contracts
 from flows import contracts
 from flows.compacted import create
 from flows.kafka import Cluster
@@ -143,7 +142,7 @@ def _told(answers: list[Answer], spans: list[tuple[float, float, float, float]],
     given_after = sum(answer.refusal == GIVEN for answer in late)
     with Store.open(url) as store:
         links = list(store.reads())  # verified row by row
-        known = Contracts(record.encode() for record in store.contracts()).get(CONTRACT)
+        known = store.contracts().get(CONTRACT)
     acts = [] if known is None else [step.at_ms / 1000 for step in known.steps if step.act in ("suspend", "leak")]
     rows = Counter((link.outcome, link.reason) for link in links)
     expected = {("refused", "suspended"): refusals.total() + len(spans), ("given", ""): len(answers) - refusals.total()}
