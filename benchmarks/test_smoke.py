@@ -33,7 +33,7 @@ def test_replay() -> None:
 def test_touches() -> None:
     told = run("touches", "--events", "20000", "--repeats", "1")  # each part counts what is true, else it had ended
     ways = {name.removesuffix("_to_twin") for name in told if name.endswith("_to_twin")}
-    assert ways == {"decode", "partition", "replay", "kafka"} and told["events"] == pytest.approx(20_000, rel=0.1)
+    assert ways == {"decode", "partition", "replay", "kafka"} and told["sent"] == pytest.approx(20_000, rel=0.1)
 
 
 def test_forecast() -> None:

@@ -185,10 +185,7 @@ def decode(
             return i, filled
         if not 0 <= starts[i] <= ends[i] <= len(data):
             raise ValueError("a message lies outside data")
-        at_ms = int(record_ts[i])
-        malformed = Row(reason=MALFORMED, record_ts=at_ms)
-        judge = partial(_row, message_ts=at_ms, ids=ids)
-        rows = rows_of(buffer[starts[i] : ends[i]].tobytes(), wire, malformed, judge)
+        rows = _rows(buffer[starts[i] : ends[i]].tobytes(), int(record_ts[i]), ids, wire)
         if filled + len(rows) > cap:
             return i, filled
         for at, row in enumerate(rows, filled):
@@ -204,6 +201,12 @@ def check_column(column: NDArray[Any], dtype: type[np.generic], shape: tuple[int
     """Raises ValueError where a column has another type or shape, or does not lie in one piece."""
     if column.dtype != np.dtype(dtype) or column.shape != shape or not column.flags.c_contiguous:
         raise ValueError(f"a column is not a contiguous array of {dtype.__name__} and shape {shape}")
+
+
+def _rows(payload: bytes, message_ts: int, ids: Ids, wire: int) -> list[Row]:
+    """The rows of one message."""
+    malformed = Row(reason=MALFORMED, record_ts=message_ts)
+    return rows_of(payload, wire, malformed, partial(_row, message_ts=message_ts, ids=ids))
 
 
 class Judged(Protocol):

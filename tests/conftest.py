@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 # The same examples in every run: a failure today is a failure tomorrow. HYPOTHESIS_PROFILE=explore looks further.
 hypothesis.settings.register_profile(
-    "ci", derandomize=True, deadline=None, print_blob=True, database=None, max_examples=60
+    "ci", derandomize=True, deadline=None, print_blob=True, database=None, max_examples=50
 )
 hypothesis.settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2_000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -59,7 +59,7 @@ def closed_ms(recovery: Path) -> int:
 @pytest.mark.kafka
 @pytest.mark.slow
 def test_a_live_run_with_versions_equals_its_replays(kafka: Kafka, topic: Callable[..., str], tmp_path: Path) -> None:
-    made, registry = events(tmp_path, 600)
+    made, registry = events(tmp_path, 480)
     messages = [(partition(key), value) for key, value in made]
     versions = [
         later(registry, "second", without_last_sensor),
