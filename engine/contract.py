@@ -358,9 +358,9 @@ def _step(place: int, told: Any) -> Step:
 
 def _object(value: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(value.decode("utf-8"), object_pairs_hook=_once)
+        told: Any = json.loads(value.decode("utf-8"), object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        raise _bad("not a JSON object with each key once") from None
+        told = None
     if not isinstance(told, dict):
         raise _bad("not a JSON object with each key once")
     return told
@@ -393,7 +393,7 @@ def _check_keys(place: str, told: Any, keys: Sequence[str]) -> None:
 
 
 def _is_text(text: str, most: int) -> bool:
-    return (text.isprintable() or not text) and len(text.encode("utf-8", "replace")) <= most
+    return text.replace("\u3000", " ").isprintable() and len(text.encode("utf-8", "replace")) <= most  # 山田　太郎
 
 
 def _bad(what: str) -> BadInput:

@@ -27,9 +27,9 @@ END = ms(RECORD["to"])
 
 # ------------------------------------------------------------------------------- the record
 def test_a_record_is_read_and_written_as_it_was() -> None:
-    made = contract(company="株式会社 β", token="ab" * 32)
+    made = contract(company="株式会社\u3000β", token="ab" * 32)
     assert parse(made.text().encode()) == made
-    assert json.loads(made.text()) == {**RECORD, "company": "株式会社 β", "token": "ab" * 32}
+    assert json.loads(made.text()) == {**RECORD, "company": "株式会社\u3000β", "token": "ab" * 32}
     moved = after(made, "report", "correct", "suspend", "reinstate", at_ms=MAY)
     assert parse(moved.text().encode()) == moved
 
