@@ -104,7 +104,8 @@ def test_op_06_what_people_write_is_text(page: Page, store: FakeStore, clock: Cl
         expect(one.locator(part)).to_contain_text(CANARY)
     one.locator("[data-act=note]").click()
     one.locator("input").fill(f"{CANARY}2")
-    one.locator("input").press("Enter")
+    with page.expect_response("**/api/alerts/a"):  # it is shown before the server has it
+        one.locator("input").press("Enter")
     expect(one.locator(".alert-note")).to_have_text(f"{CANARY}2")
     page.route("**/api/alerts/a", lambda route: route.fulfill(status=400, json={"error": CANARY}))
     one.locator("[data-act=acknowledge]").click()
