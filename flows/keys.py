@@ -158,7 +158,7 @@ class KeyFile:
             raise BadInput(f"key file {self._path}: {error.strerror}") from None
         except ValueError:
             raise BadInput(f"key file {self._path}: damaged") from None
-        if not isinstance(keys, dict) or not all(isinstance(v, str) for v in keys.values()):
+        if not isinstance(keys, dict) or not all(isinstance(v, str) and _is_name(k) for k, v in keys.items()):
             raise BadInput(f"key file {self._path}: damaged")
         return keys
 
@@ -181,6 +181,14 @@ class KeyFile:
                     _overwrite(old)
         except OSError as error:
             raise BadInput(f"key file {self._path}: {error.strerror}") from None
+
+
+def _is_name(name: str) -> bool:
+    try:
+        told = json.loads(name)
+    except ValueError:
+        return False
+    return isinstance(told, list) and len(told) == 3 and all(isinstance(word, str) for word in told)
 
 
 def checked(key_file: str, recovery: Path) -> Path:

@@ -184,7 +184,7 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         KeyFile(path, "live").key("profiles", DAY)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"a":1}', "\udcff"])
+@pytest.mark.parametrize("text", ["{", "[]", '{"a":1}', '{"a":"1"}', '{"[1,2]":"1"}', "\udcff"])
 def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, text: str) -> None:
     path = tmp_path / "keys"
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
