@@ -33,6 +33,7 @@ from engine.consent import PURPOSES
 from engine.duty import UNITS, Duty, offset_of
 from engine.errors import BadInput, UsageError
 from engine.model import ID_BYTES, PRODUCTS, TS_MAX, TS_MIN
+from engine.text import is_text
 
 ACTIVE, REPORT_DUE, CORRECTION_ORDERED, SUSPENDED, EXPELLED = STATES = (
     "active",
@@ -94,7 +95,7 @@ class Contract:
 
     def __post_init__(self) -> None:
         for name, text in (("id", self.id), ("company", self.company)):
-            if not _is_text(text, ID_BYTES) or not text.strip():
+            if not is_text(text, ID_BYTES) or not text.strip():
                 raise _bad(f"{name} must be text of 1 to {ID_BYTES} bytes, without control characters")
         for name, words, known in (("purposes", self.purposes, PURPOSES), ("products", self.products, tuple(PRODUCTS))):
             if not words or len(set(words)) != len(words) or not set(words) <= set(known):
@@ -120,7 +121,7 @@ class Contract:
         for place, step in enumerate(self.steps):
             if not before <= step.at_ms < TS_MAX:
                 raise _bad(f"steps[{place}].at must be a time that does not lie before the step before")
-            if not _is_text(step.why, WHY_BYTES):
+            if not is_text(step.why, WHY_BYTES):
                 raise _bad(f"steps[{place}].why must be text of at most {WHY_BYTES} bytes, without control characters")
             before = step.at_ms
             if place:
@@ -390,10 +391,6 @@ def _spelled(company: str) -> str:
 def _check_keys(place: str, told: Any, keys: Sequence[str]) -> None:
     if not isinstance(told, dict) or set(told) != set(keys):
         raise _bad(f"{place} must have the keys {', '.join(keys)}, and no others")
-
-
-def _is_text(text: str, most: int) -> bool:
-    return text.replace("\u3000", " ").isprintable() and len(text.encode("utf-8", "replace")) <= most  # 山田　太郎
 
 
 def _bad(what: str) -> BadInput:

@@ -19,6 +19,7 @@ from engine.model import COUNT_MAX, FUTURE_MS, ID_BYTES, TS_MAX, TS_MIN
 from engine.registry import Registry, parse
 from engine.rfc3339 import format_ms
 from engine.tables import Tables
+from engine.text import is_text
 from flows.compacted import Record, Writer
 from flows.kafka import Cluster
 
@@ -108,9 +109,7 @@ def signed(version: Registry, by: str, at_ms: int) -> Registry:
 
 def _check_name(by: str) -> None:
     """Raises UsageError for what is no name: it stands in the log for good, and people read it."""
-    # the wide space of Japanese names is none of what isprintable calls so
-    printable = by.replace("\u3000", " ").isprintable()
-    if not printable or not by.strip() or len(by.encode()) > ID_BYTES:
+    if not by.strip() or not is_text(by, ID_BYTES):
         raise UsageError(f"--by: must be text of 1 to {ID_BYTES} bytes, without control characters")
 
 
